@@ -1,0 +1,265 @@
+// Room: attention. Location addressing. Each step is a function of rows; the fused op strings them together.
+#include "attention/location.hpp"
+
+#include "autodiff/lanes.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+/// Weighting [B N] and a parameter [B count].
+template <class T>
+void check(const char* op, const Var<T>& w, const Var<T>& parameter, std::size_t count) {
+  if (w.shape.rank() != 2 || parameter.shape.rows() != w.shape[0] || parameter.shape.last() != count)
+    fail<ArgumentError>(op, "weighting {} is not [B N] or parameter {} is not [B {}]", w.shape.text(),
+                        parameter.shape.text(), count);
+}
+
+template <class T>
+std::size_t check_shift(const char* op, const Var<T>& w, const Var<T>& s) {
+  const std::size_t width = s.shape.last();
+  check(op, w, s, width);
+  if (width % 2 == 0) fail<ArgumentError>(op, "the shift range {} is not odd", width);
+  return width;
+}
+
+/// Around row[k..k+n): its neighbours modulo n, k on either side.
+template <class T>
+void wrap(T* row, std::size_t n, std::size_t k) {
+  for (std::size_t j = 0; j < k; ++j) {
+    row[k - 1 - j] = row[k + n - 1 - j % n];
+    row[k + n + j] = row[k + j % n];
+  }
+}
+
+/// out(i) = sum_o s(o) wrapped(i + 2k - o)
+template <class T>
+void shift_row(const T* wrapped, const T* s, std::size_t width, std::size_t n, T* out) {
+  lanes<T>(n, [&](auto lane, std::size_t i) {
+    Simd<T> sum(T(0));
+    for (std::size_t o = 0; o < width; ++o)
+      sum = xsimd::fma(Simd<T>(s[o]), lane.load(wrapped + i + width - 1 - o), sum);
+    lane.store(out + i, sum);
+  });
+}
+
+/// d wrapped-row's centre: dw(j) = sum_o s(o) dout(j + o - k), given dout wrapped
+template <class T>
+void shift_row_back(const T* wrapped_dout, const T* s, std::size_t width, std::size_t n, T* dw) {
+  lanes<T>(n, [&](auto lane, std::size_t i) {
+    Simd<T> sum(T(0));
+    for (std::size_t o = 0; o < width; ++o) sum = xsimd::fma(Simd<T>(s[o]), lane.load(wrapped_dout + i + o), sum);
+    lane.store(dw + i, sum);
+  });
+}
+
+template <class T>
+T dot_row(const T* a, const T* b, std::size_t n) {
+  return lanes_sum<T>(n, [&](auto lane, std::size_t i) { return lane.load(a + i) * lane.load(b + i); });
+}
+
+/// log_w = log(w + eps); out = softmax(gamma log_w)
+template <class T>
+void sharpen_row(const T* w, T gamma, std::size_t n, T* log_w, T* out) {
+  const Simd<T> eps(static_cast<T>(sharpen_epsilon)), g(gamma);
+  lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(log_w + i, xsimd::log(lane.load(w + i) + eps)); });
+  const T top = *std::max_element(log_w, log_w + n) * gamma;  // gamma > 0
+  const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+    const Simd<T> e = xsimd::exp(g * lane.load(log_w + i) - Simd<T>(top));
+    lane.store(out + i, e);
+    return e;
+  });
+  const Simd<T> scale(1 / total);
+  lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(out + i, scale * lane.load(out + i)); });
+}
+
+/// dz = out (dout - sum dout out); dw = gamma dz / (w + eps); returns dgamma = sum dz log_w
+template <class T>
+T sharpen_row_back(const T* w, const T* log_w, const T* out, const T* dout, T gamma, std::size_t n, T* dw) {
+  const Simd<T> mean(dot_row(dout, out, n)), eps(static_cast<T>(sharpen_epsilon)), g(gamma);
+  return lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+    const Simd<T> dz = lane.load(out + i) * (lane.load(dout + i) - mean);
+    lane.store(dw + i, g * dz / (lane.load(w + i) + eps));
+    return dz * lane.load(log_w + i);
+  });
+}
+
+}  // namespace
+
+template <class T>
+Var<T> interpolate(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g) {
+  check("interpolate", content, g, 1);
+  if (!(content.shape == previous.shape))
+    fail<ArgumentError>("interpolate", "content {} and previous {}", content.shape.text(), previous.shape.text());
+  const std::size_t batch = content.shape[0], n = content.shape[1];
+  Var<T> w = tape.result(content.shape, content, previous, g);
+  for (std::size_t b = 0; b < batch; ++b) {
+    const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
+    lanes<T>(n, [&](auto lane, std::size_t i) {
+      lane.store(w.data + b * n + i,
+                 gate * lane.load(content.data + b * n + i) + rest * lane.load(previous.data + b * n + i));
+    });
+  }
+  tape.node("interpolate", {w}, [=](Tape<T>& t) {
+    const T* dw = t.gradient(w);
+    const auto back = [&](const Var<T>& x, bool through_gate) {
+      t.accumulate(x, [&](auto into, T* dx) {
+        for (std::size_t b = 0; b < batch; ++b) {
+          const Simd<T> share(through_gate ? g.data[b] : 1 - g.data[b]);
+          lanes<T>(n, [&](auto lane, std::size_t i) {
+            into.store(lane, dx + b * n + i, share * lane.load(dw + b * n + i));
+          });
+        }
+      });
+    };
+    back(content, true);
+    back(previous, false);
+    t.accumulate(g, [&](auto into, T* dg) {
+      for (std::size_t b = 0; b < batch; ++b)
+        into(dg[b], lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+               return lane.load(dw + b * n + i) *
+                      (lane.load(content.data + b * n + i) - lane.load(previous.data + b * n + i));
+             }));
+    });
+  });
+  return w;
+}
+
+template <class T>
+Var<T> shift(Tape<T>& tape, Var<T> w, Var<T> s) {
+  const std::size_t width = check_shift("shift", w, s), k = width / 2, batch = w.shape[0], n = w.shape[1];
+  Var<T> y = tape.result(w.shape, w, s);
+  T* wrapped = tape.allocate(batch * (n + 2 * k));
+  for (std::size_t b = 0; b < batch; ++b) {
+    std::copy_n(w.data + b * n, n, wrapped + b * (n + 2 * k) + k);
+    wrap(wrapped + b * (n + 2 * k), n, k);
+    shift_row(wrapped + b * (n + 2 * k), s.data + b * width, width, n, y.data + b * n);
+  }
+  tape.node("shift", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate(w, [&](auto into, T* dw) {
+      T* around = t.allocate(n + 2 * k);
+      T* row = t.allocate(n);
+      for (std::size_t b = 0; b < batch; ++b) {
+        std::copy_n(dy + b * n, n, around + k);
+        wrap(around, n, k);
+        shift_row_back(around, s.data + b * width, width, n, row);
+        lanes<T>(n, [&](auto lane, std::size_t i) { into.store(lane, dw + b * n + i, lane.load(row + i)); });
+      }
+    });
+    t.accumulate(s, [&](auto into, T* ds) {
+      for (std::size_t b = 0; b < batch; ++b)
+        for (std::size_t o = 0; o < width; ++o)
+          into(ds[b * width + o], dot_row(dy + b * n, wrapped + b * (n + 2 * k) + width - 1 - o, n));
+    });
+  });
+  return y;
+}
+
+template <class T>
+Var<T> sharpen(Tape<T>& tape, Var<T> w, Var<T> gamma) {
+  check("sharpen", w, gamma, 1);
+  const std::size_t batch = w.shape[0], n = w.shape[1];
+  Var<T> y = tape.result(w.shape, w, gamma);
+  T* log_w = tape.allocate(batch * n);
+  for (std::size_t b = 0; b < batch; ++b) sharpen_row(w.data + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
+  tape.node("sharpen", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    T* row = t.allocate(batch * n);
+    T* strength = t.allocate(batch);
+    for (std::size_t b = 0; b < batch; ++b)
+      strength[b] =
+          sharpen_row_back(w.data + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, row + b * n);
+    t.accumulate(w, [&](auto into, T* dw) {
+      lanes<T>(batch * n, [&](auto lane, std::size_t i) { into.store(lane, dw + i, lane.load(row + i)); });
+    });
+    t.accumulate(gamma, [&](auto into, T* dgamma) {
+      for (std::size_t b = 0; b < batch; ++b) into(dgamma[b], strength[b]);
+    });
+  });
+  return y;
+}
+
+// Kept for the backward pass, per row: the gated weighting with its neighbours, the shifted one and its logarithm.
+template <class T>
+Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma) {
+  check("location", content, g, 1);
+  check("location", content, gamma, 1);
+  if (!(content.shape == previous.shape))
+    fail<ArgumentError>("location", "content {} and previous {}", content.shape.text(), previous.shape.text());
+  const std::size_t width = check_shift("location", content, s), k = width / 2, batch = content.shape[0],
+                    n = content.shape[1], stride = n + 2 * k;
+  Var<T> y = tape.result(content.shape, content, previous, g, s, gamma);
+  T* gated = tape.allocate(batch * stride);
+  T* shifted = tape.allocate(batch * n);
+  T* log_w = tape.allocate(batch * n);
+  for (std::size_t b = 0; b < batch; ++b) {
+    T* centre = gated + b * stride + k;
+    const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
+    lanes<T>(n, [&](auto lane, std::size_t i) {
+      lane.store(centre + i, gate * lane.load(content.data + b * n + i) + rest * lane.load(previous.data + b * n + i));
+    });
+    wrap(gated + b * stride, n, k);
+    shift_row(gated + b * stride, s.data + b * width, width, n, shifted + b * n);
+    sharpen_row(shifted + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
+  }
+  tape.node("location", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    T* dgated = t.allocate(batch * n);
+    T* around = t.allocate(stride);
+    T* dgamma_row = t.allocate(batch);
+    T* ds_row = t.allocate(batch * width);
+    for (std::size_t b = 0; b < batch; ++b) {
+      T* dshifted = around + k;
+      dgamma_row[b] =
+          sharpen_row_back(shifted + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, dshifted);
+      wrap(around, n, k);
+      for (std::size_t o = 0; o < width; ++o)
+        ds_row[b * width + o] = dot_row(dshifted, gated + b * stride + width - 1 - o, n);
+      shift_row_back(around, s.data + b * width, width, n, dgated + b * n);
+    }
+    t.accumulate(content, [&](auto into, T* dc) {
+      for (std::size_t b = 0; b < batch; ++b) {
+        const Simd<T> gate(g.data[b]);
+        lanes<T>(n, [&](auto lane, std::size_t i) {
+          into.store(lane, dc + b * n + i, gate * lane.load(dgated + b * n + i));
+        });
+      }
+    });
+    t.accumulate(previous, [&](auto into, T* dp) {
+      for (std::size_t b = 0; b < batch; ++b) {
+        const Simd<T> rest(1 - g.data[b]);
+        lanes<T>(n, [&](auto lane, std::size_t i) {
+          into.store(lane, dp + b * n + i, rest * lane.load(dgated + b * n + i));
+        });
+      }
+    });
+    t.accumulate(g, [&](auto into, T* dg) {
+      for (std::size_t b = 0; b < batch; ++b)
+        into(dg[b], lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+               return lane.load(dgated + b * n + i) *
+                      (lane.load(content.data + b * n + i) - lane.load(previous.data + b * n + i));
+             }));
+    });
+    t.accumulate(s, [&](auto into, T* ds) {
+      for (std::size_t i = 0; i < batch * width; ++i) into(ds[i], ds_row[i]);
+    });
+    t.accumulate(gamma, [&](auto into, T* dgamma) {
+      for (std::size_t b = 0; b < batch; ++b) into(dgamma[b], dgamma_row[b]);
+    });
+  });
+  return y;
+}
+
+#define MNEME_INSTANTIATE(T)                                     \
+  template Var<T> interpolate(Tape<T>&, Var<T>, Var<T>, Var<T>); \
+  template Var<T> shift(Tape<T>&, Var<T>, Var<T>);               \
+  template Var<T> sharpen(Tape<T>&, Var<T>, Var<T>);             \
+  template Var<T> location(Tape<T>&, Var<T>, Var<T>, Var<T>, Var<T>, Var<T>);
+MNEME_INSTANTIATE(float)
+MNEME_INSTANTIATE(double)
+#undef MNEME_INSTANTIATE
+
+}  // namespace mneme

@@ -1,0 +1,47 @@
+// Room: attention, step 2 of 3. Normalize: scores to weights.
+//
+// scores [B Q N] -> weights [B Q N]. A mask says which elements may be attended to; a row in which none may gives zeros
+// and zero gradients, never NaN.
+#pragma once
+
+#include "autodiff/tape.hpp"
+#include "core/registry.hpp"
+
+#include <cstdint>
+#include <functional>
+
+namespace mneme {
+
+/// 1 = may be attended to; [B N], or [B Q N] where per_query. Null data: everything may.
+struct Mask {
+  const std::uint8_t* data = nullptr;
+  bool per_query = false;
+};
+
+/// w = softmax_n(beta e), beta [B Q] or none = 1   (NTM eq. 5)
+template <class T>
+Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {});
+
+/// w = 1 / (1 + exp(-beta e)): each element on its own; rows need not sum to 1
+template <class T>
+Var<T> sigmoid_normalize(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {});
+
+struct NormalizerPlugin {
+  std::string summary;
+  bool sums_to_one = true;
+  Var<float> (*apply_float)(Tape<float>&, Var<float>, Mask, Var<float>) = nullptr;
+  Var<double> (*apply_double)(Tape<double>&, Var<double>, Mask, Var<double>) = nullptr;
+
+  template <class T>
+  Var<T> apply(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {}) const {
+    if constexpr (std::is_same_v<T, float>)
+      return apply_float(tape, scores, mask, beta);
+    else
+      return apply_double(tape, scores, mask, beta);
+  }
+};
+
+/// softmax, sigmoid
+const Registry<NormalizerPlugin>& normalizers();
+
+}  // namespace mneme

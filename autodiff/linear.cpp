@@ -1,0 +1,135 @@
+// Room: autodiff. Products: linear layers with gathered weight gradients, batched products, table rows.
+#include "autodiff/lanes.hpp"
+#include "autodiff/ops.hpp"
+#include "autodiff/products.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+// y = x W + b   x [R in], W [in out], b [out] -> [R out]
+//
+// dW = sum over uses of x^T dy. A parameter's uses are copied into its panel and become one product when the backward
+// pass ends; for any other W, a reshaped parameter too, the product is done at once. dx = dy W^T reads the transposed
+// copy where there is one and R makes it pay.
+template <class T>
+Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b) {
+  const std::size_t rows = x.shape.rows(), in = x.shape.last(), out = w.shape.last();
+  if (w.shape.rank() != 2 || w.shape[0] != in || (b && b.size() != out))
+    fail<ArgumentError>("linear", "x {}, W {}, b {}", x.shape.text(), w.shape.text(), b ? b.shape.text() : "none");
+  Shape shape;
+  for (std::size_t a = 0; a + 1 < x.shape.rank(); ++a) shape.push_back(x.shape[a]);
+  shape.push_back(out);
+  Var<T> y = tape.result(shape, x, w, b);
+  if (b)
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(y.data + r * out, b.data, out * sizeof(T));
+  gemm<T>(false, false, rows, out, in, x.data, w.data, y.data, static_cast<bool>(b));
+  const bool gathered = y.slot && w.slot && w.slot->leaf && w.slot->leaf->shape == w.shape;
+  if (gathered) w.slot->panel.rows += rows;
+  tape.node("linear", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate(x, [&](auto into, T* dx) {
+      if (rows > 2 && gathered && w.slot->leaf->transposed)
+        gemm<T>(false, false, rows, in, out, dy, w.slot->leaf->transposed, dx, decltype(into)::adds);
+      else
+        gemm<T>(false, true, rows, in, out, dy, w.data, dx, decltype(into)::adds);
+    });
+    if (gathered) {
+      Panel<T>& panel = w.slot->panel;
+      if (!panel.x) {
+        panel.x = t.allocate(panel.rows * in);
+        panel.dy = t.allocate(panel.rows * out);
+      }
+      std::memcpy(panel.x + panel.used * in, x.data, rows * in * sizeof(T));
+      std::memcpy(panel.dy + panel.used * out, dy, rows * out * sizeof(T));
+      panel.used += rows;
+    } else {
+      t.accumulate(
+          w, [&](auto into, T* dw) { gemm<T>(true, false, in, out, rows, x.data, dy, dw, decltype(into)::adds); });
+    }
+    if (b)
+      t.accumulate(b, [&](auto into, T* db) {
+        lanes<T>(out, [&](auto lane, std::size_t i) {
+          Simd<T> total(T(0));
+          for (std::size_t r = 0; r < rows; ++r) total += lane.load(dy + r * out + i);
+          into.store(lane, db + i, total);
+        });
+      });
+  });
+  return y;
+}
+
+// y_b = a_b c_b (or a_b c_b^T)   a [B m k], c [B k n] (or [B n k]) -> [B m n]
+template <class T>
+Var<T> batched_product(Tape<T>& tape, Var<T> a, Var<T> c, bool transpose_c) {
+  const auto bad = [&] {
+    fail<ArgumentError>("batched_product", "a {}, c {}{}", a.shape.text(), c.shape.text(),
+                        transpose_c ? " transposed" : "");
+  };
+  if (a.shape.rank() != 3 || c.shape.rank() != 3 || a.shape[0] != c.shape[0]) bad();
+  const std::size_t batch = a.shape[0], m = a.shape[1], k = a.shape[2];
+  const std::size_t n = transpose_c ? c.shape[1] : c.shape[2];
+  if ((transpose_c ? c.shape[2] : c.shape[1]) != k) bad();
+  Var<T> y = tape.result(Shape{batch, m, n}, a, c);
+  for (std::size_t b = 0; b < batch; ++b)
+    gemm<T>(false, transpose_c, m, n, k, a.data + b * m * k, c.data + b * k * n, y.data + b * m * n, false);
+  tape.node("batched_product", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate(a, [&](auto into, T* da) {
+      for (std::size_t b = 0; b < batch; ++b)
+        gemm<T>(false, !transpose_c, m, k, n, dy + b * m * n, c.data + b * k * n, da + b * m * k, decltype(into)::adds);
+    });
+    t.accumulate(c, [&](auto into, T* dc) {
+      for (std::size_t b = 0; b < batch; ++b) {
+        const T *ab = a.data + b * m * k, *dyb = dy + b * m * n;
+        if (transpose_c)
+          gemm<T>(true, false, n, k, m, dyb, ab, dc + b * k * n, decltype(into)::adds);
+        else
+          gemm<T>(true, false, k, n, m, ab, dyb, dc + b * k * n, decltype(into)::adds);
+      }
+    });
+  });
+  return y;
+}
+
+// y[r] = sum_w table[index[r,w]], nothing for index -1   table [V D], index [R bag] -> [R D]
+template <class T>
+Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> index, std::size_t bag) {
+  if (table.shape.rank() != 2) fail<ArgumentError>("gather_rows", "table {}", table.shape.text());
+  if (bag == 0 || index.size() % bag != 0)
+    fail<ArgumentError>("gather_rows", "{} indices are no whole number of bags of {}", index.size(), bag);
+  const std::size_t rows = index.size() / bag, d = table.shape[1];
+  const auto vocabulary = static_cast<std::int64_t>(table.shape[0]);
+  Var<T> y = tape.result(Shape{rows, d}, table);
+  auto* kept = tape.template scratch<std::int32_t>(index.size());
+  std::fill_n(y.data, y.size(), T(0));
+  for (std::size_t w = 0; w < index.size(); ++w) {
+    const std::int32_t i = kept[w] = index[w];
+    if (i < -1 || i >= vocabulary) fail<ArgumentError>("gather_rows", "index {} into table {}", i, table.shape.text());
+    if (i < 0) continue;
+    T* to = y.data + w / bag * d;
+    const T* from = table.data + static_cast<std::size_t>(i) * d;
+    for (std::size_t m = 0; m < d; ++m) to[m] += from[m];
+  }
+  tape.node("gather_rows", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate_part(table, [&](T* dtable) {
+      for (std::size_t w = 0; w < rows * bag; ++w) {
+        if (kept[w] < 0) continue;
+        T* to = dtable + static_cast<std::size_t>(kept[w]) * d;
+        for (std::size_t m = 0; m < d; ++m) to[m] += dy[w / bag * d + m];
+      }
+    });
+  });
+  return y;
+}
+
+#define MNEME_INSTANTIATE(T)                                       \
+  template Var<T> linear(Tape<T>&, Var<T>, Var<T>, Var<T>);        \
+  template Var<T> batched_product(Tape<T>&, Var<T>, Var<T>, bool); \
+  template Var<T> gather_rows(Tape<T>&, Var<T>, std::span<const std::int32_t>, std::size_t);
+MNEME_INSTANTIATE(float)
+MNEME_INSTANTIATE(double)
+#undef MNEME_INSTANTIATE
+
+}  // namespace mneme

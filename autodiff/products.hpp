@@ -1,0 +1,22 @@
+// Room: autodiff. Matrix products of row-major arrays, through xtensor-blas; the only place that calls the BLAS.
+//
+// The BLAS runs one thread (use_one_blas_thread); parallelism is over shards of the batch.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace mneme {
+
+/// C[m n] = op(A)[m k] op(B)[k n], added to C where `add`. A is stored [m k], or [k m] when transposed; B likewise.
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T* c,
+          bool add);
+
+/// Must be called once before the first product; tools and tests do. Two BLAS threads change bits and spin.
+void use_one_blas_thread();
+
+/// "OpenBLAS 0.3.21 ... Zen", for run.json and doctor.
+std::string blas_name();
+
+}  // namespace mneme

@@ -1,0 +1,246 @@
+// Room: autodiff. Var: a handle on a value; Tape: what was done to it, run backwards.
+//
+// A Var is a pointer into the tape's arena, a fixed small shape and a gradient slot (none: a constant, or nothing is
+// being recorded). The tape is a linear list of coarse nodes, about one per paper equation; backward() runs it from the
+// end: no sorting, no reference counts, no recursion. A node's gradient buffers return to a pool as soon as it has run,
+// and the first writer of a gradient overwrites instead of adding to zeros.
+//
+// One tape belongs to one thread and one shard of the batch. Handles are void after begin().
+#pragma once
+
+#include "autodiff/arena.hpp"
+#include "core/error.hpp"
+#include "core/shape.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace mneme {
+
+/// Rows (x, dy) of every use of one weight, so that its gradient becomes one matrix product after the backward pass.
+template <class T>
+struct Panel {
+  T* x = nullptr;        ///< [rows in]
+  T* dy = nullptr;       ///< [rows out]
+  std::size_t used = 0;  ///< rows filled by the backward pass
+  std::size_t rows = 0;  ///< rows announced by the forward pass
+};
+
+/// A parameter as the tape sees it: values owned by nn/, gradient owned by the shard.
+template <class T>
+struct Leaf {
+  T* data = nullptr;
+  const T* transposed = nullptr;  ///< of rank 2 only: the same values as [out in], may be null
+  T* gradient = nullptr;
+  Shape shape;
+};
+
+/// Where the gradient of a value is gathered. `data` is taken from the pool by the first writer; a leaf owns its own.
+/// One cache line.
+template <class T>
+struct GradientSlot {
+  T* data = nullptr;
+  std::size_t size = 0;
+  bool written = false;
+  const Leaf<T>* leaf = nullptr;  ///< null: not a parameter
+  Panel<T> panel;
+};
+
+template <class T>
+struct Var {
+  T* data = nullptr;
+  Shape shape;
+  GradientSlot<T>* slot = nullptr;
+
+  std::size_t size() const { return shape.size(); }
+  bool needs_gradient() const { return slot != nullptr; }
+  explicit operator bool() const { return data != nullptr; }
+  /// The same numbers and the same gradient under another shape of equal size.
+  Var reshaped(Shape other) const {
+    if (other.size() != shape.size())
+      fail<ArgumentError>("reshape", "{} holds {} numbers, {} holds {}", shape.text(), size(), other.text(),
+                          other.size());
+    return {data, other, slot};
+  }
+  Var detached() const { return {data, shape, nullptr}; }
+};
+
+/// How an op writes a gradient: Set where it is the first writer, Add afterwards. Lanes: see autodiff/lanes.hpp.
+struct Set {
+  static constexpr bool adds = false;
+  template <class T>
+  void operator()(T& to, T value) const {
+    to = value;
+  }
+  template <class Lane, class T, class V>
+  void store(const Lane& lane, T* to, V value) const {
+    lane.store(to, value);
+  }
+};
+struct Add {
+  static constexpr bool adds = true;
+  template <class T>
+  void operator()(T& to, T value) const {
+    to += value;
+  }
+  template <class Lane, class T, class V>
+  void store(const Lane& lane, T* to, V value) const {
+    lane.store(to, lane.load(to) + value);
+  }
+};
+
+template <class T>
+class Tape {
+ public:
+  Tape() = default;
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Parameters by index; the table must outlive the tape's use of it.
+  void bind(std::span<const Leaf<T>> leaves);
+
+  /// Starts a step: forgets all handles, keeps all memory. Without `record` no op keeps anything for a backward pass.
+  void begin(bool record);
+  bool recording() const { return recording_; }
+
+  /// Where in the model we are, for messages: step t, site "write_0". The text must outlive the step.
+  void at(std::size_t step, const char* site) {
+    step_ = step;
+    site_ = site;
+  }
+
+  void at(const char* site) { site_ = site; }
+
+  // --- values -------------------------------------------------------------------------------------------------------
+  T* allocate(std::size_t n) { return arena_.array<T>(n); }
+  /// Room for things a closure keeps by pointer (handles, indices); trivially destructible, valid until begin().
+  template <class U>
+  U* scratch(std::size_t n) {
+    static_assert(std::is_trivially_destructible_v<U>);
+    return arena_.array<U>(n);
+  }
+  /// A constant of this shape, not initialised.
+  Var<T> constant(Shape shape) { return {allocate(shape.size()), shape, nullptr}; }
+  Var<T> filled(Shape shape, T value);
+  /// A value whose gradient stays readable after backward(): the inputs of a gradient check.
+  Var<T> variable(Shape shape);
+  Var<T> parameter(std::size_t index) {
+    GradientSlot<T>& slot = leaf_slots_[index];
+    return {leaves_[index].data, leaves_[index].shape, recording_ ? &slot : nullptr};
+  }
+  /// An op's result: has a gradient slot when recording and any input has one.
+  template <class... Inputs>
+  Var<T> result(Shape shape, const Inputs&... inputs) {
+    return result_if((... || inputs.needs_gradient()), shape);
+  }
+  Var<T> result_if(bool needs_gradient, Shape shape) {
+    return {allocate(shape.size()), shape, recording_ && needs_gradient ? new_slot(shape.size()) : nullptr};
+  }
+
+  // --- nodes --------------------------------------------------------------------------------------------------------
+  /// Ends an op: `backward(Tape&)` will run if any of `outputs` received a gradient. Closures must be trivially
+  /// copyable (handles, pointers into the arena, numbers): nothing is ever destroyed. `op` must be a literal.
+  template <class F>
+  void node(const char* op, std::span<const Var<T>> outputs, F backward) {
+    static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>);
+    if (check_finite_) check_outputs(op, outputs);
+    std::size_t n = 0;
+    for (const Var<T>& y : outputs) n += y.slot != nullptr;
+    if (n == 0) return;
+    auto** slots = arena_.array<GradientSlot<T>*>(n);
+    n = 0;
+    for (const Var<T>& y : outputs)
+      if (y.slot) slots[n++] = y.slot;
+    F* closure = new (arena_.allocate(sizeof(F))) F(backward);
+    nodes_.push_back({[](void* f, Tape& tape) { (*static_cast<F*>(f))(tape); }, closure, slots, n, op, site_, step_});
+  }
+  template <class F>
+  void node(const char* op, std::initializer_list<Var<T>> outputs, F backward) {
+    node(op, std::span<const Var<T>>(outputs.begin(), outputs.size()), backward);
+  }
+
+  // --- inside a backward closure ------------------------------------------------------------------------------------
+  bool has_gradient(const Var<T>& y) const { return y.slot && y.slot->written; }
+  /// dy; zeros where nothing was written.
+  const T* gradient(const Var<T>& y) {
+    if (!y.slot->written) zero(*y.slot);
+    return y.slot->data;
+  }
+  /// f(into, dx) with into = Set or Add; f must write every number of dx through it. Nothing where x needs none.
+  template <class F>
+  void accumulate(const Var<T>& x, F f) {
+    if (!x.slot) return;
+    GradientSlot<T>& slot = *x.slot;
+    if (slot.written) {
+      f(Add{}, slot.data);
+    } else {
+      if (!slot.data) slot.data = pool_.take(slot.size);
+      slot.written = true;
+      f(Set{}, slot.data);
+    }
+    if (check_finite_) touched_.push_back(&slot);
+  }
+  /// f(dx) adds to dx, which may be zeros so far: for ops that touch a part of x.
+  template <class F>
+  void accumulate_part(const Var<T>& x, F f) {
+    if (!x.slot) return;
+    if (!x.slot->written) zero(*x.slot);
+    f(x.slot->data);
+    if (check_finite_) touched_.push_back(x.slot);
+  }
+
+  /// Runs the list backwards from a scalar and leaves every leaf's gradient complete (zeros where unused). Once a step.
+  void backward(const Var<T>& loss);
+
+  /// While on, every op's results and gradients are searched, and the first value that is not finite throws
+  /// NonFiniteError naming op, site and step. Slow: used to explain a failure that the cheap guard found.
+  void check_finite(bool on) { check_finite_ = on; }
+
+  std::size_t node_count() const { return nodes_.size(); }
+  std::size_t arena_bytes() const { return arena_.capacity(); }
+
+ private:
+  struct Node {
+    void (*run)(void*, Tape&);
+    void* closure;
+    GradientSlot<T>** outputs;
+    std::size_t output_count;
+    const char* op;
+    const char* site;
+    std::size_t step;
+  };
+
+  GradientSlot<T>* new_slot(std::size_t size) {
+    auto* slot = new (arena_.allocate(sizeof(GradientSlot<T>))) GradientSlot<T>();
+    slot->size = size;
+    return slot;
+  }
+  void zero(GradientSlot<T>& slot) {
+    if (!slot.data) slot.data = pool_.take(slot.size);
+    std::memset(static_cast<void*>(slot.data), 0, slot.size * sizeof(T));
+    slot.written = true;
+  }
+  void check_outputs(const char* op, std::span<const Var<T>> outputs) const;
+  void check_touched(const Node& node);
+
+  Arena arena_;
+  GradientPool<T> pool_;
+  std::vector<Node> nodes_;
+  std::span<const Leaf<T>> leaves_;
+  std::vector<GradientSlot<T>> leaf_slots_;
+  std::vector<GradientSlot<T>*> touched_;
+  bool recording_ = false;
+  bool ran_ = false;
+  bool check_finite_ = false;
+  std::size_t step_ = 0;
+  const char* site_ = "";
+};
+
+extern template class Tape<float>;
+extern template class Tape<double>;
+
+}  // namespace mneme

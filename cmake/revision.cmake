@@ -1,0 +1,21 @@
+# Writes the git revision of SOURCE to OUT, touching OUT only when it changed. Empty where there is no git checkout.
+set(revision "")
+set(dirty false)
+find_program(GIT git)
+if(GIT AND EXISTS ${SOURCE}/.git)
+  execute_process(COMMAND ${GIT} -C ${SOURCE} rev-parse --verify --quiet HEAD
+    OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  execute_process(COMMAND ${GIT} -C ${SOURCE} --no-optional-locks status --porcelain --untracked-files=normal
+    OUTPUT_VARIABLE changes ERROR_QUIET)
+  if(changes)
+    set(dirty true)
+  endif()
+endif()
+set(text "// Written by cmake/revision.cmake at build time.\n#pragma once\n\n#define MNEME_GIT_REVISION \"${revision}\"\n#define MNEME_GIT_DIRTY ${dirty}\n")
+set(before "")
+if(EXISTS ${OUT})
+  file(READ ${OUT} before)
+endif()
+if(NOT text STREQUAL before)
+  file(WRITE ${OUT} "${text}")
+endif()

@@ -1,0 +1,51 @@
+# tests/FOLDER/*.cpp -> test_FOLDER, one executable a folder.
+#
+# A folder named after a room is linked to that room and what lies below it; every other folder (conformance, golden,
+# learning, ...) and those in `links_all` to everything. tests/support goes into all of them. tests/learning is `slow`:
+# `ctest -LE slow` leaves it out.
+include(GoogleTest)
+set(links_all replay experiments)
+
+file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
+if(support)
+  add_library(mneme_test_support STATIC ${support})
+  target_link_libraries(mneme_test_support PUBLIC mneme::nn GTest::gtest)
+else()
+  add_library(mneme_test_support INTERFACE)
+  target_link_libraries(mneme_test_support INTERFACE mneme::core)
+endif()
+
+file(GLOB test_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/tests/*/*.cpp)
+set(folders "")
+foreach(source ${test_sources})
+  get_filename_component(folder ${source} DIRECTORY)
+  if(NOT folder STREQUAL support)
+    list(APPEND folders ${folder})
+    list(APPEND sources_of_${folder} ${PROJECT_SOURCE_DIR}/tests/${source})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES folders)
+
+foreach(folder ${folders})
+  set(target test_${folder})
+  add_executable(${target} ${sources_of_${folder}})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_libraries(${target} PRIVATE mneme_test_support GTest::gtest_main GTest::gtest)
+  if(folder IN_LIST rooms AND NOT folder IN_LIST links_all)
+    target_link_libraries(${target} PRIVATE mneme::${folder})
+  elseif(NOT folder STREQUAL arrows)
+    target_link_libraries(${target} PRIVATE mneme::experiments mneme::replay)
+  endif()
+  target_compile_definitions(${target} PRIVATE
+    MNEME_SOURCE_DIR="${PROJECT_SOURCE_DIR}" MNEME_PROGRAM="${PROJECT_BINARY_DIR}/mneme")
+  if(TARGET mneme)
+    add_dependencies(${target} mneme)
+  endif()
+  if(folder STREQUAL learning)
+    set(properties LABELS slow TIMEOUT 7200)
+  else()
+    set(properties LABELS ${folder} TIMEOUT 600)
+  endif()
+  gtest_discover_tests(${target} TEST_PREFIX ${folder}: DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/tests PROPERTIES ${properties})
+endforeach()

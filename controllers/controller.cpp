@@ -1,0 +1,10 @@
+#include "controllers/controller.hpp"
+
+namespace mneme {
+
+Registry<ControllerPlugin>& controllers() {
+  static Registry<ControllerPlugin> registry("controller");
+  return registry;
+}
+
+}  // namespace mneme

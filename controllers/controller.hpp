@@ -1,0 +1,64 @@
+// Room: controllers. Controller: what turns a step's input and the last reads into the memory's orders.
+//
+// State is explicit and named, as a memory's: a list of handles in the order of state(). A controller holds nothing
+// that changes but its parameters.
+#pragma once
+
+#include "core/declared.hpp"
+#include "core/options.hpp"
+#include "core/registry.hpp"
+#include "nn/parameters.hpp"
+
+#include <functional>
+#include <memory>
+#include <span>
+
+namespace mneme {
+
+template <class T>
+class Controller {
+ public:
+  virtual ~Controller() = default;
+  /// Declared state; site is the layer ("layer_0"), empty for one layer's h and c alone.
+  virtual const std::vector<Declared>& state() const = 0;
+  /// H, width of the output.
+  virtual std::size_t output_size() const = 0;
+  virtual std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const = 0;
+  /// inputs: [B D_i] each, joined inside; `state` is replaced by the new one -> [B H]
+  virtual Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
+};
+
+struct ControllerPlugin {
+  std::string summary;
+  std::string source;
+  OptionTable options;  ///< controller.* keys
+  /// H from the options alone: memories are built before the controller that feeds them.
+  std::function<std::size_t(const Options&)> output_size;
+  std::function<std::unique_ptr<Controller<float>>(const Builder<float>&, const Options&, std::size_t input)>
+      make_float;
+  std::function<std::unique_ptr<Controller<double>>(const Builder<double>&, const Options&, std::size_t input)>
+      make_double;
+
+  template <class T>
+  std::unique_ptr<Controller<T>> make(const Builder<T>& build, const Options& options, std::size_t input) const {
+    if constexpr (std::is_same_v<T, float>)
+      return make_float(build, options, input);
+    else
+      return make_double(build, options, input);
+  }
+};
+
+Registry<ControllerPlugin>& controllers();
+
+/// The registration line of a controller's own file. C<T> is constructible from (Builder<T>, Options, input width) and
+/// has static options() and width(Options), its output size.
+template <template <class> class C>
+bool register_controller(const std::string& name, std::string summary, std::string source) {
+  return controllers().add(
+      name,
+      {std::move(summary), std::move(source), C<float>::options(), C<float>::width,
+       [](const Builder<float>& b, const Options& o, std::size_t n) { return std::make_unique<C<float>>(b, o, n); },
+       [](const Builder<double>& b, const Options& o, std::size_t n) { return std::make_unique<C<double>>(b, o, n); }});
+}
+
+}  // namespace mneme

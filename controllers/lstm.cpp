@@ -1,0 +1,154 @@
+// Room: controllers. lstm: 1 to k stacked layers.
+//
+// A layer has weight [in + H, 4H], rows of the inputs first and then of h, columns by gate i f g o; bias [4 H] by gate.
+#include "controllers/lstm.hpp"
+
+#include "autodiff/lanes.hpp"
+#include "autodiff/ops.hpp"
+#include "controllers/controller.hpp"
+
+#include <cmath>
+
+namespace mneme {
+
+template <class T>
+LstmState<T> lstm_cell(Tape<T>& tape, Var<T> z, Var<T> c) {
+  const std::size_t rows = c.shape.rows(), n = c.shape.last();
+  if (z.shape.rows() != rows || z.shape.last() != 4 * n)
+    fail<ArgumentError>("lstm_cell", "z {} for a state of {}", z.shape.text(), c.shape.text());
+  const LstmState<T> y{tape.result(c.shape, z, c), tape.result(c.shape, z, c)};
+  T* gates = tape.allocate(rows * 4 * n);  // s(i) s(f) tanh(g) s(o)
+  T* squashed = tape.allocate(rows * n);   // tanh(c')
+  for (std::size_t r = 0; r < rows; ++r) {
+    const T* zr = z.data + r * 4 * n;
+    T* gr = gates + r * 4 * n;
+    lanes<T>(n, [&](auto lane, std::size_t j) {
+      const auto i = sigmoid_of<T>(lane.load(zr + j)), f = sigmoid_of<T>(lane.load(zr + n + j));
+      const auto g = xsimd::tanh(lane.load(zr + 2 * n + j)), o = sigmoid_of<T>(lane.load(zr + 3 * n + j));
+      const auto cell = f * lane.load(c.data + r * n + j) + i * g;
+      const auto s = xsimd::tanh(cell);
+      lane.store(gr + j, i);
+      lane.store(gr + n + j, f);
+      lane.store(gr + 2 * n + j, g);
+      lane.store(gr + 3 * n + j, o);
+      lane.store(y.c.data + r * n + j, cell);
+      lane.store(squashed + r * n + j, s);
+      lane.store(y.h.data + r * n + j, o * s);
+    });
+  }
+  tape.node("lstm_cell", {y.h, y.c}, [=](Tape<T>& t) {
+    const T* dh = t.gradient(y.h);
+    const T* dc_next = t.gradient(y.c);
+    T* dcell = t.allocate(rows * n);
+    const Simd<T> one(T(1));
+    t.accumulate(z, [&](auto into, T* dz) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        const T* gr = gates + r * 4 * n;
+        T* dr = dz + r * 4 * n;
+        lanes<T>(n, [&](auto lane, std::size_t j) {
+          const auto i = lane.load(gr + j), f = lane.load(gr + n + j), g = lane.load(gr + 2 * n + j),
+                     o = lane.load(gr + 3 * n + j), s = lane.load(squashed + r * n + j),
+                     dhj = lane.load(dh + r * n + j);
+          const auto d = lane.load(dc_next + r * n + j) + dhj * o * (one - s * s);
+          into.store(lane, dr + j, d * g * i * (one - i));
+          into.store(lane, dr + n + j, d * lane.load(c.data + r * n + j) * f * (one - f));
+          into.store(lane, dr + 2 * n + j, d * i * (one - g * g));
+          into.store(lane, dr + 3 * n + j, dhj * s * o * (one - o));
+          lane.store(dcell + r * n + j, d * f);
+        });
+      }
+    });
+    t.accumulate(c, [&](auto into, T* dc) {
+      lanes<T>(rows * n, [&](auto lane, std::size_t j) { into.store(lane, dc + j, lane.load(dcell + j)); });
+    });
+  });
+  return y;
+}
+
+template LstmState<float> lstm_cell(Tape<float>&, Var<float>, Var<float>);
+template LstmState<double> lstm_cell(Tape<double>&, Var<double>, Var<double>);
+
+namespace {
+
+template <class T>
+class Lstm final : public Controller<T> {
+ public:
+  static OptionTable options() {
+    return OptionTable()
+        .integer("hidden", 100, 1, 65536, "H, cells of a layer")
+        .integer("layers", 1, 1, 16, "stacked layers")
+        .real("forget-bias", 1, -10, 10, "initial bias of the forget gate")
+        .real("init-scale", 1, 0.001, 100, "weights start in U(-a, a), a = init-scale / sqrt(inputs + H)")
+        .choice("initial-state", "learned", {"learned", "zero"}, "h_0 and c_0");
+  }
+  static std::size_t width(const Options& o) { return o.size("hidden"); }
+
+  Lstm(const Builder<T>& build, const Options& o, std::size_t input)
+      : hidden_(o.size("hidden")), learned_(o.text("initial-state") == "learned") {
+    for (std::size_t l = 0; l < o.size("layers"); ++l) {
+      const std::string site = "layer_" + std::to_string(l);
+      const Builder<T> here = build.scope(site);
+      const std::size_t in = (l ? hidden_ : input) + hidden_;
+      const double a = o.real("init-scale") / std::sqrt(static_cast<double>(in));
+      Layer layer;
+      layer.weight = here.parameter("weight", {in, 4 * hidden_}, Initializer::uniform(a));
+      layer.bias = here.parameter("bias", {4, hidden_}, Initializer::one_row(1, o.real("forget-bias")));
+      if (learned_) {
+        layer.h = here.parameter("initial_h", {hidden_}, Initializer::constant(0));
+        layer.c = here.parameter("initial_c", {hidden_}, Initializer::constant(0));
+      }
+      layers_.push_back(layer);
+      state_.push_back({"h", site, {hidden_}, Kind::plain, "hidden state h_t", {"hidden"}});
+      state_.push_back({"c", site, {hidden_}, Kind::plain, "cell state c_t", {"hidden"}});
+    }
+  }
+
+  const std::vector<Declared>& state() const override { return state_; }
+  std::size_t output_size() const override { return hidden_; }
+
+  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override {
+    auto* state = tape.template scratch<Var<T>>(state_.size());
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      for (const bool cell : {false, true})
+        new (state + 2 * l + cell)
+            Var<T>(learned_ ? repeat_rows(tape, tape.parameter(cell ? layers_[l].c : layers_[l].h), rows)
+                            : tape.filled({rows, hidden_}, T(0)));
+    return {state, state_.size()};
+  }
+
+  Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+    auto* next = tape.template scratch<Var<T>>(state_.size());
+    auto* parts = tape.template scratch<Var<T>>(inputs.size() + 1);
+    std::uninitialized_copy(inputs.begin(), inputs.end(), parts);
+    std::size_t count = inputs.size();
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      new (parts + count) Var<T>(state[2 * l]);
+      const Var<T> x = concatenate<T>(tape, {parts, count + 1});
+      const Var<T> z =
+          linear(tape, x, tape.parameter(layers_[l].weight), tape.parameter(layers_[l].bias).reshaped({4 * hidden_}));
+      const LstmState<T> y = lstm_cell(tape, z, state[2 * l + 1]);
+      new (next + 2 * l) Var<T>(y.h);
+      new (next + 2 * l + 1) Var<T>(y.c);
+      parts[0] = y.h;
+      count = 1;
+    }
+    state = {next, state_.size()};
+    return next[2 * layers_.size() - 2];
+  }
+
+ private:
+  struct Layer {
+    std::size_t weight = 0, bias = 0, h = 0, c = 0;
+  };
+  std::size_t hidden_;
+  bool learned_;
+  std::vector<Layer> layers_;
+  std::vector<Declared> state_;
+};
+
+const bool registered = register_controller<Lstm>("lstm", "long short-term memory, 1 to k layers",
+                                                  "Hochreiter & Schmidhuber 1997; gates i f g o");
+
+}  // namespace
+
+}  // namespace mneme

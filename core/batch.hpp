@@ -1,0 +1,79 @@
+// Room: core. Batch: what a task gives a model, and Target: what it wants back.
+//
+// A batch holds dense or token steps, optional item sets with a count per row, phases, and one target. Everything that
+// has a time axis is time-major, [T B ...], so that one step of all rows is contiguous. Rows may differ in length:
+// steps past lengths(b) are zero, never scored, and freeze the model's state. A task knows neither readout nor loss;
+// the target's kind picks both.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <xtensor/xtensor.hpp>
+
+namespace mneme {
+
+/// xt::xtensor over std::vector, whose capacity survives shrinking: refilling a batch allocates nothing once warm.
+template <class T, std::size_t R>
+using Tensor = xt::xtensor_container<std::vector<T>, R, xt::layout_type::row_major>;
+
+enum class TargetKind {
+  bits,     ///< K independent bits a scored step; loss: binary cross-entropy
+  classes,  ///< one of K classes a scored step; loss: cross-entropy
+  pointer,  ///< one item of the row's set a scored step; loss: cross-entropy over the items
+  real,     ///< K real numbers a scored step; loss: squared error
+};
+
+enum class Phase : std::uint8_t { input = 0, delimiter = 1, answer = 2 };
+
+/// The shapes a task promises for every batch: what models are built from.
+struct BatchSpec {
+  std::size_t channels = 0;         ///< C, width of a dense step; 0 = none
+  std::size_t vocabulary = 0;       ///< V, number of step tokens; 0 = none
+  std::size_t item_width = 0;       ///< D, width of a dense item (a point has 2); 0 = none
+  std::size_t item_vocabulary = 0;  ///< number of item tokens (sentences share the step vocabulary); 0 = none
+  TargetKind target = TargetKind::bits;
+  std::size_t outputs = 0;  ///< K; for pointer targets the largest number of items
+};
+
+struct Target {
+  TargetKind kind = TargetKind::bits;
+  Tensor<float, 3> values;          ///< bits (0 or 1) and real: [T B K]
+  Tensor<std::int32_t, 2> indices;  ///< classes and pointer: [T B]; -1 where not scored
+  Tensor<std::uint8_t, 2> scored;   ///< [T B]: 1 where the step counts
+};
+
+/// Sets of items, one a row: sentences of a story, points, candidates. Items past count(b) are padding.
+struct ItemSet {
+  Tensor<float, 3> values;           ///< [B N D]
+  Tensor<std::int32_t, 3> tokens;    ///< [B N W], -1 = no word there
+  std::vector<std::uint32_t> count;  ///< [B]
+  Tensor<std::uint8_t, 2> support;   ///< [B N]: 1 on supporting facts; empty where a task has none
+};
+
+struct Batch {
+  std::size_t size = 0;                ///< B
+  std::size_t steps = 0;               ///< T, of the longest row
+  std::vector<std::uint32_t> lengths;  ///< [B], steps of each row, 1..T
+  Tensor<float, 3> dense;              ///< [T B C]
+  Tensor<std::int32_t, 2> tokens;      ///< [T B], -1 past the end
+  Tensor<std::uint8_t, 2> phase;       ///< [T B], a Phase
+  ItemSet items;
+  Target target;
+  /// What the sampler chose, for traces and tables: names fixed by the task, values [B] each ("length", "repeats").
+  std::vector<std::pair<std::string, std::vector<float>>> parameters;
+
+  /// True where some row ends before the last step.
+  bool ragged() const;
+
+  /// Shapes everything for B rows of at most T steps (and N items of W words) and fills with "nothing": zeros, -1.
+  /// Lengths are set to T. Allocates only when larger than ever before.
+  void reset(const BatchSpec& spec, std::size_t rows, std::size_t max_steps, std::size_t max_items = 0,
+             std::size_t max_words = 0);
+
+  /// Throws InvariantError naming the field and both shapes where the batch breaks `spec` or the rules above.
+  void check(const BatchSpec& spec) const;
+};
+
+}  // namespace mneme

@@ -1,0 +1,79 @@
+#include "memory/memory.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+std::size_t index_of(const std::vector<Declared>& list, const std::string& site, const std::string& name) {
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if (list[i].site == site && list[i].name == name) return i;
+  fail<InvariantError>("memory", "nothing is declared as {}.{}", site, name);
+}
+
+/// Addresses and then reads, or addresses all and then writes.
+template <class T>
+Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<T> parameters, Values<T> state) {
+  const MemoryLayout& layout = memory.layout();
+  Values<T> next = copy_values(tape, state);
+  for (std::size_t s = 0; s < layout.sites.size(); ++s) {
+    const Site& site = layout.sites[s];
+    if ((site.kind == "write") != writes) continue;
+    tape.at(site.name.c_str());
+    next[layout.state_index(site.name, "weights")] = memory.address(tape, s, parameters, state);
+    if (!writes) next[layout.state_index(site.name, "value")] = memory.read(tape, s, next);
+  }
+  return writes ? memory.update(tape, parameters, next) : next;
+}
+
+}  // namespace
+
+std::size_t MemoryLayout::state_index(const std::string& site, const std::string& name) const {
+  return index_of(state, site, name);
+}
+
+std::size_t MemoryLayout::parameter_index(const std::string& site, const std::string& name) const {
+  return index_of(parameters, site, name);
+}
+
+std::size_t MemoryLayout::read_size() const {
+  std::size_t n = 0;
+  for (const Site& s : sites)
+    if (s.kind != "write") n += state[state_index(s.name, "value")].count();
+  return n;
+}
+
+template <class T>
+Values<T> copy_values(Tape<T>& tape, Values<T> values) {
+  auto* copy = tape.template scratch<Var<T>>(values.size());
+  std::uninitialized_copy(values.begin(), values.end(), copy);
+  return {copy, values.size()};
+}
+
+template <class T>
+Values<T> apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters, Values<T> state) {
+  const bool write_first = memory.layout().write_first;
+  return run_phase(memory, tape, !write_first, parameters, run_phase(memory, tape, write_first, parameters, state));
+}
+
+template <class T>
+typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, Var<T> control, Values<T> state) {
+  Values<T> parameters = memory.head_parameters(tape, control);
+  return {apply_parameters(memory, tape, parameters, state), parameters};
+}
+
+Registry<MemoryPlugin>& memories() {
+  static Registry<MemoryPlugin> registry("memory");
+  return registry;
+}
+
+#define MNEME_INSTANTIATE(T)                                                             \
+  template Values<T> copy_values(Tape<T>&, Values<T>);                                   \
+  template Values<T> apply_parameters(const Memory<T>&, Tape<T>&, Values<T>, Values<T>); \
+  template Memory<T>::Step step_in_order(const Memory<T>&, Tape<T>&, Var<T>, Values<T>);
+MNEME_INSTANTIATE(float)
+MNEME_INSTANTIATE(double)
+#undef MNEME_INSTANTIATE
+
+}  // namespace mneme

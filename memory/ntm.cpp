@@ -1,0 +1,253 @@
+// Room: memory. ntm: the Neural Turing Machine's memory (Graves, Wayne & Danihelka 2014, section 3).
+//
+// N slots of width M; any number of read and write heads, each with an addressing scheme of its own. All write heads
+// address the memory as it was before any of them wrote; erasures multiply and additions sum, so their order is free
+// (section 3.2). Whether a step reads or writes first is an option: the paper leaves it open.
+#include "attention/combine.hpp"
+#include "attention/normalize.hpp"
+#include "autodiff/ops.hpp"
+#include "memory/addressing.hpp"
+#include "memory/erase_add.hpp"
+#include "nn/linear.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mneme {
+
+namespace {
+
+/// One scheme for all heads, or one each.
+std::vector<std::string> schemes_of(const Options& o, const std::string& key, std::size_t heads) {
+  std::vector<std::string> names = o.choices(key);
+  if (names.size() == 1) names.resize(heads, names[0]);
+  if (names.size() != heads)
+    fail<ArgumentError>("memory." + key, "names {} schemes for {} heads: give one, or one a head", names.size(), heads);
+  return names;
+}
+
+// [D] or [N D] -> [B D N], the same for every row: M_0 from one learned row or from one row a slot.
+template <class T>
+Var<T> spread_slots(Tape<T>& tape, Var<T> rows, std::size_t batch, std::size_t n) {
+  const std::size_t d = rows.shape.last(), per_slot = rows.shape.rank() == 2 ? d : 0;
+  Var<T> y = tape.result(Shape{batch, d, n}, rows);
+  for (std::size_t m = 0; m < d; ++m)
+    for (std::size_t i = 0; i < n; ++i) y.data[m * n + i] = rows.data[i * per_slot + m];
+  for (std::size_t b = 1; b < batch; ++b) std::copy_n(y.data, d * n, y.data + b * d * n);
+  tape.node("spread_slots", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate_part(rows, [&](T* dr) {
+      for (std::size_t b = 0; b < batch; ++b)
+        for (std::size_t m = 0; m < d; ++m)
+          for (std::size_t i = 0; i < n; ++i) dr[i * per_slot + m] += dy[(b * d + m) * n + i];
+    });
+  });
+  return y;
+}
+
+template <class T>
+class Ntm final : public Memory<T> {
+ public:
+  static OptionTable options() {
+    const auto schemes = [] { return addressing_schemes().names(); };
+    return OptionTable()
+        .integer("slots", 128, 1, 1 << 20, "N, memory slots")
+        .integer("width", 20, 1, 4096, "M, width of a slot")
+        .integer("read-heads", 1, 1, 64, "R, read heads")
+        .integer("write-heads", 1, 1, 64, "W, write heads")
+        .choices("read-addressing", "content_location", schemes, "addressing scheme of all read heads, or one each")
+        .choices("write-addressing", "content_location", schemes, "addressing scheme of all write heads, or one each")
+        .integer("shift-range", 3, 1, 129, "S, how many shifts a head weighs, odd: 3 = -1, 0, 1")
+        .choice("order", "write-first", {"read-first", "write-first"}, "what a step does first")
+        .choice("initial-memory", "constant", {"constant", "random", "learned", "learned-slots"},
+                "M_0: one number; a random row a slot, drawn once; one learned row; a learned row a slot")
+        .real("initial-value", 1e-6, -100, 100,
+              "the number of a constant M_0; half-width of a random one (0 = 1/sqrt(N+M))")
+        .choice("initial-weights", "slot", {"slot", "learned", "zero"},
+                "w_0: all on the start slot; softmax of learned numbers; zero")
+        .integer("start-slot", 0, 0, (1 << 20) - 1, "the slot of w_0 where initial-weights is slot");
+  }
+
+  static void validate(const Options& o) {
+    const std::size_t n = o.size("slots");
+    if (o.size("start-slot") >= n)
+      fail<ArgumentError>("memory.start-slot", "slot {} of {} (the first is 0)", o.size("start-slot"), n);
+    const std::size_t s = o.size("shift-range");
+    if (s % 2 == 0) fail<ArgumentError>("memory.shift-range", "{} is even; shifts reach equally far both ways", s);
+    schemes_of(o, "read-addressing", o.size("read-heads"));
+    const auto writers = schemes_of(o, "write-addressing", o.size("write-heads"));
+    // Equal rows under equal weights stay equal for ever: either M_0 or a writer's w_0 must tell slots apart.
+    const std::string& m0 = o.text("initial-memory");
+    const std::string& w0 = o.text("initial-weights");
+    const bool moves = std::any_of(writers.begin(), writers.end(),
+                                   [](const auto& name) { return addressing_schemes().find(name).uses_previous; });
+    if (n > 1 && (m0 == "constant" || m0 == "learned") && (w0 == "zero" || !moves))
+      fail<ArgumentError>("memory.initial-memory",
+                          "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
+                          "them apart; use initial-memory random, or initial-weights slot with a location scheme",
+                          m0, w0, o.text("write-addressing"));
+    if (w0 == "zero")
+      for (const char* side : {"read", "write"})
+        for (const auto& name : o.choices(std::string(side) + "-addressing"))
+          if (!addressing_schemes().find(name).uses_content)
+            fail<ArgumentError>("memory.initial-weights", "'zero' leaves {}-addressing '{}' nothing to shift", side,
+                                name);
+  }
+
+  Ntm(const Builder<T>& build, const Options& o, const MemorySetup& setup)
+      : sizes_{o.size("slots"), o.size("width"), o.size("shift-range")},
+        initial_memory_(o.text("initial-memory")),
+        initial_weights_(o.text("initial-weights")),
+        initial_value_(o.real("initial-value")),
+        start_slot_(o.size("start-slot")) {
+    layout_.slots = sizes_.slots;
+    layout_.width = sizes_.width;
+    layout_.update = "ntm-erase-add";
+    layout_.write_first = o.text("order") == "write-first";
+    layout_.state.push_back(
+        {"contents", "", {sizes_.width, sizes_.slots}, Kind::plain, "memory matrix M_t", {"cell", "slot"}});
+    for (const bool writes : {false, true}) {
+      const std::string kind = writes ? "write" : "read";
+      const auto names = schemes_of(o, kind + "-addressing", o.size(kind + "-heads"));
+      for (std::size_t h = 0; h < names.size(); ++h) add_head(build, kind, h, names[h]);
+    }
+    std::size_t raw = 0;
+    for (const HeadParameter& p : heads_) {
+      layout_.parameters.push_back(p.declared);
+      raw += p.declared.count();
+    }
+    projection_.emplace(build.scope("heads"), setup.control_size, raw,
+                        Initializer::xavier(setup.control_size, raw, 1.4), Initializer::normal(0.01));
+    const double half =
+        initial_value_ != 0 ? initial_value_ : 1 / std::sqrt(static_cast<double>(sizes_.slots + sizes_.width));
+    if (initial_memory_ == "random")
+      random_ = &build.buffer("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(half));
+    if (initial_memory_ == "learned")
+      learned_ = build.parameter("initial_memory", {sizes_.width}, Initializer::uniform(half));
+    if (initial_memory_ == "learned-slots")
+      learned_ = build.parameter("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(half));
+  }
+
+  const MemoryLayout& layout() const override { return layout_; }
+
+  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet*) const override {
+    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
+    new (&state[0]) Var<T>(initial_contents(tape, rows));
+    for (std::size_t s = 0; s < layout_.sites.size(); ++s) {
+      const Head& head = sites_[s];
+      new (&state[head.weights]) Var<T>(initial_weights(tape, rows, head));
+      if (head.reads) new (&state[head.value]) Var<T>(repeat_rows(tape, tape.parameter(head.initial_value), rows));
+    }
+    return state;
+  }
+
+  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
+    return split_parameters<T>(tape, (*projection_)(tape, control), heads_);
+  }
+
+  Var<T> address(Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state) const override {
+    const Head& head = sites_[site];
+    return head.scheme->address(tape, parameters.subspan(head.parameters, head.count), state[0], state[head.weights]);
+  }
+
+  // M(i) <- M(i) prod_h (1 - w_h(i) e_h) + sum_h w_h(i) a_h   (NTM eq. 3-4)
+  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
+    Values<T> next = copy_values(tape, state);
+    const auto weights = [&](const Head& h) { return state[h.weights]; };
+    const auto erases = [&](const Head& h) { return parameters[h.parameters + h.count]; };
+    const auto adds = [&](const Head& h) { return parameters[h.parameters + h.count + 1]; };
+    if (writers_.size() == 1) {
+      const Head& h = sites_[writers_[0]];
+      next[0] = erase_add(tape, state[0], weights(h), erases(h), adds(h));
+      return next;
+    }
+    for (std::size_t s : writers_) next[0] = erase(tape, next[0], weights(sites_[s]), erases(sites_[s]));
+    for (std::size_t s : writers_) next[0] = write(tape, next[0], weights(sites_[s]), adds(sites_[s]));
+    return next;
+  }
+
+  // r = sum_i w(i) M(i)   (NTM eq. 2)
+  Var<T> read(Tape<T>& tape, std::size_t site, Values<T> state) const override {
+    const Var<T> w = state[sites_[site].weights];
+    return weighted_sum(tape, w.reshaped({w.shape[0], 1, w.shape[1]}), state[0]).reshaped({w.shape[0], layout_.width});
+  }
+
+  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
+    return step_in_order(*this, tape, control, state);
+  }
+
+ private:
+  struct Head {
+    bool reads = false;
+    const AddressingPlugin* scheme = nullptr;
+    std::size_t weights = 0, value = 0;        // indices into the state
+    std::size_t parameters = 0, count = 0;     // the scheme's own; erase and add follow
+    std::size_t initial_value = 0, start = 0;  // parameters r_0 and the logits of w_0
+  };
+
+  void add_head(const Builder<T>& build, const std::string& kind, std::size_t index, const std::string& scheme) {
+    const std::string site = kind + "_" + std::to_string(index);
+    Head head;
+    head.reads = kind == "read";
+    head.scheme = &addressing_schemes().find(scheme);
+    layout_.sites.push_back({site, kind, scheme});
+    head.parameters = heads_.size();
+    for (HeadParameter p : head.scheme->parameters(sizes_)) {
+      p.declared.site = site;
+      heads_.push_back(std::move(p));
+    }
+    head.count = heads_.size() - head.parameters;
+    head.weights = layout_.state.size();
+    layout_.state.push_back({"weights", site, {sizes_.slots}, Kind::weights, kind + " weighting w_t", {"slot"}});
+    if (head.reads) {
+      head.value = layout_.state.size();
+      layout_.state.push_back({"value", site, {sizes_.width}, Kind::plain, "read vector r_t", {"cell"}});
+      head.initial_value = build.scope(site).parameter("initial_value", {sizes_.width}, Initializer::constant(0));
+    } else {
+      writers_.push_back(layout_.sites.size() - 1);
+      heads_.push_back({{"erase", site, {sizes_.width}, Kind::gate, "erase vector e_t", {"cell"}}, Squash::sigmoid});
+      heads_.push_back({{"add", site, {sizes_.width}, Kind::plain, "add vector a_t", {"cell"}}, Squash::tanh});
+    }
+    if (initial_weights_ == "learned" && head.scheme->uses_previous)
+      head.start = build.scope(site).parameter("initial_weights", {sizes_.slots}, Initializer::normal(1));
+    sites_.push_back(head);
+  }
+
+  Var<T> initial_contents(Tape<T>& tape, std::size_t rows) const {
+    if (initial_memory_ == "constant")
+      return tape.filled({rows, sizes_.width, sizes_.slots}, static_cast<T>(initial_value_));
+    if (initial_memory_ == "random")
+      return spread_slots(tape, Var<T>{random_->values.data(), random_->shape, nullptr}, rows, sizes_.slots);
+    return spread_slots(tape, tape.parameter(learned_), rows, sizes_.slots);
+  }
+
+  Var<T> initial_weights(Tape<T>& tape, std::size_t rows, const Head& head) const {
+    const std::size_t n = sizes_.slots;
+    if (initial_weights_ == "learned" && head.scheme->uses_previous)
+      return softmax(tape, repeat_rows(tape, tape.parameter(head.start), rows).reshaped({rows, 1, n}))
+          .reshaped({rows, n});
+    Var<T> w = tape.filled({rows, n}, T(0));
+    if (initial_weights_ == "slot")
+      for (std::size_t b = 0; b < rows; ++b) w.data[b * n + start_slot_] = 1;
+    return w;
+  }
+
+  AddressingSizes sizes_;
+  std::string initial_memory_, initial_weights_;
+  double initial_value_;
+  std::size_t start_slot_;
+  MemoryLayout layout_;
+  std::vector<HeadParameter> heads_;
+  std::vector<Head> sites_;
+  std::vector<std::size_t> writers_;
+  std::optional<Linear<T>> projection_;
+  Buffer<T>* random_ = nullptr;
+  std::size_t learned_ = 0;
+};
+
+const bool registered =
+    register_memory<Ntm>("ntm", "slots read and written by content and location", "Graves et al. 2014, section 3");
+
+}  // namespace
+
+}  // namespace mneme

@@ -1,0 +1,109 @@
+// Room: models. cell: a controller with a memory, run step by step (NTM figure 1).
+//
+//   x_t, r_{t-1} -> controller -> h_t -> memory step -> r_t;   [h_t, r_t] -> readout, all steps at once
+//
+// Rows that have ended keep the state of controller and memory they ended with.
+#include "models/model.hpp"
+#include "models/readout.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+template <class T>
+class Cell final : public Model<T> {
+ public:
+  static OptionTable options() {
+    return OptionTable().integer("embedding", 64, 1, 65536, "width of a token's embedding, where the task has tokens");
+  }
+  static void validate(const BatchSpec& spec) {
+    if (!spec.channels && !spec.vocabulary) fail<ArgumentError>("model cell", "reads steps, and the task gives none");
+  }
+
+  Cell(const Builder<T>& build, const Options& o, const ModelSetup& setup) : spec_(setup.batch) {
+    const std::size_t hidden = setup.controller->output_size(setup.controller_options);
+    memory_ = setup.memory->make<T>(build.scope("memory"), setup.memory_options, {hidden, spec_});
+    const MemoryLayout& layout = memory_->layout();
+    for (const Site& s : layout.sites)
+      if (s.kind != "write") reads_.push_back(layout.state_index(s.name, "value"));
+    std::size_t input = spec_.channels + layout.read_size();
+    if (spec_.vocabulary) {
+      embedding_.emplace(build.scope("embedding"), spec_.vocabulary, o.size("embedding"), Initializer::normal(0.1));
+      input += o.size("embedding");
+    }
+    controller_ = setup.controller->make<T>(build.scope("controller"), setup.controller_options, input);
+    readout_.emplace(build.scope("readout"), spec_, hidden + layout.read_size());
+  }
+
+  ModelParts parts() const override { return {&memory_->layout(), &controller_->state()}; }
+
+  Forward<T> forward(const Batch& batch, const Context<T>& context) const override {
+    Tape<T>& tape = context.tape;
+    const std::size_t steps = batch.steps, rows = batch.size, parts = 1 + reads_.size();
+    std::span<Var<T>> control = controller_->begin(tape, rows);
+    Values<T> memory = memory_->begin(tape, rows, batch.items.count.empty() ? nullptr : &batch.items);
+    if (context.observer) context.observer->begin({0, memory, {}, control});
+
+    const bool ragged = batch.ragged();
+    auto* features = tape.template scratch<Var<T>>(steps * parts);
+    auto* inputs = tape.template scratch<Var<T>>(2 + reads_.size());
+    for (std::size_t t = 0; t < steps; ++t) {
+      tape.at(t, "controller");
+      std::size_t count = 0;
+      if (spec_.channels) new (inputs + count++) Var<T>(dense_step(tape, batch, t));
+      if (embedding_) new (inputs + count++) Var<T>((*embedding_)(tape, {batch.tokens.data() + t * rows, rows}));
+      for (std::size_t r : reads_) new (inputs + count++) Var<T>(memory[r]);
+      std::span<Var<T>> next_control = control;
+      const Var<T> h = controller_->step(tape, {inputs, count}, next_control);
+      tape.at(t, "memory");
+      typename Memory<T>::Step next = memory_->step(tape, h, memory);
+      if (ragged && std::any_of(batch.lengths.begin(), batch.lengths.end(), [t](auto n) { return n <= t; })) {
+        auto* active = tape.template scratch<std::uint8_t>(rows);
+        for (std::size_t b = 0; b < rows; ++b) active[b] = t < batch.lengths[b];
+        freeze(tape, active, next_control, control);
+        freeze(tape, active, next.state, memory);
+      }
+      control = next_control;
+      memory = next.state;
+      new (features + t * parts) Var<T>(h);
+      for (std::size_t r = 0; r < reads_.size(); ++r) new (features + t * parts + 1 + r) Var<T>(memory[reads_[r]]);
+      if (context.observer) context.observer->step({t, memory, next.parameters, control});
+    }
+    tape.at(steps, "readout");
+    const Var<T> logits = readout_->logits(tape, batch, {features, steps * parts}, parts);
+    return {readout_->loss(tape, batch, logits, context.loss_scale), logits};
+  }
+
+  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
+    read_prediction(batch, forward(batch, context).logits, out);
+  }
+
+ private:
+  static Var<T> dense_step(Tape<T>& tape, const Batch& batch, std::size_t t) {
+    const std::size_t n = batch.dense.shape()[1] * batch.dense.shape()[2];
+    Var<T> x = tape.constant({batch.dense.shape()[1], batch.dense.shape()[2]});
+    std::copy_n(batch.dense.data() + t * n, n, x.data);
+    return x;
+  }
+
+  static void freeze(Tape<T>& tape, const std::uint8_t* active, std::span<Var<T>> next, std::span<Var<T>> old) {
+    for (std::size_t i = 0; i < next.size(); ++i)
+      if (next[i].data != old[i].data) next[i] = choose_rows(tape, active, next[i], old[i]);
+  }
+
+  BatchSpec spec_;
+  std::unique_ptr<Memory<T>> memory_;
+  std::vector<std::size_t> reads_;  // the state slots that the controller sees
+  std::optional<Embedding<T>> embedding_;
+  std::unique_ptr<Controller<T>> controller_;
+  std::optional<Readout<T>> readout_;
+};
+
+const bool registered = register_model<Cell>("cell", "controller, memory and readout, step by step",
+                                             "Graves et al. 2014, figure 1", true, true);
+
+}  // namespace
+
+}  // namespace mneme

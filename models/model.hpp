@@ -1,0 +1,129 @@
+// Room: models. Model: what joins controller, memory and readout, and turns a batch into a loss and predictions.
+//
+// The kind of the batch's target picks readout and loss (models/readout.hpp), so one model serves every task whose
+// inputs it understands.
+#pragma once
+
+#include "controllers/controller.hpp"
+#include "core/batch.hpp"
+#include "memory/memory.hpp"
+
+#include <functional>
+#include <memory>
+
+namespace mneme {
+
+/// One step as seen from outside, all rows: what traces and films are made of. Handles are void after the step.
+template <class T>
+struct StepView {
+  std::size_t step = 0;
+  std::span<const Var<T>> memory;      ///< state after the step, by MemoryLayout::state
+  std::span<const Var<T>> parameters;  ///< by MemoryLayout::parameters
+  std::span<const Var<T>> controller;  ///< state after the step, by Controller::state()
+};
+
+template <class T>
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// State before the first step; `parameters` is empty.
+  virtual void begin(const StepView<T>& view) = 0;
+  virtual void step(const StepView<T>& view) = 0;
+};
+
+/// What a forward pass needs to know besides the batch.
+template <class T>
+struct Context {
+  Tape<T>& tape;
+  bool train = false;          ///< dropout, noise and linear start are on
+  double loss_scale = 1;       ///< factor on the loss summed over rows and scored steps (1/B, 1/numbers, ...)
+  double progress = 0;         ///< share of training done, 0..1, for schedules and linear start
+  std::uint64_t seed = 0;      ///< of the "noise" stream
+  std::uint64_t sequence = 0;  ///< number of row 0: the noise stream's index
+  Observer<T>* observer = nullptr;
+};
+
+template <class T>
+struct Forward {
+  Var<T> loss;    ///< [], nats times loss_scale
+  Var<T> logits;  ///< [T*B K], row t*B + b; for real targets the values; for pointer targets masked_logit past count
+};
+
+/// How predict() turns distributions into answers. Only models whose answers feed back need more than greedy.
+struct Search {
+  std::size_t beam = 1;  ///< 1 = greedy
+};
+
+/// Answers in the batch's own terms, one a step and row.
+struct Prediction {
+  Tensor<float, 3> values;          ///< [T B K]: probability of each bit or class, or the real value
+  Tensor<std::int32_t, 2> indices;  ///< [T B]: chosen class or item; empty for bits and real
+};
+
+/// What a model is made of, for run.json, `mneme show` and the trace.
+struct ModelParts {
+  const MemoryLayout* memory = nullptr;               ///< null: no memory in it
+  const std::vector<Declared>* controller = nullptr;  ///< null: no controller in it
+};
+
+template <class T>
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual ModelParts parts() const = 0;
+  virtual Forward<T> forward(const Batch& batch, const Context<T>& context) const = 0;
+  /// Runs on a tape that does not record. Without feedback this is forward() and read_prediction().
+  virtual void predict(const Batch& batch, const Context<T>& context, const Search& search, Prediction& out) const = 0;
+};
+
+/// Logits [T*B K] -> probabilities, values and choices by the target's kind.
+template <class T>
+void read_prediction(const Batch& batch, Var<T> logits, Prediction& out);
+
+/// Everything a model is built from: names resolved, options validated.
+struct ModelSetup {
+  BatchSpec batch;
+  const MemoryPlugin* memory = nullptr;
+  Options memory_options;
+  const ControllerPlugin* controller = nullptr;
+  Options controller_options;
+};
+
+struct ModelPlugin {
+  std::string summary;
+  std::string source;
+  OptionTable options;  ///< model.* keys
+  bool uses_memory = true;
+  bool uses_controller = true;
+  /// Throws ArgumentError where the model does not understand what the task gives.
+  std::function<void(const BatchSpec&)> validate;
+  std::function<std::unique_ptr<Model<float>>(const Builder<float>&, const Options&, const ModelSetup&)> make_float;
+  std::function<std::unique_ptr<Model<double>>(const Builder<double>&, const Options&, const ModelSetup&)> make_double;
+
+  template <class T>
+  std::unique_ptr<Model<T>> make(const Builder<T>& build, const Options& options, const ModelSetup& setup) const {
+    if constexpr (std::is_same_v<T, float>)
+      return make_float(build, options, setup);
+    else
+      return make_double(build, options, setup);
+  }
+};
+
+Registry<ModelPlugin>& models();
+
+/// The registration line of a model's own file. M<T> is constructible from (Builder<T>, Options, ModelSetup) and has
+/// static options() and validate(BatchSpec).
+template <template <class> class M>
+bool register_model(const std::string& name, std::string summary, std::string source, bool uses_memory,
+                    bool uses_controller) {
+  return models().add(name, {std::move(summary), std::move(source), M<float>::options(), uses_memory, uses_controller,
+                             M<float>::validate,
+                             [](const Builder<float>& b, const Options& o, const ModelSetup& s) {
+                               return std::make_unique<M<float>>(b, o, s);
+                             },
+                             [](const Builder<double>& b, const Options& o, const ModelSetup& s) {
+                               return std::make_unique<M<double>>(b, o, s);
+                             }});
+}
+
+}  // namespace mneme

@@ -1,0 +1,122 @@
+#include "models/readout.hpp"
+
+#include "autodiff/lanes.hpp"
+#include "models/model.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+// x [B 1 N] -> [B N], masked_logit from count[b] on
+template <class T>
+Var<T> mask_items(Tape<T>& tape, Var<T> x, const std::uint32_t* count) {
+  const std::size_t batch = x.shape[0], n = x.shape[2];
+  Var<T> y = tape.result(Shape{batch, n}, x);
+  for (std::size_t b = 0; b < batch; ++b)
+    for (std::size_t i = 0; i < n; ++i)
+      y.data[b * n + i] = i < count[b] ? x.data[b * n + i] : static_cast<T>(masked_logit);
+  tape.node("mask_items", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate(x, [&](auto into, T* dx) {
+      for (std::size_t b = 0; b < batch; ++b)
+        for (std::size_t i = 0; i < n; ++i) into(dx[b * n + i], i < count[b] ? dy[b * n + i] : T(0));
+    });
+  });
+  return y;
+}
+
+}  // namespace
+
+template <class T>
+Readout<T>::Readout(const Builder<T>& build, const BatchSpec& spec, std::size_t features) : spec_(spec) {
+  const bool pointer = spec.target == TargetKind::pointer;
+  const std::size_t width = pointer ? std::max<std::size_t>(features / 2, 1) : spec.outputs;
+  linear_.emplace(build, features, width, Initializer::xavier(features, width));
+  if (!pointer) return;
+  if (spec.item_width)
+    item_values_.emplace(build.scope("items"), spec.item_width, width, Initializer::xavier(spec.item_width, width));
+  if (spec.item_vocabulary)
+    item_words_.emplace(build.scope("words"), spec.item_vocabulary, width, Initializer::normal(0.1));
+}
+
+template <class T>
+Var<T> Readout<T>::logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const {
+  if (spec_.target == TargetKind::pointer) return pointer_logits(tape, batch, steps, parts);
+  return (*linear_)(tape, stack_steps(tape, steps, parts));
+}
+
+template <class T>
+Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps,
+                                  std::size_t parts) const {
+  const std::size_t rows = batch.size, items = batch.items.support.shape()[1], count = steps.size() / parts;
+  Var<T> keys;
+  if (item_values_) {
+    Var<T> values = tape.constant({rows * items, spec_.item_width});
+    std::copy(batch.items.values.storage().begin(), batch.items.values.storage().end(), values.data);
+    keys = (*item_values_)(tape, values);
+  }
+  if (item_words_) {
+    const auto& tokens = batch.items.tokens;
+    const Var<T> words = (*item_words_)(tape, tokens.storage(), tokens.shape()[2]);
+    keys = keys ? add(tape, keys, words) : words;
+  }
+  keys = keys.reshaped({rows, items, keys.shape.last()});
+  auto* all = tape.template scratch<Var<T>>(count);
+  for (std::size_t t = 0; t < count; ++t) {
+    const Var<T> query = (*linear_)(tape, concatenate(tape, steps.subspan(t * parts, parts)));
+    const Var<T> scores = batched_product(tape, query.reshaped({rows, 1, query.shape.last()}), keys, true);
+    new (all + t) Var<T>(mask_items(tape, scores, batch.items.count.data()));
+  }
+  return stack_steps<T>(tape, {all, count}, 1);
+}
+
+template <class T>
+Var<T> Readout<T>::loss(Tape<T>& tape, const Batch& batch, Var<T> logits, double scale) const {
+  const std::uint8_t* scored = batch.target.scored.data();
+  switch (spec_.target) {
+    case TargetKind::bits: return bits_loss(tape, logits, batch.target.values.data(), scored, scale);
+    case TargetKind::real: return squared_loss(tape, logits, batch.target.values.data(), scored, scale);
+    case TargetKind::classes:
+    case TargetKind::pointer: return class_loss(tape, logits, batch.target.indices.data(), scored, scale);
+  }
+  fail<InvariantError>("readout", "no loss for target kind {}", static_cast<int>(spec_.target));
+}
+
+template <class T>
+void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
+  const std::size_t rows = batch.steps * batch.size, k = logits.shape.last();
+  const TargetKind kind = batch.target.kind;
+  out.values.resize({batch.steps, batch.size, k});
+  const bool chosen = kind == TargetKind::classes || kind == TargetKind::pointer;
+  out.indices.resize({chosen ? batch.steps : 0, batch.size});
+  float* to = out.values.storage().data();
+  for (std::size_t r = 0; r < rows; ++r) {
+    const T* x = logits.data + r * k;
+    float* y = to + r * k;
+    if (kind == TargetKind::bits)
+      lanes<T>(k, [&](auto lane, std::size_t i) {
+        alignas(64) T p[Simd<T>::size];
+        sigmoid_of<T>(lane.load(x + i)).store_aligned(p);
+        std::copy_n(p, std::size_t{lane.count}, y + i);
+      });
+    else if (kind == TargetKind::real)
+      std::copy_n(x, k, y);
+    else {
+      const std::size_t best = static_cast<std::size_t>(std::max_element(x, x + k) - x);
+      double total = 0;
+      for (std::size_t i = 0; i < k; ++i) total += std::exp(static_cast<double>(x[i] - x[best]));
+      for (std::size_t i = 0; i < k; ++i)
+        y[i] = static_cast<float>(std::exp(static_cast<double>(x[i] - x[best])) / total);
+      out.indices.storage()[r] = static_cast<std::int32_t>(best);
+    }
+  }
+}
+
+template class Readout<float>;
+template class Readout<double>;
+template void read_prediction(const Batch&, Var<float>, Prediction&);
+template void read_prediction(const Batch&, Var<double>, Prediction&);
+
+}  // namespace mneme

@@ -1,0 +1,55 @@
+// Room: nn. Optimizers: one update of the flat parameters from the flat gradient, and clipping.
+//
+// Each optimizer registers itself with its options (optimizer.* keys). Its state is named flat arrays, which are all a
+// checkpoint needs.
+#pragma once
+
+#include "core/options.hpp"
+#include "core/registry.hpp"
+#include "nn/parameters.hpp"
+
+#include <functional>
+#include <memory>
+
+namespace mneme {
+
+template <class T>
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// w <- w + step(g). `rate` is the learning rate now; `count` is how many updates there were, this one included.
+  virtual void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) = 0;
+
+  struct State {
+    std::string name;  ///< "momentum", "square", ...
+    FlatArray<T> values;
+  };
+  std::vector<State>& state() { return state_; }
+
+ protected:
+  /// Adds a state array of the set's flat size, zero.
+  T* add_state(const std::string& name, std::size_t flat_size);
+  std::vector<State> state_;
+};
+
+struct OptimizerPlugin {
+  std::string summary;
+  OptionTable options;
+  std::function<std::unique_ptr<Optimizer<float>>(const Options&, std::size_t flat_size)> make_float;
+  std::function<std::unique_ptr<Optimizer<double>>(const Options&, std::size_t flat_size)> make_double;
+};
+
+/// sgd, rmsprop_graves, rmsprop, adam
+Registry<OptimizerPlugin>& optimizers();
+
+struct Clip {
+  double element = 0;      ///< each number to [-element, element]; 0 = off
+  double global_norm = 0;  ///< the whole gradient's 2-norm to at most this; 0 = off
+};
+
+/// Applies the groups' own norm limits, then `clip`. Returns the 2-norm before any clipping, not finite where any
+/// gradient is not: the cheap half of the finite guard.
+template <class T>
+double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip);
+
+}  // namespace mneme

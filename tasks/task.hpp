@@ -1,0 +1,73 @@
+// Room: tasks. Task: a pure sampler of batches, with its metrics and a display a person can read.
+//
+// A sequence's content depends on (seed, stream, number) alone, so a run can be resumed, sharded and re-evaluated to
+// the bit. Tasks never see models: they judge predictions given in the batch's own terms.
+#pragma once
+
+#include "core/batch.hpp"
+#include "core/options.hpp"
+#include "core/random.hpp"
+#include "core/registry.hpp"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mneme {
+
+/// Which sequences to sample. A batch of training is `batch_rows` sequences from number `first` on; a shard asks for
+/// `rows` of them from `row_begin` on. What one batch shares (a length, as published) is drawn from (seed, stream,
+/// first).
+struct Draw {
+  std::uint64_t seed = 1;
+  std::string_view stream = "task";  ///< "task" (training) or "eval"
+  std::uint64_t first = 0;
+  std::size_t row_begin = 0;
+  std::size_t rows = 1;
+};
+
+/// A figure per sequence: lower is better.
+struct Metric {
+  std::string name;  ///< "wrong_bits_per_sequence"
+  std::string unit;  ///< "bits"
+  std::string doc;   ///< its definition in one line
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual BatchSpec spec() const = 0;
+  virtual void sample(const Draw& draw, Batch& batch) const = 0;
+
+  virtual const std::vector<Metric>& metrics() const = 0;
+  /// Metrics of row b, in the order of metrics(). `values` and `indices` are the Prediction's (models/model.hpp):
+  /// probabilities [T B K] and choices [T B]; `nats` is the row's cross-entropy over scored steps (half the squared
+  /// error for real targets).
+  virtual void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
+                     const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const = 0;
+  /// Expected metrics of a guess that knows the distribution but not the input, at the configured lengths.
+  virtual std::vector<double> chance() const = 0;
+
+  /// Index into metrics() of the figure that says whether the task is solved, and the threshold on its mean.
+  virtual std::size_t solved_metric() const = 0;
+  virtual double solved_threshold() const = 0;
+
+  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
+  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;
+};
+
+struct TaskPlugin {
+  std::string summary;
+  std::string source;
+  OptionTable options;  ///< task.* keys
+  /// The range option that `eval --lengths` sets: "length". Empty where a task has none.
+  std::string length_option;
+  std::function<std::unique_ptr<Task>(const Options&)> make;
+};
+
+Registry<TaskPlugin>& tasks();
+
+}  // namespace mneme
