@@ -1,4 +1,4 @@
-// Room: attention, step 3 of 3: combine.
+// Room: attention. Step 3 of 3, combine.
 #include "attention/combine.hpp"
 
 #include "attention/shapes.hpp"

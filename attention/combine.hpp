@@ -1,4 +1,4 @@
-// Room: attention, step 3 of 3. Combine: weights and elements to what is passed on.
+// Room: attention. Step 3 of 3, combine: weights and elements to what is passed on.
 //
 // weights [B Q N], values [B D N]
 #pragma once

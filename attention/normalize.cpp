@@ -1,4 +1,4 @@
-// Room: attention, step 2 of 3: normalize.
+// Room: attention. Step 2 of 3, normalize.
 #include "attention/normalize.hpp"
 
 #include "autodiff/lanes.hpp"

@@ -1,4 +1,4 @@
-// Room: attention, step 2 of 3. Normalize: scores to weights.
+// Room: attention. Step 2 of 3, normalize: scores to weights.
 //
 // scores [B Q N] -> weights [B Q N]. A mask says which elements may be attended to; a row in which none may gives zeros
 // and zero gradients, never NaN.

@@ -1,4 +1,4 @@
-// Room: attention, step 1 of 3: score.
+// Room: attention. Step 1 of 3, score.
 #include "attention/score.hpp"
 
 #include "attention/shapes.hpp"

@@ -1,4 +1,4 @@
-// Room: attention, step 1 of 3. Score: how well each element of a set fits a query.
+// Room: attention. Step 1 of 3, score: how well each element of a set fits a query.
 //
 //   score (here)  ->  normalize (normalize.hpp)  ->  combine (combine.hpp)
 //

@@ -4,6 +4,7 @@
 // 64-byte aligned and not initialised. Pointers stay valid until reset (arena) or give (pool).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -78,6 +79,11 @@ class GradientPool {
     return p;
   }
   void give(T* p, std::size_t n) { list(n).push_back(p); }
+  /// Overwrites every buffer that waits to be taken: whoever reads one before writing it shows this value.
+  void poison(T value) {
+    for (Size& s : sizes_)
+      for (T* p : s.free) std::fill_n(p, s.n, value);
+  }
 
  private:
   struct Size {

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <xsimd/xsimd.hpp>
 
 namespace mneme {
@@ -24,9 +26,57 @@ struct FullLane {
   Simd<T> keep(Simd<T> v) const { return v; }
 };
 
+/// The first `count` numbers of a register; the others load as zero and are not stored. Masked instructions where the
+/// compiler's target has them, a copy through the stack elsewhere.
 template <class T>
 struct TailLane {
   std::size_t count;
+#if defined(__AVX512F__)
+  auto mask() const {
+    return static_cast<std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>>((1u << count) - 1);
+  }
+  Simd<T> load(const T* p) const {
+    if constexpr (sizeof(T) == 4)
+      return _mm512_maskz_loadu_ps(mask(), p);
+    else
+      return _mm512_maskz_loadu_pd(mask(), p);
+  }
+  void store(T* p, Simd<T> v) const {
+    if constexpr (sizeof(T) == 4)
+      _mm512_mask_storeu_ps(p, mask(), v);
+    else
+      _mm512_mask_storeu_pd(p, mask(), v);
+  }
+  Simd<T> keep(Simd<T> v) const {
+    if constexpr (sizeof(T) == 4)
+      return _mm512_maskz_mov_ps(mask(), v);
+    else
+      return _mm512_maskz_mov_pd(mask(), v);
+  }
+#elif defined(__AVX2__)
+  __m256i mask() const {
+    static constexpr std::int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones + 8 - count * (sizeof(T) / 4)));
+  }
+  Simd<T> load(const T* p) const {
+    if constexpr (sizeof(T) == 4)
+      return _mm256_maskload_ps(p, mask());
+    else
+      return _mm256_maskload_pd(p, mask());
+  }
+  void store(T* p, Simd<T> v) const {
+    if constexpr (sizeof(T) == 4)
+      _mm256_maskstore_ps(p, mask(), v);
+    else
+      _mm256_maskstore_pd(p, mask(), v);
+  }
+  Simd<T> keep(Simd<T> v) const {
+    if constexpr (sizeof(T) == 4)
+      return _mm256_and_ps(v, _mm256_castsi256_ps(mask()));
+    else
+      return _mm256_and_pd(v, _mm256_castsi256_pd(mask()));
+  }
+#else
   Simd<T> load(const T* p) const {
     alignas(64) T padded[Simd<T>::size] = {};
     std::memcpy(padded, p, count * sizeof(T));
@@ -43,6 +93,7 @@ struct TailLane {
     for (std::size_t i = count; i < Simd<T>::size; ++i) padded[i] = T(0);
     return Simd<T>::load_aligned(padded);
   }
+#endif
 };
 
 template <class T, class F>

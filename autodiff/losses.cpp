@@ -59,7 +59,7 @@ Var<T> class_loss(Tape<T>& tape, Var<T> x, const std::int32_t* targets, const st
       return e;
     });
     for (std::size_t i = 0; i < d; ++i) p[r * d + i] /= norm;
-    total += std::log(norm) + top - row[k];
+    total += std::log(norm) + (top - row[k]);  // in this order: top may be large
   }
   loss.data[0] = total * factor;
   tape.node("class_loss", {loss}, [=](Tape<T>& t) {

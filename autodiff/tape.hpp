@@ -200,6 +200,9 @@ class Tape {
   /// NonFiniteError naming op, site and step. Slow: used to explain a failure that the cheap guard found.
   void check_finite(bool on) { check_finite_ = on; }
 
+  /// For the gradient checker: fills all recycled gradient buffers.
+  void poison(T value) { pool_.poison(value); }
+
   std::size_t node_count() const { return nodes_.size(); }
   std::size_t arena_bytes() const { return arena_.capacity(); }
 

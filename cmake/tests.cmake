@@ -49,3 +49,17 @@ foreach(folder ${folders})
   gtest_discover_tests(${target} TEST_PREFIX ${folder}: DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/tests PROPERTIES ${properties})
 endforeach()
+
+# The memory that CONTRIBUTING.md shows is compiled into the conformance suite, so the page cannot go stale; not where
+# somebody follows the page and has the file already.
+if(TARGET test_conformance AND NOT EXISTS ${PROJECT_SOURCE_DIR}/memory/ring.cpp)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/CONTRIBUTING.md)
+  file(READ ${PROJECT_SOURCE_DIR}/CONTRIBUTING.md page)
+  string(FIND "${page}" "```cpp\n" begin)
+  math(EXPR begin "${begin} + 7")
+  string(SUBSTRING "${page}" ${begin} -1 page)
+  string(FIND "${page}" "\n```" end)
+  string(SUBSTRING "${page}" 0 ${end} page)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/contributing_ring.cpp CONTENT "${page}\n" @ONLY)
+  target_sources(test_conformance PRIVATE ${PROJECT_BINARY_DIR}/generated/contributing_ring.cpp)
+endif()

@@ -5,7 +5,7 @@
 
 #include "autodiff/lanes.hpp"
 #include "autodiff/ops.hpp"
-#include "controllers/controller.hpp"
+#include "controllers/stack.hpp"
 
 #include <cmath>
 
@@ -39,7 +39,6 @@ LstmState<T> lstm_cell(Tape<T>& tape, Var<T> z, Var<T> c) {
   tape.node("lstm_cell", {y.h, y.c}, [=](Tape<T>& t) {
     const T* dh = t.gradient(y.h);
     const T* dc_next = t.gradient(y.c);
-    T* dcell = t.allocate(rows * n);
     const Simd<T> one(T(1));
     t.accumulate(z, [&](auto into, T* dz) {
       for (std::size_t r = 0; r < rows; ++r) {
@@ -54,12 +53,19 @@ LstmState<T> lstm_cell(Tape<T>& tape, Var<T> z, Var<T> c) {
           into.store(lane, dr + n + j, d * lane.load(c.data + r * n + j) * f * (one - f));
           into.store(lane, dr + 2 * n + j, d * i * (one - g * g));
           into.store(lane, dr + 3 * n + j, dhj * s * o * (one - o));
-          lane.store(dcell + r * n + j, d * f);
         });
       }
     });
     t.accumulate(c, [&](auto into, T* dc) {
-      lanes<T>(rows * n, [&](auto lane, std::size_t j) { into.store(lane, dc + j, lane.load(dcell + j)); });
+      for (std::size_t r = 0; r < rows; ++r) {
+        const T* gr = gates + r * 4 * n;
+        lanes<T>(n, [&](auto lane, std::size_t j) {
+          const auto s = lane.load(squashed + r * n + j);
+          const auto d =
+              lane.load(dc_next + r * n + j) + lane.load(dh + r * n + j) * lane.load(gr + 3 * n + j) * (one - s * s);
+          into.store(lane, dc + r * n + j, d * lane.load(gr + n + j));
+        });
+      }
     });
   });
   return y;
@@ -83,67 +89,39 @@ class Lstm final : public Controller<T> {
   }
   static std::size_t width(const Options& o) { return o.size("hidden"); }
 
-  Lstm(const Builder<T>& build, const Options& o, std::size_t input)
-      : hidden_(o.size("hidden")), learned_(o.text("initial-state") == "learned") {
-    for (std::size_t l = 0; l < o.size("layers"); ++l) {
-      const std::string site = "layer_" + std::to_string(l);
-      const Builder<T> here = build.scope(site);
-      const std::size_t in = (l ? hidden_ : input) + hidden_;
+  Lstm(const Builder<T>& build, const Options& o, std::size_t input) : stack_(build, o, {"h", "c"}) {
+    const std::size_t h = stack_.hidden();
+    for (std::size_t l = 0; l < stack_.layers(); ++l) {
+      const std::size_t in = (l ? h : input) + h;
       const double a = o.real("init-scale") / std::sqrt(static_cast<double>(in));
-      Layer layer;
-      layer.weight = here.parameter("weight", {in, 4 * hidden_}, Initializer::uniform(a));
-      layer.bias = here.parameter("bias", {4, hidden_}, Initializer::one_row(1, o.real("forget-bias")));
-      if (learned_) {
-        layer.h = here.parameter("initial_h", {hidden_}, Initializer::constant(0));
-        layer.c = here.parameter("initial_c", {hidden_}, Initializer::constant(0));
-      }
-      layers_.push_back(layer);
-      state_.push_back({"h", site, {hidden_}, Kind::plain, "hidden state h_t", {"hidden"}});
-      state_.push_back({"c", site, {hidden_}, Kind::plain, "cell state c_t", {"hidden"}});
+      const Builder<T> here = stack_.scope(build, l);
+      layers_.push_back({here.parameter("weight", {in, 4 * h}, Initializer::uniform(a)),
+                         here.parameter("bias", {4, h}, Initializer::one_row(1, o.real("forget-bias")))});
     }
   }
 
-  const std::vector<Declared>& state() const override { return state_; }
-  std::size_t output_size() const override { return hidden_; }
-
-  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override {
-    auto* state = tape.template scratch<Var<T>>(state_.size());
-    for (std::size_t l = 0; l < layers_.size(); ++l)
-      for (const bool cell : {false, true})
-        new (state + 2 * l + cell)
-            Var<T>(learned_ ? repeat_rows(tape, tape.parameter(cell ? layers_[l].c : layers_[l].h), rows)
-                            : tape.filled({rows, hidden_}, T(0)));
-    return {state, state_.size()};
-  }
+  const std::vector<Declared>& state() const override { return stack_.state(); }
+  std::size_t output_size() const override { return stack_.hidden(); }
+  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override { return stack_.begin(tape, rows); }
 
   Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
-    auto* next = tape.template scratch<Var<T>>(state_.size());
-    auto* parts = tape.template scratch<Var<T>>(inputs.size() + 1);
-    std::uninitialized_copy(inputs.begin(), inputs.end(), parts);
-    std::size_t count = inputs.size();
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-      new (parts + count) Var<T>(state[2 * l]);
-      const Var<T> x = concatenate<T>(tape, {parts, count + 1});
-      const Var<T> z =
-          linear(tape, x, tape.parameter(layers_[l].weight), tape.parameter(layers_[l].bias).reshaped({4 * hidden_}));
-      const LstmState<T> y = lstm_cell(tape, z, state[2 * l + 1]);
-      new (next + 2 * l) Var<T>(y.h);
-      new (next + 2 * l + 1) Var<T>(y.c);
-      parts[0] = y.h;
-      count = 1;
-    }
-    state = {next, state_.size()};
-    return next[2 * layers_.size() - 2];
+    return stack_.run(tape, inputs, state,
+                      [&](std::size_t l, std::span<const Var<T>> x, std::span<Var<T>> old, std::span<Var<T>> next) {
+                        const Var<T> z =
+                            linear(tape, Stack<T>::join(tape, x, old[0]), tape.parameter(layers_[l].weight),
+                                   tape.parameter(layers_[l].bias).reshaped({4 * stack_.hidden()}));
+                        const LstmState<T> y = lstm_cell(tape, z, old[1]);
+                        next[0] = y.h;
+                        next[1] = y.c;
+                      });
   }
 
  private:
   struct Layer {
-    std::size_t weight = 0, bias = 0, h = 0, c = 0;
+    std::size_t weight, bias;
   };
-  std::size_t hidden_;
-  bool learned_;
+  Stack<T> stack_;
   std::vector<Layer> layers_;
-  std::vector<Declared> state_;
 };
 
 const bool registered = register_controller<Lstm>("lstm", "long short-term memory, 1 to k layers",

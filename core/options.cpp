@@ -195,7 +195,8 @@ Options OptionTable::parse(const std::string& section, const std::map<std::strin
   const auto place = [&](const std::string& key) {
     const std::string full = section.empty() ? key : section + "." + key;
     const std::string from = where ? where(key) : "";
-    return from.empty() ? full : from + ": " + full;
+    // An origin that is the key itself, as --memory.slots, says enough alone.
+    return from.empty() ? full : from.ends_with(full) ? from : from + ": " + full;
   };
   for (const auto& [key, value] : given)
     if (!find(key)) {

@@ -10,6 +10,8 @@
 #include "memory/erase_add.hpp"
 #include "nn/linear.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -61,8 +63,8 @@ class Ntm final : public Memory<T> {
         .choice("order", "write-first", {"read-first", "write-first"}, "what a step does first")
         .choice("initial-memory", "constant", {"constant", "random", "learned", "learned-slots"},
                 "M_0: one number; a random row a slot, drawn once; one learned row; a learned row a slot")
-        .real("initial-value", 1e-6, -100, 100,
-              "the number of a constant M_0; half-width of a random one (0 = 1/sqrt(N+M))")
+        .real("initial-value", 0, -100, 100,
+              "the number of a constant M_0 (0 = 1e-6); half-width of one that is drawn (0 = 1/sqrt(N+M))")
         .choice("initial-weights", "slot", {"slot", "learned", "zero"},
                 "w_0: all on the start slot; softmax of learned numbers; zero")
         .integer("start-slot", 0, 0, (1 << 20) - 1, "the slot of w_0 where initial-weights is slot");
@@ -85,7 +87,7 @@ class Ntm final : public Memory<T> {
       fail<ArgumentError>("memory.initial-memory",
                           "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
                           "them apart; use initial-memory random, or initial-weights slot with a location scheme",
-                          m0, w0, o.text("write-addressing"));
+                          m0, w0, fmt::join(o.choices("write-addressing"), ","));
     if (w0 == "zero")
       for (const char* side : {"read", "write"})
         for (const auto& name : o.choices(std::string(side) + "-addressing"))
@@ -118,14 +120,14 @@ class Ntm final : public Memory<T> {
     }
     projection_.emplace(build.scope("heads"), setup.control_size, raw,
                         Initializer::xavier(setup.control_size, raw, 1.4), Initializer::normal(0.01));
-    const double half =
-        initial_value_ != 0 ? initial_value_ : 1 / std::sqrt(static_cast<double>(sizes_.slots + sizes_.width));
+    const double drawn = 1 / std::sqrt(static_cast<double>(sizes_.slots + sizes_.width));
+    if (initial_value_ == 0) initial_value_ = initial_memory_ == "constant" ? 1e-6 : drawn;
     if (initial_memory_ == "random")
-      random_ = &build.buffer("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(half));
+      random_ = &build.buffer("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(initial_value_));
     if (initial_memory_ == "learned")
-      learned_ = build.parameter("initial_memory", {sizes_.width}, Initializer::uniform(half));
+      learned_ = build.parameter("initial_memory", {sizes_.width}, Initializer::uniform(initial_value_));
     if (initial_memory_ == "learned-slots")
-      learned_ = build.parameter("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(half));
+      learned_ = build.parameter("initial_memory", {sizes_.slots, sizes_.width}, Initializer::uniform(initial_value_));
   }
 
   const MemoryLayout& layout() const override { return layout_; }

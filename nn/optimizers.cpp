@@ -3,6 +3,7 @@
 
 #include "autodiff/lanes.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace mneme {
@@ -187,13 +188,20 @@ template <class T>
 double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip) {
   const std::size_t n = set.flat_size();
   const auto norm_of = [&](const T* p, std::size_t count) {
-    return std::sqrt(static_cast<double>(
-        lanes_sum<T>(count, [&](auto lane, std::size_t i) { return lane.load(p + i) * lane.load(p + i); })));
+    double square = static_cast<double>(
+        lanes_sum<T>(count, [&](auto lane, std::size_t i) { return lane.load(p + i) * lane.load(p + i); }));
+    if (!std::isfinite(square)) {  // perhaps only too large for T
+      square = 0;
+      for (std::size_t i = 0; i < count; ++i) square += static_cast<double>(p[i]) * static_cast<double>(p[i]);
+    }
+    return std::sqrt(square);
   };
   const auto scale = [&](T* p, std::size_t count, double factor) {
     const Simd<T> f(static_cast<T>(factor));
     lanes<T>(count, [&](auto lane, std::size_t i) { lane.store(p + i, f * lane.load(p + i)); });
   };
+  for (const Parameter& p : set.parameters())  // what is not trained must not count
+    if (set.groups()[p.group].frozen) std::fill_n(g + p.offset, p.shape.size(), T(0));
   const double norm = norm_of(g, n);
   if (!std::isfinite(norm)) return norm;
   for (const Parameter& p : set.parameters()) {

@@ -47,8 +47,8 @@ struct Clip {
   double global_norm = 0;  ///< the whole gradient's 2-norm to at most this; 0 = off
 };
 
-/// Applies the groups' own norm limits, then `clip`. Returns the 2-norm before any clipping, not finite where any
-/// gradient is not: the cheap half of the finite guard.
+/// Zeroes what is frozen, applies the groups' own norm limits, then `clip`. Returns the 2-norm before any clipping, not
+/// finite where any gradient is not: the cheap half of the finite guard.
 template <class T>
 double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip);
 

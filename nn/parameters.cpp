@@ -30,6 +30,10 @@ std::size_t ParameterSet<T>::add(std::string name, Shape shape, Initializer init
   std::size_t g = 0;
   while (g < groups_.size() && groups_[g].name != group.name) ++g;
   if (g == groups_.size()) groups_.push_back(group);
+  if (groups_[g] != group)
+    fail<InvariantError>("parameters", "'{}' gives group '{}' other settings than it has", name, group.name);
+  if (group.nil_row >= 0 && (shape.rank() != 2 || static_cast<std::size_t>(group.nil_row) >= shape[0]))
+    fail<InvariantError>("parameters", "'{}' {} has no row {} to hold at zero", name, shape.text(), group.nil_row);
   const std::size_t offset = flat_size_;
   flat_size_ += (shape.size() + 15) & ~std::size_t{15};
   parameters_.push_back({std::move(name), shape, initializer, g, offset});
@@ -38,6 +42,8 @@ std::size_t ParameterSet<T>::add(std::string name, Shape shape, Initializer init
 
 template <class T>
 Buffer<T>& ParameterSet<T>::add_buffer(std::string name, Shape shape, Initializer initializer) {
+  for (const Buffer<T>& b : buffers_)
+    if (b.name == name) fail<InvariantError>("parameters", "buffer '{}' is declared twice", name);
   buffers_.push_back({std::move(name), shape, initializer, {}});
   return buffers_.back();
 }
@@ -58,11 +64,12 @@ void ParameterSet<T>::initialize(std::uint64_t seed) {
 
 template <class T>
 const T* ParameterSet<T>::transposed(std::size_t index) const {
-  return parameters_[index].shape.rank() == 2 ? transposed_.data() + parameters_[index].offset : nullptr;
+  return keep_transposed_ && parameters_[index].shape.rank() == 2 ? transposed_.data() + parameters_[index].offset : nullptr;
 }
 
 template <class T>
 void ParameterSet<T>::refresh() {
+  if (!keep_transposed_) return;
   constexpr std::size_t tile = 16;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     const Shape& s = parameters_[p].shape;

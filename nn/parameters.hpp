@@ -16,7 +16,7 @@
 
 namespace mneme {
 
-/// What parameters share when they are updated.
+/// What parameters share when they are updated. One name, one group.
 struct Group {
   std::string name = "default";
   double learning_rate_scale = 1;
@@ -24,6 +24,7 @@ struct Group {
   double clip_norm = 0;         ///< 2-norm limit of each parameter of the group alone; 0 = only the global clip
   bool frozen = false;          ///< no update at all
   std::ptrdiff_t nil_row = -1;  ///< this row is set back to zero after every update (a nil word's embedding)
+  bool operator==(const Group&) const = default;
 };
 
 struct Parameter {
@@ -73,6 +74,9 @@ class ParameterSet {
   void initialize(std::uint64_t seed);
   /// Must follow every change of the values: renews the transposed copies that backward products read.
   void refresh();
+  /// Transposed copies pay from about three rows a step on; a trainer of smaller shards turns them off (before it makes
+  /// its Gradients). On unless told otherwise.
+  void keep_transposed(bool on) { keep_transposed_ = on; }
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<Group>& groups() const { return groups_; }
@@ -95,6 +99,7 @@ class ParameterSet {
   std::vector<Group> groups_;
   std::deque<Buffer<T>> buffers_;  // a deque: modules keep references
   FlatArray<T> values_, transposed_;
+  bool keep_transposed_ = true;
   std::size_t flat_size_ = 0;
 };
 

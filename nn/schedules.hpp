@@ -1,6 +1,7 @@
 // Room: nn. Learning-rate schedules: a factor on the base rate, a pure function of progress.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -9,13 +10,13 @@
 namespace mneme {
 
 /// `kind`: constant; linear (1 to `floor` over the run); cosine (the same along half a cosine); step (times `factor`
-/// every `every` sequences). `warmup` sequences rise linearly from 0 first.
+/// every `every` sequences, never below `floor`). `warmup` sequences rise linearly from 0 first.
 struct Schedule {
   enum class Kind { constant, linear, cosine, step };
   Kind kind = Kind::constant;
   double total = 1;   ///< sequences of the whole run, warmup included
   double warmup = 0;  ///< sequences
-  double floor = 0;   ///< factor at the end of linear and cosine
+  double floor = 0;   ///< factor at the end of linear and cosine, and the least of step
   double factor = 0.5;
   double every = 1;  ///< sequences
 
@@ -27,7 +28,7 @@ struct Schedule {
       case Kind::constant: return 1;
       case Kind::linear: return 1 + (floor - 1) * x;
       case Kind::cosine: return floor + (1 - floor) * (1 + std::cos(std::numbers::pi * x)) / 2;
-      case Kind::step: return std::pow(factor, std::floor((sequences - warmup) / every));
+      case Kind::step: return std::max(floor, std::pow(factor, std::floor((sequences - warmup) / every)));
     }
     return 1;
   }

@@ -1,0 +1,332 @@
+// Room: experiments. From assignments to a Config: which plug-ins, which keys are theirs, which values hold.
+#include "experiments/config.hpp"
+
+#include "controllers/controller.hpp"
+#include "core/error.hpp"
+#include "core/names.hpp"
+#include "experiments/ini.hpp"
+#include "memory/memory.hpp"
+#include "models/model.hpp"
+#include "nn/optimizers.hpp"
+#include "tasks/task.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+namespace mneme::experiments {
+
+namespace {
+
+const std::vector<std::string> kSelectors = {"task", "model", "memory", "controller", "optimizer"};
+
+OptionTable seed_table() {
+  return OptionTable().integer("seed", 1, 0, std::int64_t{1} << 53,
+                               "of every random stream: initial values, task, noise");
+}
+
+/// The family's plug-ins by name, each with its options.
+std::map<std::string, const OptionTable*> family(const std::string& section) {
+  std::map<std::string, const OptionTable*> result;
+  const auto collect = [&](const auto& registry) {
+    for (const auto& [name, plugin] : registry.entries()) result[name] = &plugin.options;
+  };
+  if (section == "task") collect(tasks());
+  if (section == "model") collect(models());
+  if (section == "memory") collect(memories());
+  if (section == "controller") collect(controllers());
+  if (section == "optimizer") collect(optimizers());
+  return result;
+}
+
+std::vector<std::string> names_of(const std::map<std::string, const OptionTable*>& plugins) {
+  std::vector<std::string> names;
+  for (const auto& [name, table] : plugins) names.push_back(name);
+  return names;
+}
+
+/// One spelling of each value, so that equal configurations have equal texts: 1e-4 and 0.0001, yes and true.
+std::string canonical(const Option& o, const Options& parsed) {
+  switch (o.type) {
+    case Option::Type::integer: return std::to_string(parsed.integer(o.name));
+    case Option::Type::real: return fmt::format("{}", parsed.real(o.name));
+    case Option::Type::flag: return parsed.flag(o.name) ? "true" : "false";
+    case Option::Type::range: {
+      const Range r = parsed.range(o.name);
+      return fmt::format("{}:{}", r.low, r.high);
+    }
+    case Option::Type::choices: return fmt::format("{}", fmt::join(parsed.choices(o.name), ","));
+    case Option::Type::choice:
+    case Option::Type::text: return parsed.text(o.name);
+  }
+  return "";
+}
+
+/// "2h" -> "7200"; anything else as it is, for the parser to judge.
+std::string plain_seconds(const std::string& value) {
+  static const std::map<char, double> units = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  if (value.empty() || !units.count(value.back())) return value;
+  double number = 0;
+  const char* end = value.data() + value.size() - 1;
+  const auto [stop, error] = std::from_chars(value.data(), end, number);
+  return error == std::errc{} && stop == end ? fmt::format("{}", number * units.at(value.back())) : value;
+}
+
+}  // namespace
+
+class Resolver {
+ public:
+  /// Later layers override earlier ones.
+  explicit Resolver(const std::vector<std::vector<Assignment>>& layers) {
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      std::set<std::string> seen;
+      for (const Assignment& a : layers[l]) {
+        if (!seen.insert(a.key).second) fail<ArgumentError>(a.origin, "{} is given twice", a.key);
+        given_[a.key] = {a, l};
+      }
+    }
+  }
+
+  Config run() {
+    Config c;
+    check_keys();
+    c.task = select("task", "");
+    c.model = select("model", "cell");
+    const ModelPlugin& model = models().find(c.model);
+    c.memory = select_part("memory", "ntm", model.uses_memory, c.model);
+    c.controller = select_part("controller", "lstm", model.uses_controller, c.model);
+    c.optimizer = select("optimizer", "rmsprop_graves");
+
+    std::map<std::string, std::string> top;
+    if (const Given* seed = find("seed")) top["seed"] = seed->first.value;
+    c.seed = static_cast<std::uint64_t>(
+        seed_table().parse("", top, [&](const std::string& key) { return find(key)->first.origin; }).integer("seed"));
+
+    c.task_options = options("task", c.task);
+    c.model_options = options("model", c.model);
+    c.memory_options = options("memory", c.memory);
+    c.controller_options = options("controller", c.controller);
+    c.optimizer_options = options("optimizer", c.optimizer);
+    if (!c.memory.empty() && memories().find(c.memory).validate) memories().find(c.memory).validate(c.memory_options);
+    if (auto it = given_.find("train.time-limit"); it != given_.end())
+      it->second.first.value = plain_seconds(it->second.first.value);
+    c.train = parse("train", train_table());
+    c.trace = parse("trace", trace_table());
+    c.notices = std::move(notices_);
+    return c;
+  }
+
+ private:
+  using Given = std::pair<Assignment, std::size_t>;  // and its layer
+
+  const Given* find(const std::string& key) const {
+    const auto it = given_.find(key);
+    return it == given_.end() ? nullptr : &it->second;
+  }
+  /// "[copy.ini:3: memory] " for messages.
+  static std::string place(const Assignment& a) {
+    // An origin that is the key itself, as --memory.slots, says enough alone.
+    const bool enough = a.origin.ends_with(a.key);
+    return a.origin.empty() ? a.key : enough ? a.origin : a.origin + ": " + a.key;
+  }
+
+  /// Whatever is neither a selector nor in a section is an error at once; sections are checked with their plug-ins.
+  void check_keys() const {
+    for (const auto& [key, given] : given_) {
+      const std::size_t dot = key.find('.');
+      const std::string section = key.substr(0, dot == std::string::npos ? 0 : dot);
+      if (key == "seed" || std::count(kSelectors.begin(), kSelectors.end(), key)) continue;
+      if (section == "train" || section == "trace") continue;
+      if (std::count(kSelectors.begin(), kSelectors.end(), section)) continue;
+      std::vector<std::string> all = {"seed"};
+      all.insert(all.end(), kSelectors.begin(), kSelectors.end());
+      for (const OptionInfo& o : list_options()) all.push_back(o.key);
+      const std::string near = nearest_name(key, all);
+      fail<ArgumentError>(place(given.first),
+                          "unknown key '{}'{} There are: seed, {}, and the sections {}, train, trace", key,
+                          near.empty() ? "." : fmt::format(", did you mean '{}'?", near), fmt::join(kSelectors, ", "),
+                          fmt::join(kSelectors, ", "));
+    }
+  }
+
+  std::string select(const std::string& what, const std::string& standard) const {
+    const std::vector<std::string> names = names_of(family(what));
+    const Given* g = find(what);
+    if (!g && standard.empty())
+      fail<ArgumentError>(what, "no {} is chosen. There are: {}", what, fmt::join(names, ", "));
+    const std::string& name = g ? g->first.value : standard;
+    if (!std::count(names.begin(), names.end(), name))
+      throw ArgumentError("[" + (g ? place(g->first) : what) + "] " + unknown_name(what, name, names));
+    return name;
+  }
+
+  /// memory or controller, which a model may have no use for.
+  std::string select_part(const std::string& what, const std::string& standard, bool used, const std::string& model) {
+    if (used) return select(what, standard);
+    const Given* g = find(what);
+    if (g && g->second >= layer_of("model")) fail<ArgumentError>(place(g->first), "model '{}' uses no {}", model, what);
+    if (g) notices_.push_back(fmt::format("{}: dropped, model '{}' uses no {}", place(g->first), model, what));
+    return "";
+  }
+
+  /// Where the choice that governs a section was made; 0 where it is the default.
+  std::size_t layer_of(const std::string& selector) const {
+    const Given* g = find(selector);
+    return g ? g->second : 0;
+  }
+
+  /// Options of the chosen plug-in of a section; refuses, or drops with a notice, what it does not know.
+  Options options(const std::string& section, const std::string& plugin) {
+    const auto plugins = family(section);
+    const auto chosen = plugins.find(plugin);
+    static const OptionTable none;
+    const OptionTable& table = chosen == plugins.end() ? none : *chosen->second;
+    const std::size_t chosen_in = std::max(layer_of(section), plugin.empty() ? layer_of("model") : 0);
+    for (auto it = given_.begin(); it != given_.end();) {
+      const auto& [key, given] = *it;
+      const std::string own = key.starts_with(section + ".") ? key.substr(section.size() + 1) : "";
+      if (own.empty() || table.find(own)) {
+        ++it;
+        continue;
+      }
+      const std::string owner = owner_of(own, plugins);
+      if (given.second < chosen_in && !owner.empty()) {
+        // The file's section described the plug-in that the command line replaced.
+        notices_.push_back(fmt::format("{}: dropped, it belongs to {} '{}' and {} is '{}'", place(given.first), section,
+                                       owner, section, plugin));
+        it = given_.erase(it);
+        continue;
+      }
+      std::vector<std::string> valid;
+      for (const Option& o : table.options()) valid.push_back(section + "." + o.name);
+      const std::string chosen_text =
+          plugin.empty() ? fmt::format("the model uses no {}", section) : fmt::format("{} is '{}'", section, plugin);
+      const std::string has =
+          valid.empty() ? "which has no options" : fmt::format("which has: {}", fmt::join(valid, ", "));
+      if (!owner.empty())
+        fail<ArgumentError>(place(given.first), "{} belongs to {} '{}', but {}{}", key, section, owner, chosen_text,
+                            plugin.empty() ? "" : ", " + has);
+      const std::string near = nearest_name(key, valid);
+      fail<ArgumentError>(place(given.first), "unknown key '{}'{} {}{}", key,
+                          near.empty() ? "." : fmt::format(", did you mean '{}'?", near), chosen_text,
+                          plugin.empty() ? "" : ", " + has);
+    }
+    return parse(section, table);
+  }
+
+  static std::string owner_of(const std::string& option, const std::map<std::string, const OptionTable*>& plugins) {
+    for (const auto& [name, table] : plugins)
+      if (table->find(option)) return name;
+    return "";
+  }
+
+  Options parse(const std::string& section, const OptionTable& table) const {
+    std::map<std::string, std::string> values;
+    for (const auto& [key, given] : given_)
+      if (key.starts_with(section + ".")) values[key.substr(section.size() + 1)] = given.first.value;
+    const auto where = [&](const std::string& key) {
+      const Given* g = find(section + "." + key);
+      return g ? g->first.origin : std::string();
+    };
+    const Options parsed = table.parse(section, values, where);
+    std::map<std::string, std::string> exact;
+    for (const Option& o : table.options()) exact[o.name] = canonical(o, parsed);
+    return table.parse(section, exact, where);
+  }
+
+  std::map<std::string, Given> given_;
+  std::vector<std::string> notices_;
+};
+
+Config Config::from(const std::vector<Assignment>& given) {
+  return Resolver({{}, given}).run();
+}
+
+Config Config::parse(const std::string& text, const std::string& name, const std::vector<Assignment>& given) {
+  std::vector<Assignment> file;
+  for (const IniEntry& e : read_ini(text, name)) file.push_back({e.key, e.value, fmt::format("{}:{}", name, e.line)});
+  return Resolver({{}, file, given}).run();
+}
+
+Config Config::with(const std::vector<Assignment>& given) const {
+  return parse(text(), "config.ini", given);
+}
+
+std::vector<std::pair<std::string, std::string>> Config::items() const {
+  std::vector<std::pair<std::string, std::string>> all = {{"seed", std::to_string(seed)}};
+  const std::vector<std::pair<std::string, const std::string*>> selectors = {
+      {"task", &task}, {"model", &model}, {"memory", &memory}, {"controller", &controller}, {"optimizer", &optimizer}};
+  for (const auto& [key, name] : selectors)
+    if (!name->empty()) all.emplace_back(key, *name);
+  const std::vector<std::pair<std::string, const Options*>> sections = {{"task", &task_options},
+                                                                        {"model", &model_options},
+                                                                        {"memory", &memory_options},
+                                                                        {"controller", &controller_options},
+                                                                        {"optimizer", &optimizer_options},
+                                                                        {"train", &train},
+                                                                        {"trace", &trace}};
+  for (const auto& [section, options] : sections)
+    for (const auto& [key, value] : options->items()) all.emplace_back(section + "." + key, value);
+  return all;
+}
+
+std::string Config::text() const {
+  return write_ini(items());
+}
+
+std::string Config::json() const {
+  nlohmann::ordered_json object;
+  for (const auto& [key, value] : items()) {
+    nlohmann::ordered_json v = value;
+    // Numbers and flags in their own form: canonical text is what JSON parses, ranges and names are not.
+    const auto parsed = nlohmann::ordered_json::parse(value, nullptr, false);
+    if (parsed.is_number() || parsed.is_boolean()) v = parsed;
+    const std::size_t dot = key.find('.');
+    if (dot == std::string::npos)
+      object[key] = v;
+    else
+      // The selector "memory" has the name already: its options stand beside it.
+      object[key.substr(0, dot) + "_options"][key.substr(dot + 1)] = v;
+  }
+  return object.dump(2);
+}
+
+std::uint64_t Config::hash() const {
+  return hash_bytes(text());
+}
+
+std::string hex(std::uint64_t hash) {
+  return fmt::format("{:016x}", hash);
+}
+
+std::string Config::run_id() const {
+  return hex(hash());
+}
+
+std::vector<OptionInfo> list_options(const Config* chosen) {
+  std::vector<OptionInfo> all;
+  const auto add = [&](const std::string& section, const std::string& plugin, const OptionTable& table) {
+    for (const Option& o : table.options())
+      all.push_back({section.empty() ? o.name : section + "." + o.name, plugin, o.standard, o.domain(), o.help});
+  };
+  add("", "", seed_table());
+  const auto selected = [&](const std::string& section) -> const std::string& {
+    return section == "task"         ? chosen->task
+           : section == "model"      ? chosen->model
+           : section == "memory"     ? chosen->memory
+           : section == "controller" ? chosen->controller
+                                     : chosen->optimizer;
+  };
+  for (const std::string& section : kSelectors)
+    for (const auto& [name, table] : family(section))
+      if (!chosen || selected(section) == name) add(section, section + " " + name, *table);
+  add("train", "", train_table());
+  add("trace", "", trace_table());
+  return all;
+}
+
+}  // namespace mneme::experiments

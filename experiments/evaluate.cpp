@@ -1,0 +1,177 @@
+// Room: experiments. Judging a trained run, and measuring a configuration.
+#include "experiments/evaluate.hpp"
+
+#include "core/error.hpp"
+#include "experiments/checkpoint.hpp"
+#include "experiments/run_directory.hpp"
+#include "experiments/session.hpp"
+#include "trace/sink.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace mneme::experiments {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// `mneme eval` draws from another part of the "eval" stream than the evaluations that stopped the training.
+constexpr std::uint64_t kFirstEpisode = std::uint64_t{1} << 40;
+
+/// The run's task, with its length option set to `length` alone where one is given.
+std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
+  const TaskPlugin& plugin = tasks().find(config.task);
+  if (!length) return plugin.make(config.task_options);
+  if (plugin.length_option.empty()) fail<ArgumentError>("--lengths", "task '{}' has no lengths to choose", config.task);
+  std::map<std::string, std::string> values;
+  for (const auto& [key, value] : config.task_options.items()) values[key] = value;
+  values[plugin.length_option] = fmt::format("{}:{}", *length, *length);
+  const auto where = [&](const std::string& key) { return key == plugin.length_option ? "--lengths" : ""; };
+  return plugin.make(plugin.options.parse("task", values, where));
+}
+
+LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values) {
+  LengthResult r{length, episodes, {}, {}};
+  const std::size_t n = values.size() / episodes;
+  const auto count = static_cast<double>(episodes);
+  for (std::size_t m = 0; m < n; ++m) {
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < episodes; ++i) sum += values[i * n + m];
+    const double mean = sum / count;
+    for (std::size_t i = 0; i < episodes; ++i) squares += (values[i * n + m] - mean) * (values[i * n + m] - mean);
+    r.mean.push_back(mean);
+    r.standard_error.push_back(episodes > 1 ? std::sqrt(squares / (count - 1) / count) : 0.0);
+  }
+  return r;
+}
+
+}  // namespace
+
+Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options) {
+  if (options.episodes == 0) fail<ArgumentError>("--episodes", "0 episodes say nothing");
+  const Config config = read_run_config(directory, {});
+  const Config traced = config.with(options.given);
+  std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());
+  if (lengths.empty()) lengths.emplace_back();
+  std::vector<std::unique_ptr<Task>> tasks;  // all of them first: a bad length ends it before any work
+  for (const auto& length : lengths) tasks.push_back(task_at(config, length));
+
+  Session session(config, options.threads);
+  Evaluation result;
+  result.metrics = session.task().metrics();
+  result.directory = directory;
+  result.checkpoint = find_checkpoint(directory, options.checkpoint);
+  result.config_hash = config.run_id();
+  result.seed = options.seed.value_or(config.seed);
+  result.sequences = load_checkpoint(result.checkpoint, session.parameters()).state.sequences;
+
+  const trace::Level level = trace::parse_level(traced.trace.text("level"));
+  // The run's own trace.level is about its training; only who asks for a trace of the evaluation gets one.
+  const bool asked = std::any_of(options.given.begin(), options.given.end(),
+                                 [](const Assignment& a) { return a.key == "trace.level"; });
+  std::unique_ptr<trace::Sink> sink;
+  std::optional<Recorder> recorder;
+  if (asked && level != trace::Level::off) {
+    trace::Layout layout =
+        make_layout(config, session.task(), session.model().parts(), "eval", result.sequences, level);
+    layout.keyframe_every = static_cast<int>(traced.trace.integer("keyframe-every"));
+    trace::SinkOptions how;
+    how.budget_bytes = static_cast<std::uint64_t>(traced.trace.integer("budget-mb")) * 1000 * 1000;
+    how.notice = options.notice;
+    std::error_code error;
+    fs::create_directories(directory / "traces", error);
+    sink = std::make_unique<trace::Sink>(directory / "traces" / "eval.trace.h5", layout, how);
+    recorder.emplace(layout, session.model().parts());
+  }
+
+  const std::size_t all = options.episodes * lengths.size();
+  std::size_t done = 0;
+  std::vector<double> values, part;
+  const std::size_t rows = config.train.size("eval-batch");
+  const std::size_t chunk = std::max<std::size_t>(rows * 32, 1);
+  for (std::size_t l = 0; l < lengths.size(); ++l) {
+    values.clear();
+    for (std::size_t begin = 0; begin < options.episodes; begin += chunk) {
+      const std::size_t now = std::min(chunk, options.episodes - begin);
+      session.evaluate({.task = tasks[l].get(),
+                        .seed = result.seed,
+                        .first = kFirstEpisode + begin,
+                        .count = now,
+                        .rows = rows,
+                        .stop = options.signal},
+                       part);
+      values.insert(values.end(), part.begin(), part.end());
+      done += now;
+      if (options.progress) options.progress(done, all);
+    }
+    result.results.push_back(summary(lengths[l], options.episodes, values));
+    if (!sink) continue;
+    for (std::size_t i = 0; i < std::min(options.traced, options.episodes); ++i)
+      sink->append(session.trace_episode(*tasks[l], result.seed, kFirstEpisode + i, *recorder));
+  }
+  if (sink) {
+    sink->close();
+    result.traces = sink->files();
+  }
+  return result;
+}
+
+std::string evaluation_json(const Evaluation& e) {
+  nlohmann::ordered_json j;
+  j["directory"] = e.directory.string();
+  j["checkpoint"] = e.checkpoint.string();
+  j["sequences"] = e.sequences;
+  j["config_hash"] = e.config_hash;
+  j["seed"] = e.seed;
+  j["results"] = nlohmann::ordered_json::array();
+  for (const LengthResult& r : e.results) {
+    nlohmann::ordered_json entry;
+    entry["length"] = r.length ? nlohmann::ordered_json(*r.length) : nlohmann::ordered_json(nullptr);
+    entry["episodes"] = r.episodes;
+    for (std::size_t m = 0; m < e.metrics.size(); ++m) {
+      entry[e.metrics[m].name] = r.mean[m];
+      entry[e.metrics[m].name + "_se"] = r.standard_error[m];
+    }
+    j["results"].push_back(entry);
+  }
+  j["traces"] = nlohmann::ordered_json::array();
+  for (const fs::path& p : e.traces) j["traces"].push_back(p.string());
+  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ModelReport report(const Config& config, int threads) {
+  Session session(config, threads);
+  ModelReport r;
+  ParameterSet<float>& set = session.parameters();
+  for (const Parameter& p : set.parameters())
+    r.parameters.push_back({p.name, p.shape.text(), p.shape.size(), !set.groups()[p.group].frozen});
+  for (const Buffer<float>& b : set.buffers()) r.parameters.push_back({b.name, b.shape.text(), b.shape.size(), false});
+  r.count = set.count();
+  for (const auto& entry : r.parameters) r.parameter_bytes += entry.count * sizeof(float);
+  for (const auto& state : session.optimizer().state()) r.optimizer_bytes += state.values.size() * sizeof(float);
+
+  // Long enough for lengths to average out and caches to warm, short enough for a command that only shows.
+  using Clock = std::chrono::steady_clock;
+  std::uint64_t first = 0, update = 0, warm = 0;
+  Clock::time_point begin;
+  double seconds = 0;
+  const auto steps_of = [&](std::uint64_t n) { return n * session.batch(); };
+  while (update < 5 || (seconds < 0.5 && update < 400)) {
+    if (update == 3) {
+      begin = Clock::now();
+      warm = update;
+    }
+    if (!session.step(first, ++update).finite) break;
+    first += session.batch();
+    if (update > 3) seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  r.step_bytes = session.arena_bytes();
+  if (update > 3) r.seconds_per_sequence = seconds / static_cast<double>(steps_of(update - warm));
+  r.estimated_seconds = r.seconds_per_sequence * static_cast<double>(config.train.integer("max-sequences"));
+  return r;
+}
+
+}  // namespace mneme::experiments

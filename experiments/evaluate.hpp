@@ -1,0 +1,67 @@
+// Room: experiments. evaluate(): a trained run judged on fresh episodes, at its own lengths or at others.
+#pragma once
+
+#include "experiments/config.hpp"
+#include "tasks/task.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mneme::experiments {
+
+struct EvaluationOptions {
+  std::string checkpoint = "last";         ///< last, best, a number of sequences, or a file
+  std::vector<std::int64_t> lengths = {};  ///< of the task's length option; empty = the training distribution
+  std::size_t episodes = 200;              ///< for each length
+  std::optional<std::uint64_t> seed = {};  ///< the run's own where it is not given
+  int threads = 1;
+  std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
+  std::size_t traced = 8;                    ///< episodes of each length that are written where trace.level is not off
+  const std::atomic<int>* signal = nullptr;  ///< anything but 0 stops with RuntimeFailure
+  std::function<void(const std::string&)> notice = {};
+  std::function<void(std::size_t done, std::size_t all)> progress = {};  ///< episodes
+};
+
+struct LengthResult {
+  std::optional<std::int64_t> length;
+  std::size_t episodes = 0;
+  std::vector<double> mean, standard_error;  ///< by Evaluation::metrics
+};
+
+struct Evaluation {
+  std::vector<Metric> metrics;
+  std::vector<LengthResult> results;
+  std::filesystem::path directory, checkpoint;
+  std::uint64_t sequences = 0;  ///< trained on by the checkpoint
+  std::string config_hash;
+  std::uint64_t seed = 0;
+  std::vector<std::filesystem::path> traces;
+};
+
+Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
+
+/// One object; `results` lists length, episodes, then each metric by name and NAME_se.
+std::string evaluation_json(const Evaluation& evaluation);
+
+/// What `mneme show` says of a configuration.
+struct ModelReport {
+  struct Entry {
+    std::string name, shape;
+    std::size_t count = 0;
+    bool trained = true;
+  };
+  std::vector<Entry> parameters;  ///< buffers last, with trained = false
+  std::size_t count = 0;          ///< trained numbers
+  std::size_t parameter_bytes = 0, optimizer_bytes = 0;
+  std::size_t step_bytes = 0;       ///< arenas of all shards after the measured steps
+  double seconds_per_sequence = 0;  ///< measured on a few updates with `threads` threads
+  double estimated_seconds = 0;     ///< times train.max-sequences
+};
+ModelReport report(const Config& config, int threads = 1);
+
+}  // namespace mneme::experiments

@@ -1,0 +1,303 @@
+// Room: experiments. Training steps and evaluations of one configuration.
+#include "experiments/session.hpp"
+
+#include "core/error.hpp"
+#include "experiments/checkpoint.hpp"
+#include "experiments/score.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mneme::experiments {
+
+struct Session::Lane {
+  Tape<float> tape;
+  std::unique_ptr<Gradients<float>> gradients;  // never written: a tape is bound to some
+  Batch batch;
+  Prediction prediction;
+  std::vector<double> nats, row_metrics;
+};
+
+Session::Session(const Config& config, int threads) : config_(config), workers_(threads) {
+  task_ = tasks().find(config.task).make(config.task_options);
+  ModelSetup setup;
+  setup.batch = task_->spec();
+  if (!config.memory.empty()) setup.memory = &memories().find(config.memory);
+  setup.memory_options = config.memory_options;
+  if (!config.controller.empty()) setup.controller = &controllers().find(config.controller);
+  setup.controller_options = config.controller_options;
+  const ModelPlugin& plugin = models().find(config.model);
+  if (plugin.validate) plugin.validate(setup.batch);
+  model_ = plugin.make<float>(Builder<float>(set_), config.model_options, setup);
+  set_.initialize(config.seed);
+  optimizer_ = optimizers().find(config.optimizer).make_float(config.optimizer_options, set_.flat_size());
+
+  const Options& o = config.train;
+  batch_ = o.size("batch");
+  const std::string& loss = o.text("loss");
+  loss_ = loss == "sequence" ? Loss::sequence : loss == "element" ? Loss::element : Loss::sum;
+  rate_ = o.real("learning-rate");
+  total_ = static_cast<double>(std::max<std::int64_t>(o.integer("max-sequences"), 1));
+  const std::string& kind = o.text("schedule");
+  schedule_ = {.kind = kind == "linear"   ? Schedule::Kind::linear
+                       : kind == "cosine" ? Schedule::Kind::cosine
+                       : kind == "step"   ? Schedule::Kind::step
+                                          : Schedule::Kind::constant,
+               .total = total_,
+               .warmup = static_cast<double>(o.integer("schedule-warmup")),
+               .floor = o.real("schedule-floor"),
+               .factor = o.real("schedule-factor"),
+               .every = static_cast<double>(o.integer("schedule-every"))};
+  clip_ = {.element = o.real("clip-element"), .global_norm = o.real("clip-norm")};
+
+  // As even as it goes: a short last shard would leave its thread waiting.
+  const std::size_t n = (batch_ + o.size("shard-size") - 1) / o.size("shard-size");
+  if ((batch_ + n - 1) / n < 3) set_.keep_transposed(false);
+  const std::size_t metrics = task_->metrics().size();
+  for (std::size_t i = 0, row = 0; i < n; ++i) {
+    Shard& s = shards_.emplace_back();
+    s.row_begin = row;
+    s.rows = batch_ / n + (i < batch_ % n ? 1 : 0);
+    row += s.rows;
+    s.gradients = std::make_unique<Gradients<float>>(set_, 2 + 5 * i);
+    s.tape.bind(s.gradients->leaves());
+    s.nats.resize(s.rows);
+    s.row_metrics.resize(s.rows * metrics);
+    s.metrics.resize(metrics);
+  }
+  report_.metrics.resize(metrics);
+}
+
+Session::~Session() = default;
+
+std::size_t Session::arena_bytes() const {
+  std::size_t bytes = 0;
+  for (const Shard& s : shards_) bytes += s.tape.arena_bytes();
+  return bytes;
+}
+
+void Session::sample(Shard& s, std::uint64_t first) const {
+  task_->sample({config_.seed, "task", first, s.row_begin, s.rows}, s.batch);
+  s.numbers = loss_ == Loss::element ? scored_numbers(s.batch) : 0;
+}
+
+double Session::loss_scale(std::size_t numbers) const {
+  switch (loss_) {
+    case Loss::sequence: return 1 / static_cast<double>(batch_);
+    case Loss::element: return 1 / static_cast<double>(std::max<std::size_t>(numbers, 1));
+    case Loss::sum: return 1;
+  }
+  return 1;
+}
+
+Context<float> Session::context(Shard& s, std::uint64_t first, double scale) const {
+  return {.tape = s.tape,
+          .train = true,
+          .loss_scale = scale,
+          .progress = std::min(static_cast<double>(first) / total_, 1.0),
+          .seed = config_.seed,
+          .sequence = first + s.row_begin,
+          .observer = nullptr};
+}
+
+void Session::score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
+                         std::vector<double>& nats, std::vector<double>& row_metrics) const {
+  const std::size_t n = task.metrics().size();
+  nats.resize(batch.size);
+  row_metrics.resize(batch.size * n);
+  row_nats(batch, logits.data, logits.shape.last(), nats);
+  for (std::size_t b = 0; b < batch.size; ++b)
+    task.score(batch, b, prediction.values, prediction.indices, nats[b], {row_metrics.data() + b * n, n});
+}
+
+void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
+  Context<float> c = context(s, first, scale);
+  if (s.recorder) {
+    s.recorded_rows.clear();
+    for (std::size_t b = 0; b < s.rows; ++b)
+      if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
+        s.recorded_rows.push_back(b);
+    s.recorder->start(s.batch, s.recorded_rows);
+    if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
+  }
+  s.tape.begin(true);
+  const Forward<float> f = model_->forward(s.batch, c);
+  s.loss = static_cast<double>(f.loss.data[0]);
+  read_prediction(s.batch, f.logits, s.prediction);
+  score_rows(*task_, s.batch, s.prediction, f.logits, s.nats, s.row_metrics);
+  const std::size_t n = s.metrics.size();
+  std::fill(s.metrics.begin(), s.metrics.end(), 0.0);
+  for (std::size_t b = 0; b < s.rows; ++b)
+    for (std::size_t m = 0; m < n; ++m) s.metrics[m] += s.row_metrics[b * n + m];
+  s.tape.backward(f.loss);
+}
+
+const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
+  if (loss_ == Loss::element) {
+    // The divisor is the whole batch's, so every shard must be drawn before any is run.
+    workers_.run(shards_.size(), [&](std::size_t i, std::size_t) { sample(shards_[i], first); });
+    std::size_t numbers = 0;
+    for (const Shard& s : shards_) numbers += s.numbers;
+    const double scale = loss_scale(numbers);
+    workers_.run(shards_.size(), [&](std::size_t i, std::size_t) { run_shard(shards_[i], first, scale); });
+  } else {
+    const double scale = loss_scale(0);
+    workers_.run(shards_.size(), [&](std::size_t i, std::size_t) {
+      sample(shards_[i], first);
+      run_shard(shards_[i], first, scale);
+    });
+  }
+
+  report_.loss = 0;
+  std::fill(report_.metrics.begin(), report_.metrics.end(), 0.0);
+  float* g = shards_[0].gradients->flat();
+  for (Shard& s : shards_) {
+    report_.loss += s.loss;
+    for (std::size_t m = 0; m < s.metrics.size(); ++m) report_.metrics[m] += s.metrics[m];
+    const float* own = s.gradients->flat();
+    if (own != g)
+      for (std::size_t i = 0; i < set_.flat_size(); ++i) g[i] += own[i];
+  }
+  report_.gradient_norm = clip_gradient(set_, g, clip_);
+  report_.rate = rate_ * schedule_.at(static_cast<double>(first));
+  report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm);
+  if (record_every_) {
+    std::uint64_t hash = 0;
+    for (Shard& s : shards_)
+      for (std::size_t i = 0; i < s.recorder->count(); ++i) {
+        if (!hash) hash = parameter_hash(set_);
+        const std::size_t b = s.recorder->row(i);
+        s.recorder->finish(s.batch, &s.prediction);
+        fill_episode(s.recorder->episode(i), *task_, config_.seed, first + s.row_begin + b, s.nats[b],
+                     &s.row_metrics[b * s.metrics.size()], hash);
+      }
+  }
+  if (!report_.finite) return report_;
+  optimizer_->update(set_, g, report_.rate, update);
+  set_.project();
+  set_.refresh();
+  return report_;
+}
+
+void Session::fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
+                           const double* metrics, std::uint64_t hash) const {
+  const double error = metrics ? metrics[task.solved_metric()] : 0;
+  e.sequence = static_cast<std::int64_t>(number);
+  e.seed = seed;
+  e.checkpoint_hash = hash;
+  e.loss = static_cast<float>(nats);
+  e.error = static_cast<float>(error);
+  e.correct = metrics && error <= task.solved_threshold();
+}
+
+void Session::explain(std::uint64_t first, Recorder* recorder) {
+  std::size_t numbers = 0;
+  for (Shard& s : shards_) {
+    sample(s, first);
+    numbers += s.numbers;
+  }
+  const auto sequences = [&](const Shard& s) {
+    const std::uint64_t begin = first + s.row_begin, end = begin + s.rows - 1;
+    return begin == end ? fmt::format("sequence {}", begin) : fmt::format("sequences {} to {}", begin, end);
+  };
+  for (Shard& s : shards_) {
+    Context<float> c = context(s, first, loss_scale(numbers));
+    if (recorder) {
+      std::vector<std::size_t> rows(std::min<std::size_t>(s.rows, 8));
+      for (std::size_t b = 0; b < rows.size(); ++b) rows[b] = b;
+      recorder->start(s.batch, rows);
+      c.observer = recorder;
+    }
+    s.tape.check_finite(true);
+    try {
+      s.tape.begin(true);
+      const Forward<float> f = model_->forward(s.batch, c);
+      s.tape.backward(f.loss);
+      s.tape.check_finite(false);
+    } catch (const NonFiniteError& e) {
+      s.tape.check_finite(false);
+      if (recorder) {
+        recorder->finish(s.batch, nullptr);
+        const std::uint64_t hash = parameter_hash(set_);
+        for (std::size_t i = 0; i < recorder->count(); ++i)
+          fill_episode(recorder->episode(i), *task_, config_.seed, first + s.row_begin + i, NAN, nullptr, hash);
+      }
+      throw NonFiniteError(fmt::format("{} (in {})", e.what(), sequences(s)));
+    }
+  }
+  for (const Parameter& p : set_.parameters()) {
+    const float* w = set_.flat() + p.offset;
+    for (std::size_t i = 0; i < p.shape.size(); ++i)
+      if (!std::isfinite(w[i]))
+        fail<NonFiniteError>("finite guard", "parameter {} {} holds {} at {} (in sequence {})", p.name, p.shape.text(),
+                             w[i], i, first);
+  }
+  fail<NonFiniteError>("finite guard",
+                       "loss {} and gradient norm {}: every op's values are finite, their sum is not (in sequence {})",
+                       report_.loss, report_.gradient_norm, first);
+}
+
+void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from) {
+  record_every_ = every;
+  record_from_ = from;
+  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->parts());
+}
+
+void Session::stop_recording() {
+  record_every_ = 0;
+  for (Shard& s : shards_) s.recorder.reset();
+}
+
+void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer) const {
+  task.sample(draw, lane.batch);
+  lane.tape.begin(false);
+  const Context<float> c{.tape = lane.tape,
+                         .train = false,
+                         .loss_scale = 1,
+                         .progress = 1,
+                         .seed = draw.seed,
+                         .sequence = draw.first + draw.row_begin,
+                         .observer = observer};
+  const Forward<float> f = model_->forward(lane.batch, c);
+  read_prediction(lane.batch, f.logits, lane.prediction);
+  score_rows(task, lane.batch, lane.prediction, f.logits, lane.nats, lane.row_metrics);
+}
+
+void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
+  const Task& task = e.task ? *e.task : *task_;
+  const std::size_t n = task.metrics().size(), rows = std::max<std::size_t>(e.rows, 1);
+  while (lanes_.size() < workers_.count()) {
+    Lane& lane = lanes_.emplace_back();
+    lane.gradients = std::make_unique<Gradients<float>>(set_, 2);
+    lane.tape.bind(lane.gradients->leaves());
+  }
+  metrics.resize(e.count * n);
+  std::atomic<bool> stopped = false;
+  workers_.run((e.count + rows - 1) / rows, [&](std::size_t job, std::size_t worker) {
+    if (e.stop && e.stop->load(std::memory_order_relaxed) != 0) stopped = true;
+    if (stopped) return;
+    const std::size_t begin = job * rows, now = std::min(rows, e.count - begin);
+    Lane& lane = lanes_[worker];
+    judge(task, {e.seed, "eval", e.first + begin, 0, now}, lane, nullptr);
+    std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
+  });
+  if (stopped) fail<RuntimeFailure>("evaluate", "stopped by a signal");
+}
+
+trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std::uint64_t number, Recorder& recorder) {
+  if (lanes_.empty()) {
+    Lane& lane = lanes_.emplace_back();
+    lane.gradients = std::make_unique<Gradients<float>>(set_, 2);
+    lane.tape.bind(lane.gradients->leaves());
+  }
+  Lane& lane = lanes_[0];
+  const std::size_t row = 0;
+  task.sample({seed, "eval", number, 0, 1}, lane.batch);
+  recorder.start(lane.batch, {&row, 1});
+  judge(task, {seed, "eval", number, 0, 1}, lane, &recorder);
+  recorder.finish(lane.batch, &lane.prediction);
+  fill_episode(recorder.episode(0), task, seed, number, lane.nats[0], lane.row_metrics.data(), parameter_hash(set_));
+  return recorder.episode(0);
+}
+
+}  // namespace mneme::experiments

@@ -1,0 +1,123 @@
+// Room: experiments. Session: task, model and optimizer of one configuration, ready to take training steps.
+//
+// For: trainer, evaluator, reports, benchmarks; no files here. A batch is cut into shards; each has its own tape,
+// gradient and buffers, so any thread may run any shard. Gradients are added up in the order of the shards: results
+// depend on train.batch and train.shard-size, never on the number of threads. In steady state step() allocates nothing.
+#pragma once
+
+#include "experiments/config.hpp"
+#include "experiments/recorder.hpp"
+#include "experiments/workers.hpp"
+#include "models/model.hpp"
+#include "nn/optimizers.hpp"
+#include "nn/schedules.hpp"
+#include "tasks/task.hpp"
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace mneme::experiments {
+
+struct StepReport {
+  double loss = 0;              ///< as it is minimised: nats times the scale that train.loss names
+  double gradient_norm = 0;     ///< before clipping
+  double rate = 0;              ///< learning rate of this update
+  bool finite = true;           ///< false: the finite guard fired and nothing was updated
+  std::vector<double> metrics;  ///< by Task::metrics(), summed over the rows
+};
+
+class Session {
+ public:
+  Session(const Config& config, int threads);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Config& config() const { return config_; }
+  const Task& task() const { return *task_; }
+  const Model<float>& model() const { return *model_; }
+  ParameterSet<float>& parameters() { return set_; }
+  Optimizer<float>& optimizer() { return *optimizer_; }
+  std::size_t batch() const { return batch_; }
+  std::size_t shards() const { return shards_.size(); }
+  /// Memory that the shards' tapes hold.
+  std::size_t arena_bytes() const;
+
+  /// One update from the sequences first .. first+batch-1; `update` counts updates, this one included.
+  const StepReport& step(std::uint64_t first, std::uint64_t update);
+
+  /// Runs the batch again without an update, searching every op's results and gradients: throws NonFiniteError that
+  /// names op, site, step and sequence. A pass that turns out finite throws too, naming a parameter that is not or the
+  /// norm. `recorder`, where given, then holds the rows of the shard at fault, up to the step that it reached.
+  [[noreturn]] void explain(std::uint64_t first, Recorder* recorder = nullptr);
+
+  /// From now on step() records the sequences from `from` on whose number is a multiple of `every`.
+  void record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from);
+  void stop_recording();
+  /// f(episode) for each sequence that the last step() recorded, in order. Episodes are complete but for their id.
+  template <class F>
+  void each_recorded(F f) {
+    for (Shard& s : shards_)
+      if (s.recorder)
+        for (std::size_t i = 0; i < s.recorder->count(); ++i) f(s.recorder->episode(i));
+  }
+
+  struct Episodes {
+    const Task* task = nullptr;  ///< whose episodes; null = the session's own
+    std::uint64_t seed = 1;
+    std::uint64_t first = 0;  ///< number of the first, in the "eval" stream
+    std::size_t count = 0;
+    std::size_t rows = 1;                    ///< computed together, and sharing what a batch shares
+    const std::atomic<int>* stop = nullptr;  ///< not 0: give up (RuntimeFailure)
+  };
+  /// Metrics of each episode, [count metrics], without learning.
+  void evaluate(const Episodes& episodes, std::vector<double>& metrics);
+  /// One episode alone, recorded; complete but for its id.
+  trace::Episode& trace_episode(const Task& task, std::uint64_t seed, std::uint64_t number, Recorder& recorder);
+
+ private:
+  struct Shard {
+    std::size_t row_begin = 0, rows = 0;
+    Tape<float> tape;
+    std::unique_ptr<Gradients<float>> gradients;
+    Batch batch;
+    Prediction prediction;
+    double loss = 0;
+    std::size_t numbers = 0;
+    std::vector<double> nats, row_metrics, metrics;
+    std::unique_ptr<Recorder> recorder;
+    std::vector<std::size_t> recorded_rows;
+  };
+  struct Lane;  // what one worker evaluates with
+
+  void sample(Shard& shard, std::uint64_t first) const;
+  double loss_scale(std::size_t numbers) const;
+  Context<float> context(Shard& shard, std::uint64_t first, double scale) const;
+  void run_shard(Shard& shard, std::uint64_t first, double scale);
+  void score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
+                  std::vector<double>& nats, std::vector<double>& row_metrics) const;
+  void fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
+                    const double* metrics, std::uint64_t hash) const;
+  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer) const;
+
+  Config config_;
+  std::unique_ptr<Task> task_;
+  ParameterSet<float> set_;
+  std::unique_ptr<Model<float>> model_;
+  std::unique_ptr<Optimizer<float>> optimizer_;
+  std::size_t batch_ = 1;
+  enum class Loss { sequence, element, sum } loss_ = Loss::sequence;
+  Schedule schedule_;
+  double rate_ = 0, total_ = 1;
+  Clip clip_;
+  Workers workers_;
+  std::deque<Shard> shards_;  // a deque: a Tape does not move
+  std::deque<Lane> lanes_;
+  std::uint64_t record_every_ = 0, record_from_ = 0;
+  StepReport report_;
+};
+
+}  // namespace mneme::experiments

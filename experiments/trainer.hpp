@@ -1,0 +1,79 @@
+// Room: experiments. train(): a run from its configuration to a finished directory; resume(): the same from its last
+// checkpoint, to the bit.
+//
+//   DIR/config.ini     resolved, runs again as it is       DIR/metrics.jsonl  one JSON object a line
+//   DIR/run.json       who, what, where, how it ended      DIR/log.txt        what was said, with times
+//   DIR/checkpoints/   experiments/checkpoint.hpp          DIR/traces/        *.trace.h5
+//   DIR/DONE           there when the run ended by itself (solved, max_sequences)
+//
+// A run is a loop of Session::step (experiments/session.hpp) with evaluation, checkpoints and the finite guard around
+// it. It may be killed at any moment: resume() then ends with the bits of the run that was never killed.
+// Errors: ArgumentError (options, a directory that holds a run), RuntimeFailure (disk), FileError (no good checkpoint).
+// Signals, the time limit and divergence are no errors: see ExitReason.
+#pragma once
+
+#include "experiments/config.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mneme::experiments {
+
+enum class ExitReason { solved, max_sequences, time_limit, interrupted, terminated, diverged };
+/// "solved", ...: the spelling in run.json.
+const char* exit_reason_name(ExitReason reason);
+/// 0, 0, 75, 130, 75, 4
+int exit_code(ExitReason reason);
+
+/// What a progress bar shows.
+struct Progress {
+  std::uint64_t sequences = 0, max_sequences = 0;
+  double seconds = 0;           ///< training so far
+  double rate = 0;              ///< sequences a second, lately
+  double eta = 0;               ///< seconds until max_sequences at this rate; 0 = unknown
+  double loss = 0;              ///< mean over about the last 100 sequences
+  double error = 0;             ///< mean of the task's solved metric over the same
+  double evaluation = -1;       ///< the solved metric of the latest evaluation; -1 = none yet
+  std::string_view error_name;  ///< "wrong_bits_per_sequence"
+  std::string_view status;      ///< "training", "evaluating", "saving", "solved", ...
+};
+
+struct RunOptions {
+  std::filesystem::path out;      ///< created; "" = default_run_directory()
+  int threads = 1;                ///< no bit depends on it
+  std::vector<std::string> argv;  ///< for run.json
+  /// Set to a signal's number from outside: SIGTERM ends the run as terminated, any other as interrupted.
+  const std::atomic<int>* signal = nullptr;
+  std::function<void(const Progress&)> progress;  ///< called at most every progress_seconds, and at the end
+  double progress_seconds = 0.1;
+  std::function<void(const std::string&)> notice;  ///< warnings and milestones; they are in log.txt too
+};
+
+struct RunResult {
+  ExitReason reason = ExitReason::max_sequences;
+  std::string
+      message;  ///< one sentence, for the caller to print; for `diverged` the op, site, step and sequence at fault
+  std::filesystem::path directory;
+  std::uint64_t sequences = 0, updates = 0;
+  double seconds = 0;
+  std::optional<std::uint64_t> solved_at_sequences;
+  double evaluation = -1, best = -1;  ///< of the solved metric; -1 = none
+};
+
+/// runs/TASK/MODEL-MEMORY/TIME-RUN_ID under the current directory.
+std::filesystem::path default_run_directory(const Config& config);
+
+RunResult train(const Config& config, const RunOptions& options);
+
+/// Goes on in `directory`, whose config.ini decides all but `given` (keys of resumable_keys() only). A run that is
+/// finished and has nothing left to do returns at once.
+RunResult resume(const std::filesystem::path& directory, const std::vector<Assignment>& given,
+                 const RunOptions& options);
+
+}  // namespace mneme::experiments

@@ -1,0 +1,12 @@
+// Room: memory. Gradient cases of this room's ops: erase, write, split_parameters and every registered addressing
+// scheme.
+#pragma once
+
+#include "autodiff/gradcheck.hpp"
+
+namespace mneme {
+
+/// See autodiff/gradcheck.hpp; whole plug-ins are checked in experiments/gradcheck.hpp.
+std::vector<GradientCase> memory_cases();
+
+}  // namespace mneme

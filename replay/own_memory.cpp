@@ -1,0 +1,157 @@
+// Room: replay. Runs a registered memory's pure functions on one row in float64.
+#include "replay/own_memory.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace mneme::replay {
+
+namespace {
+
+std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
+  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
+}
+
+/// A value as written by the config: bare, or in double quotes with \" and \\ inside.
+std::string unquoted(const std::string& value) {
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return value;
+  std::string text;
+  for (std::size_t i = 1; i + 1 < value.size(); ++i) {
+    if (value[i] == '\\' && i + 2 < value.size()) ++i;
+    text += value[i];
+  }
+  return text;
+}
+
+/// Swaps the two axes of a matrix [rows columns].
+Row swap_axes(View values, std::size_t rows) {
+  const std::size_t columns = values.size() / rows;
+  Row out(values.size());
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t c = 0; c < columns; ++c) out[c * rows + r] = values[r * columns + c];
+  return out;
+}
+
+}  // namespace
+
+MemoryConfig read_memory_config(const std::string& config_ini) {
+  MemoryConfig config;
+  std::istringstream lines(config_ini);
+  std::string line, section;
+  while (std::getline(lines, line)) {
+    line = trimmed(line);
+    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+    if (line.front() == '[' && line.back() == ']') {
+      section = trimmed(line.substr(1, line.size() - 2));
+      continue;
+    }
+    const auto equals = line.find('=');
+    if (equals == std::string::npos) continue;
+    const std::string key = trimmed(line.substr(0, equals)), value = unquoted(trimmed(line.substr(equals + 1)));
+    if (section.empty() && key == "memory") config.name = value;
+    if (section == "memory") config.options[key] = value;
+  }
+  return config;
+}
+
+OwnMemory::Slot OwnMemory::make_slot(const Declared& declared) {
+  const bool turned = declared.axes == std::vector<std::string>{"cell", "slot"};
+  return {declared, turned, Row(declared.count(), 0.0)};
+}
+
+OwnMemory::OwnMemory(const trace::Layout& layout) {
+  const MemoryConfig config = read_memory_config(layout.config_ini);
+  const auto known = memories().names();
+  if (std::find(known.begin(), known.end(), config.name) == known.end())
+    fail<FileError>("verify", "the trace was made with the memory '{}', which this program does not have", config.name);
+  const MemoryPlugin& plugin = memories().find(config.name);
+  MemorySetup setup;
+  setup.control_size = 1;  // address, update and read never see the controller
+  setup.batch.channels = layout.channels_in;
+  setup.batch.outputs = layout.channels_out;
+  memory_ = plugin.make<double>(Builder<double>(parameters_set_).scope("memory"),
+                                plugin.options.parse("memory", config.options), setup);
+  parameters_set_.initialize(1);
+  gradients_ = std::make_unique<Gradients<double>>(parameters_set_, 0);
+  tape_.bind(gradients_->leaves());
+  for (const Declared& d : memory_->layout().state) state_.push_back(make_slot(d));
+  for (const Declared& d : memory_->layout().parameters) parameters_.push_back(make_slot(d));
+}
+
+bool OwnMemory::declares(const std::string& full_name) const {
+  return std::any_of(state_.begin(), state_.end(), [&](const Slot& s) { return s.declared.full_name() == full_name; });
+}
+
+void OwnMemory::start() {
+  const auto opaque = [](const Slot& s) { return s.declared.kind == Kind::opaque; };
+  for (Slot& s : state_) std::fill(s.values.begin(), s.values.end(), 0.0);
+  if (std::none_of(state_.begin(), state_.end(), opaque)) return;
+  tape_.begin(false);
+  const Values<double> fresh = memory_->begin(tape_, 1, nullptr);
+  for (std::size_t i = 0; i < state_.size(); ++i)
+    if (opaque(state_[i])) state_[i].values.assign(fresh[i].data, fresh[i].data + fresh[i].size());
+}
+
+void OwnMemory::assign(Slot& slot, View values) {
+  if (values.size() != slot.values.size())
+    fail<FileError>("verify", "{} has {} numbers in the trace and {} in the memory", slot.declared.full_name(),
+                    values.size(), slot.values.size());
+  slot.values = slot.turned ? swap_axes(values, slot.declared.dims[1]) : Row(values.begin(), values.end());
+}
+
+void OwnMemory::set(const std::string& full_name, View values) {
+  for (Slot& s : state_)
+    if (s.declared.full_name() == full_name) return assign(s, values);
+}
+
+Row OwnMemory::get(const std::string& full_name) const {
+  for (const Slot& s : state_)
+    if (s.declared.full_name() == full_name) return s.turned ? swap_axes(s.values, s.declared.dims[0]) : s.values;
+  return {};
+}
+
+void OwnMemory::set_parameter(const std::string& full_name, View values) {
+  for (Slot& s : parameters_)
+    if (s.declared.full_name() == full_name) return assign(s, values);
+}
+
+std::size_t OwnMemory::site_index(const std::string& site) const {
+  const auto& sites = memory_->layout().sites;
+  for (std::size_t i = 0; i < sites.size(); ++i)
+    if (sites[i].name == site) return i;
+  fail<FileError>("verify", "the memory has no site '{}'", site);
+}
+
+Values<double> OwnMemory::handles(const std::vector<Slot>& slots) {
+  auto* list = tape_.scratch<Var<double>>(slots.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    Shape shape{1};
+    for (std::size_t d : slots[i].declared.dims) shape.push_back(d);
+    new (list + i) Var<double>(tape_.constant(shape));
+    std::copy(slots[i].values.begin(), slots[i].values.end(), list[i].data);
+  }
+  return {list, slots.size()};
+}
+
+Row OwnMemory::address(const std::string& site) {
+  tape_.begin(false);
+  const Var<double> w = memory_->address(tape_, site_index(site), handles(parameters_), handles(state_));
+  return Row(w.data, w.data + w.size());
+}
+
+Row OwnMemory::read(const std::string& site) {
+  tape_.begin(false);
+  const Var<double> value = memory_->read(tape_, site_index(site), handles(state_));
+  return Row(value.data, value.data + value.size());
+}
+
+void OwnMemory::update() {
+  tape_.begin(false);
+  const Values<double> next = memory_->update(tape_, handles(parameters_), handles(state_));
+  for (std::size_t i = 0; i < state_.size(); ++i) state_[i].values.assign(next[i].data, next[i].data + next[i].size());
+}
+
+}  // namespace mneme::replay

@@ -1,0 +1,64 @@
+// Room: replay. OwnMemory: the registered memory that made a trace, run in float64 on logged state and parameters.
+//
+// For: verify, where a site's addressing or the update rule is none that reference.hpp knows, so that a memory written
+// in one file is verified without a line for it here. Built from the trace's own config text; its trained parameters
+// are not needed, because address, update and read are pure.
+// Requires: every state that the memory declares is in the trace (opaque ones start as in a new sequence).
+#pragma once
+
+#include "memory/memory.hpp"
+#include "replay/reference.hpp"
+#include "trace/schema.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mneme::replay {
+
+class OwnMemory {
+ public:
+  /// FileError where the trace names no registered memory, or does not hold what its functions need.
+  explicit OwnMemory(const trace::Layout& layout);
+
+  const MemoryLayout& layout() const { return memory_->layout(); }
+  bool declares(const std::string& full_name) const;
+
+  /// Before the first step: zeros, and opaque state as begin() makes it.
+  void start();
+  /// State by full name ("contents", "read_0.weights"), rows as the trace has them (slot x cell).
+  void set(const std::string& full_name, View values);
+  Row get(const std::string& full_name) const;
+  /// The step's head parameters by full name.
+  void set_parameter(const std::string& full_name, View values);
+
+  Row address(const std::string& site);  ///< the site's new weights; the state stays
+  Row read(const std::string& site);     ///< with the weights that the state holds
+  void update();                         ///< the state becomes the new one
+
+ private:
+  struct Slot {
+    Declared declared;
+    bool turned = false;  ///< declared cell x slot inside, slot x cell in the trace
+    Row values;           ///< inside layout
+  };
+  static Slot make_slot(const Declared& declared);
+  static void assign(Slot& slot, View values);
+  std::size_t site_index(const std::string& site) const;
+  Values<double> handles(const std::vector<Slot>& slots);
+
+  ParameterSet<double> parameters_set_;
+  std::unique_ptr<Gradients<double>> gradients_;
+  std::unique_ptr<Memory<double>> memory_;
+  Tape<double> tape_;
+  std::vector<Slot> state_, parameters_;
+};
+
+/// The top-level key `memory` and the section [memory] of a config text.
+struct MemoryConfig {
+  std::string name;
+  std::map<std::string, std::string> options;
+};
+MemoryConfig read_memory_config(const std::string& config_ini);
+
+}  // namespace mneme::replay

@@ -1,0 +1,83 @@
+// Room: replay. Walker: one episode step by step, each step recomputed from the logged one before it.
+//
+// For: verify.cpp, which counts what differs, and whoever wants the memory between keyframes. One walker serves all
+// episodes of a trace.
+// Invariants: logged weights and orders drive the memory forward, never recomputed ones, so that a difference is
+// reported where it arises and does not travel.
+#pragma once
+
+#include "replay/own_memory.hpp"
+#include "replay/verify.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mneme::replay {
+
+/// What happens on the way. All steps are within the episode.
+class Witness {
+ public:
+  virtual ~Witness() = default;
+  /// A row that was logged and its second opinion.
+  virtual void compare(const std::string& dataset, std::size_t step, const float* logged, View recomputed,
+                       const std::string& rule, Coverage& coverage) = 0;
+  virtual void value(std::size_t /*site*/, std::size_t /*step*/, const Row& /*read*/) {}
+  virtual void memory(std::size_t /*step*/, const Row& /*contents after it*/) {}
+};
+
+class Walker {
+ public:
+  explicit Walker(const trace::Layout& layout);
+
+  void run(const trace::Episode& episode, Witness& witness);
+
+  /// How each site and the memory are recomputed; filled with counts by the witness.
+  std::vector<Coverage>& coverage() { return coverage_; }
+  /// True where some site or the memory can be recomputed.
+  bool useful() const;
+
+ private:
+  struct Plan {
+    bool writes = false, reference = false;
+    int key, beta, gate, shift, gamma, erase, add, value, similarity, content, gated, shifted;
+    std::string path, rule;
+  };
+  /// State of a site that is logged at every step (not weights, not value).
+  struct SiteState {
+    std::size_t site, value;
+    std::string full_name;
+  };
+
+  void plan_sites();
+  void plan_own();
+  Plan make_plan(const trace::SiteLayout& site) const;
+  Row row(const std::vector<float>& values, std::size_t step, std::size_t size) const;
+  Row site_value(std::size_t site, int value, std::size_t step) const;
+  double number(std::size_t site, int value, std::size_t step) const { return site_value(site, value, step)[0]; }
+  Row previous(std::size_t site, std::size_t step) const;
+  Row logged_weights(std::size_t site, std::size_t step) const;
+  void start();
+  void keyframe(std::size_t step, bool after_write);
+  void visit(std::size_t site, std::size_t step);
+  Row by_reference(std::size_t site, std::size_t step);
+  void stage(std::size_t site, int value, std::size_t step, const Row& recomputed, const std::string& rule);
+  void write(std::size_t step);
+
+  const trace::Layout& layout_;
+  Constants constants_;
+  bool write_first_ = false, known_update_ = false;
+  int contents_ = -1;  ///< index in layout.memory
+  std::vector<Plan> plans_;
+  std::vector<SiteState> site_states_;
+  std::vector<Coverage> coverage_;  ///< sites, then the memory
+  std::unique_ptr<OwnMemory> own_;
+
+  const trace::Episode* episode_ = nullptr;
+  Witness* witness_ = nullptr;
+  Row memory_;          ///< [slot cell]; valid where known_
+  bool known_ = false;  ///< the memory before the coming event is known
+  std::size_t next_keyframe_ = 0;
+};
+
+}  // namespace mneme::replay

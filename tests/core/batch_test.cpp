@@ -1,0 +1,263 @@
+// The batch contract: one small batch of each kind that tasks give and models take, and what check() refuses.
+#include "core/batch.hpp"
+
+#include "core/error.hpp"
+#include "tests/core/allocations.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+namespace mneme {
+namespace {
+
+std::string complaint(const BatchSpec& spec, const Batch& good, const std::function<void(Batch&)>& damage) {
+  Batch batch = good;
+  damage(batch);
+  try {
+    batch.check(spec);
+  } catch (const InvariantError& e) {
+    return e.what();
+  }
+  return "no complaint";
+}
+
+// Bits at every step, rows of unequal length: copy and its relatives.
+const BatchSpec bits_spec{.channels = 3, .target = TargetKind::bits, .outputs = 2};
+Batch bits_batch() {
+  Batch b;
+  b.reset(bits_spec, 2, 4);
+  b.lengths[1] = 2;
+  b.dense(0, 0, 1) = b.dense(1, 1, 2) = 1;
+  b.target.values(3, 0, 1) = 1;
+  b.target.scored(3, 0) = b.target.scored(1, 1) = 1;
+  return b;
+}
+
+// A token a step, one class at the end: language models, recall of keys.
+const BatchSpec class_spec{.vocabulary = 10, .target = TargetKind::classes, .outputs = 5};
+Batch class_batch() {
+  Batch b;
+  b.reset(class_spec, 2, 3);
+  b.lengths[0] = 2;
+  for (std::size_t row = 0; row < 2; ++row)
+    for (std::size_t t = 0; t < b.lengths[row]; ++t) b.tokens(t, row) = static_cast<int>(3 * t + row);
+  b.target.indices(1, 0) = 4;
+  b.target.indices(2, 1) = 0;
+  b.target.scored(1, 0) = b.target.scored(2, 1) = 1;
+  return b;
+}
+
+// A story: sentences of word tokens, a count per row, supporting facts, a question as steps, a class as answer.
+const BatchSpec story_spec{.vocabulary = 20, .item_vocabulary = 20, .target = TargetKind::classes, .outputs = 20};
+Batch story_batch() {
+  Batch b;
+  b.reset(story_spec, 2, 3, 4, 6);
+  b.items.count = {4, 2};
+  for (std::size_t row = 0; row < 2; ++row)
+    for (std::size_t n = 0; n < b.items.count[row]; ++n)
+      for (std::size_t w = 0; w < 3 + n % 2; ++w) b.items.tokens(row, n, w) = static_cast<int>((n + w) % 20);
+  b.items.support(0, 1) = b.items.support(1, 0) = 1;
+  for (std::size_t t = 0; t < 3; ++t) b.tokens(t, 0) = b.tokens(t, 1) = static_cast<int>(t);
+  b.target.indices(2, 0) = 7;
+  b.target.indices(2, 1) = 19;
+  b.target.scored(2, 0) = b.target.scored(2, 1) = 1;
+  return b;
+}
+
+// Points in the plane, pointed at one after the other: convex hull, tours.
+const BatchSpec pointer_spec{.item_width = 2, .target = TargetKind::pointer, .outputs = 5};
+Batch pointer_batch() {
+  Batch b;
+  b.reset(pointer_spec, 2, 3, 5);
+  b.items.count = {5, 3};
+  b.items.values(0, 4, 1) = 0.5f;
+  for (std::size_t t = 0; t < 3; ++t)
+    for (std::size_t row = 0; row < 2; ++row) {
+      b.target.indices(t, row) = static_cast<int>(2 - t);
+      b.target.scored(t, row) = 1;
+    }
+  b.target.indices(0, 0) = 4;
+  return b;
+}
+
+// Real numbers at every step.
+const BatchSpec real_spec{.channels = 1, .target = TargetKind::real, .outputs = 2};
+Batch real_batch() {
+  Batch b;
+  b.reset(real_spec, 1, 2);
+  b.dense(0, 0, 0) = -0.5f;
+  b.target.values(1, 0, 0) = 2.5f;
+  b.target.scored(1, 0) = 1;
+  return b;
+}
+
+TEST(Batch, EveryKindOfTheContractPassesItsCheck) {
+  EXPECT_NO_THROW(bits_batch().check(bits_spec));
+  EXPECT_NO_THROW(class_batch().check(class_spec));
+  EXPECT_NO_THROW(story_batch().check(story_spec));
+  EXPECT_NO_THROW(pointer_batch().check(pointer_spec));
+  EXPECT_NO_THROW(real_batch().check(real_spec));
+}
+
+TEST(Batch, ResetShapesEverythingAndFillsWithNothing) {
+  Batch b = story_batch();
+  b.reset(story_spec, 3, 2, 5, 4);
+  EXPECT_EQ(b.size, 3u);
+  EXPECT_EQ(b.steps, 2u);
+  EXPECT_EQ(b.lengths, (std::vector<std::uint32_t>{2, 2, 2}));
+  EXPECT_EQ(b.dense.size(), 0u);
+  EXPECT_EQ(b.tokens.shape(), (std::array<std::size_t, 2>{2, 3}));
+  EXPECT_EQ(b.phase.shape(), (std::array<std::size_t, 2>{2, 3}));
+  EXPECT_EQ(b.items.tokens.shape(), (std::array<std::size_t, 3>{3, 5, 4}));
+  EXPECT_EQ(b.items.support.shape(), (std::array<std::size_t, 2>{3, 5}));
+  EXPECT_EQ(b.items.count, (std::vector<std::uint32_t>{0, 0, 0}));
+  EXPECT_EQ(b.target.indices.shape(), (std::array<std::size_t, 2>{2, 3}));
+  EXPECT_EQ(b.target.values.size(), 0u);
+  for (auto v : b.tokens.storage()) EXPECT_EQ(v, -1);
+  for (auto v : b.items.tokens.storage()) EXPECT_EQ(v, -1);
+  for (auto v : b.items.support.storage()) EXPECT_EQ(v, 0);
+  for (auto v : b.target.indices.storage()) EXPECT_EQ(v, -1);
+  for (auto v : b.target.scored.storage()) EXPECT_EQ(v, 0);
+  for (auto v : b.phase.storage()) EXPECT_EQ(v, 0);
+}
+
+TEST(Batch, OneBatchServesTasksOfAllKindsInTurn) {
+  Batch b;
+  for (const BatchSpec* spec : {&bits_spec, &class_spec, &pointer_spec, &story_spec, &real_spec, &bits_spec}) {
+    b.reset(*spec, 2, 3, 5, 2);
+    EXPECT_NO_THROW(b.check(*spec));
+  }
+  EXPECT_TRUE(b.items.count.empty()) << "nothing is left of the story";
+  EXPECT_EQ(b.tokens.size(), 0u);
+}
+
+TEST(Batch, RefillingAllocatesNothingOnceWarm) {
+  Batch b;
+  b.reset(bits_spec, 8, 41);
+  const std::uint64_t before = allocations();
+  for (std::size_t steps : {3u, 41u, 7u, 40u}) b.reset(bits_spec, 8, steps);
+  b.reset(bits_spec, 4, 41);
+  EXPECT_EQ(allocations(), before);
+  b.reset(story_spec, 8, 20, 30, 10);
+  const std::uint64_t story = allocations();
+  for (std::size_t items : {3u, 30u, 7u}) b.reset(story_spec, 8, 20, items, 10);
+  EXPECT_EQ(allocations(), story);
+}
+
+TEST(Batch, Ragged) {
+  Batch b = bits_batch();
+  EXPECT_TRUE(b.ragged());
+  b.lengths[1] = 4;
+  EXPECT_FALSE(b.ragged());
+}
+
+TEST(Batch, CheckNamesFieldAndShapes) {
+  const Batch good = bits_batch();
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths.pop_back(); }), "[batch] lengths has 1 rows, B=2");
+  EXPECT_EQ(complaint(bits_spec, good,
+                      [](Batch& b) {
+                        b.dense.resize({4, 2, 4});
+                      }),
+            "[batch] dense has shape [ 4 2 4 ], the task promised [ 4 2 3 ]");
+  EXPECT_EQ(complaint(bits_spec, good,
+                      [](Batch& b) {
+                        b.phase.resize({4, 1});
+                      }),
+            "[batch] phase has shape [ 4 1 ], the task promised [ 4 2 ]");
+  EXPECT_EQ(complaint(bits_spec, good,
+                      [](Batch& b) {
+                        b.target.scored.resize({3, 2});
+                      }),
+            "[batch] target.scored has shape [ 3 2 ], the task promised [ 4 2 ]");
+  EXPECT_EQ(complaint(bits_spec, good,
+                      [](Batch& b) {
+                        b.target.values.resize({4, 2, 1});
+                      }),
+            "[batch] target.values has shape [ 4 2 1 ], the task promised [ 4 2 2 ]");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.target.kind = TargetKind::real; }),
+            "[batch] the target's kind is not the one promised");
+  EXPECT_EQ(complaint(class_spec, class_batch(),
+                      [](Batch& b) {
+                        b.tokens.resize({3, 1});
+                      }),
+            "[batch] tokens has shape [ 3 1 ], the task promised [ 3 2 ]");
+  EXPECT_EQ(complaint(class_spec, class_batch(),
+                      [](Batch& b) {
+                        b.target.indices.resize({1, 1});
+                      }),
+            "[batch] target.indices has shape [ 1 1 ], the task promised [ 3 2 ]");
+}
+
+TEST(Batch, CheckLengthsAndPadding) {
+  const Batch good = bits_batch();
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[1] = 0; }), "[batch] row 1 has length 0, T=4");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[0] = 5; }), "[batch] row 0 has length 5, T=4");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.target.scored(2, 1) = 1; }),
+            "[batch] step 2 is scored, row 1 ends at 2");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.dense(3, 1, 0) = 1; }),
+            "[batch] step 3 of row 1 holds input, the row ends at 2");
+  EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(2, 0) = 1; }),
+            "[batch] step 2 of row 0 holds input, the row ends at 2");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.phase(1, 0) = 3; }), "[batch] step 1 row 0 has phase 3");
+}
+
+TEST(Batch, CheckValues) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const Batch good = bits_batch();
+  EXPECT_EQ(complaint(bits_spec, good, [&](Batch& b) { b.dense(0, 0, 0) = nan; }),
+            "[batch] dense holds a value that is not finite");
+  EXPECT_EQ(complaint(bits_spec, good, [&](Batch& b) { b.target.values(3, 0, 0) = 0.5f; }),
+            "[batch] target 0.5 at step 3 row 0 is no bit");
+  EXPECT_EQ(complaint(real_spec, real_batch(), [&](Batch& b) { b.target.values(1, 0, 1) = inf; }),
+            "[batch] target inf at step 1 row 0 is no finite number");
+  EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [&](Batch& b) { b.items.values(1, 0, 0) = inf; }),
+            "[batch] items.values holds a value that is not finite");
+  EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(0, 0) = 10; }),
+            "[batch] token 10 is outside a vocabulary of 10");
+  EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(0, 0) = -2; }),
+            "[batch] token -2 is outside a vocabulary of 10");
+  EXPECT_EQ(complaint(story_spec, story_batch(), [](Batch& b) { b.items.tokens(0, 0, 0) = 20; }),
+            "[batch] item token 20 is outside a vocabulary of 20");
+  EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = 5; }),
+            "[batch] target 5 at step 1 row 0 chooses from 5");
+  EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = -1; }),
+            "[batch] target -1 at step 1 row 0 chooses from 5");
+}
+
+TEST(Batch, CheckItems) {
+  EXPECT_EQ(complaint(story_spec, story_batch(), [](Batch& b) { b.items.count.pop_back(); }),
+            "[batch] items.count has 1 rows, B=2");
+  EXPECT_EQ(complaint(story_spec, story_batch(), [](Batch& b) { b.items.count[1] = 5; }),
+            "[batch] row 1 has 5 items, N=4");
+  EXPECT_EQ(complaint(pointer_spec, pointer_batch(),
+                      [](Batch& b) {
+                        b.items.values.resize({2, 5, 3});
+                      }),
+            "[batch] items.values has shape [ 2 5 3 ], the task promised [ 2 5 2 ]");
+  EXPECT_EQ(complaint(story_spec, story_batch(),
+                      [](Batch& b) {
+                        b.items.tokens.resize({1, 4, 6});
+                      }),
+            "[batch] items.tokens has shape [ 1 4 6 ], the task promised [ 2 4 6 ]");
+  EXPECT_EQ(complaint(story_spec, story_batch(),
+                      [](Batch& b) {
+                        b.items.support.resize({2, 3});
+                      }),
+            "[batch] items.support has shape [ 2 3 ], the task promised [ 2 4 ]");
+  EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [](Batch& b) { b.target.indices(1, 1) = 3; }),
+            "[batch] target 3 at step 1 row 1 chooses from 3")
+      << "a pointer chooses from its own row's items";
+  Batch without_support = pointer_batch();
+  without_support.items.support.resize({0, 0});
+  EXPECT_NO_THROW(without_support.check(pointer_spec)) << "a task without supporting facts may leave them out";
+  BatchSpec no_items = bits_spec;
+  no_items.target = TargetKind::pointer;
+  Batch b;
+  b.reset(no_items, 1, 1);
+  EXPECT_EQ(complaint(no_items, b, [](Batch&) {}), "[batch] a pointer target needs items to point at");
+}
+
+}  // namespace
+}  // namespace mneme

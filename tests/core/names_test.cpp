@@ -1,0 +1,138 @@
+// Names and registries, shapes, declarations and error texts.
+#include "core/names.hpp"
+#include "core/build_info.hpp"
+#include "core/declared.hpp"
+#include "core/error.hpp"
+#include "core/registry.hpp"
+#include "core/shape.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace mneme {
+namespace {
+
+TEST(Names, Nearest) {
+  const std::vector<std::string> known{"key_value", "none", "ntm", "memory.slots"};
+  EXPECT_EQ(nearest_name("ntn", known), "ntm");
+  EXPECT_EQ(nearest_name("keyvalue", known), "key_value");
+  EXPECT_EQ(nearest_name("key_vlaue", known), "key_value");
+  EXPECT_EQ(nearest_name("slots", known), "memory.slots") << "the end of a dotted key is what people remember";
+  EXPECT_EQ(nearest_name("transformer", known), "");
+  EXPECT_EQ(nearest_name("ntm", {}), "");
+}
+
+TEST(Names, Unknown) {
+  EXPECT_EQ(unknown_name("memory", "ntn", {"key_value", "none", "ntm"}),
+            "unknown memory 'ntn', did you mean 'ntm'? There are: key_value, none, ntm");
+  EXPECT_EQ(unknown_name("memory", "transformer", {"none", "ntm"}),
+            "unknown memory 'transformer'. There are: none, ntm");
+}
+
+TEST(Registry, FindsWhatWasAdded) {
+  Registry<std::unique_ptr<int>> r("gadget");
+  EXPECT_TRUE(r.add("b", std::make_unique<int>(2)));
+  EXPECT_TRUE(r.add("a", std::make_unique<int>(1)));
+  EXPECT_EQ(*r.find("b"), 2);
+  EXPECT_EQ(r.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(r.entries().size(), 2u);
+}
+
+TEST(Registry, UnknownNameListsWhatExists) {
+  Registry<int> r("gadget");
+  r.add("hammer", 1);
+  r.add("saw", 2);
+  try {
+    r.find("hamer");
+    FAIL();
+  } catch (const ArgumentError& e) {
+    EXPECT_STREQ(e.what(), "[gadget] unknown gadget 'hamer', did you mean 'hammer'? There are: hammer, saw");
+  }
+}
+
+TEST(Registry, ANameIsRegisteredOnce) {
+  Registry<int> r("gadget");
+  r.add("saw", 1);
+  try {
+    r.add("saw", 2);
+    FAIL();
+  } catch (const InvariantError& e) {
+    EXPECT_STREQ(e.what(), "[gadget] the name 'saw' is registered twice");
+  }
+  EXPECT_EQ(r.find("saw"), 1);
+}
+
+TEST(Shape, ExtentsRowsAndText) {
+  const Shape s{16, 20, 128};
+  EXPECT_EQ(s.rank(), 3u);
+  EXPECT_EQ(s.size(), 16u * 20 * 128);
+  EXPECT_EQ(s.last(), 128u);
+  EXPECT_EQ(s.rows(), 320u);
+  EXPECT_EQ(s.text(), "[16 20 128]");
+  EXPECT_EQ(Shape({7}).rows(), 1u);
+  EXPECT_EQ((Shape{3, 0}).rows(), 0u);
+}
+
+TEST(Shape, ScalarHasRankZeroAndOneNumber) {
+  const Shape s;
+  EXPECT_EQ(s.rank(), 0u);
+  EXPECT_EQ(s.size(), 1u);
+  EXPECT_EQ(s.last(), 1u);
+  EXPECT_EQ(s.rows(), 1u);
+  EXPECT_EQ(s.text(), "[]");
+}
+
+TEST(Shape, Equality) {
+  EXPECT_EQ((Shape{2, 3}), (Shape{2, 3}));
+  EXPECT_FALSE((Shape{2, 3}) == (Shape{3, 2}));
+  EXPECT_FALSE((Shape{2, 3}) == (Shape{2, 3, 1}));
+  Shape grown{2};
+  grown.push_back(3);
+  EXPECT_EQ(grown, (Shape{2, 3}));
+}
+
+TEST(Declared, NamesAndCounts) {
+  const Declared head{"shift", "read_0", {3}, Kind::weights, "shift weighting s_t"};
+  EXPECT_EQ(head.full_name(), "read_0.shift");
+  EXPECT_EQ(head.count(), 3u);
+  const Declared contents{"contents", "", {128, 20}, Kind::plain, "memory M_t"};
+  EXPECT_EQ(contents.full_name(), "contents");
+  EXPECT_EQ(contents.count(), 2560u);
+  const Declared gate{"gate", "read_0", {}, Kind::gate, "interpolation gate g_t"};
+  EXPECT_EQ(gate.count(), 1u) << "no extents: one number per row";
+}
+
+TEST(Declared, KindNames) {
+  EXPECT_STREQ(kind_name(Kind::plain), "plain");
+  EXPECT_STREQ(kind_name(Kind::weights), "weights");
+  EXPECT_STREQ(kind_name(Kind::sub_weights), "sub_weights");
+  EXPECT_STREQ(kind_name(Kind::gate), "gate");
+  EXPECT_STREQ(kind_name(Kind::positive), "positive");
+  EXPECT_STREQ(kind_name(Kind::usage), "usage");
+  EXPECT_STREQ(kind_name(Kind::hard), "hard");
+  EXPECT_STREQ(kind_name(Kind::journaled), "journaled");
+  EXPECT_STREQ(kind_name(Kind::opaque), "opaque");
+}
+
+TEST(Error, TextStartsWithWhere) {
+  try {
+    fail<FileError>("cosine", "query width {}, memory width {} in {}", 24, 20, Shape({16, 20, 128}).text());
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "[cosine] query width 24, memory width 20 in [16 20 128]");
+  }
+}
+
+TEST(BuildInfo, SaysWhichBuildThisIs) {
+  const BuildInfo& b = build_info();
+  EXPECT_STRNE(b.version, "");
+  EXPECT_STRNE(b.compiler, "");
+  EXPECT_NE(std::string(b.flags).find("-fno-math-errno"), std::string::npos) << b.flags;
+  EXPECT_EQ(std::string(b.flags).find("-ffast-math"), std::string::npos) << "it would compile the finite guard away";
+  EXPECT_NE(b.git_rev, nullptr);
+  EXPECT_NE(b.build_type, nullptr);
+}
+
+}  // namespace
+}  // namespace mneme

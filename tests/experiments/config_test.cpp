@@ -1,0 +1,149 @@
+// Configurations: layers, presets, round trip, and every kind of wrong input with its message.
+#include "experiments/config.hpp"
+
+#include "experiments/session.hpp"
+#include "tests/experiments/support.hpp"
+
+namespace mneme::experiments {
+namespace {
+
+std::string complaint(const std::vector<Assignment>& given, const std::string& file = "task = copy\n") {
+  return message_of<ArgumentError>([&] { Config::parse(file, "x.ini", given); });
+}
+
+TEST(Config, DefaultsAreOverriddenByTheFileAndThatByAssignments) {
+  const Config c = Config::parse("task = copy\nseed = 7\n[train]\nbatch = 4\n[memory]\nslots = 16\n", "x.ini",
+                                 {{"train.batch", "2", "--train.batch"}});
+  EXPECT_EQ(c.seed, 7u);
+  EXPECT_EQ(c.model, "cell");
+  EXPECT_EQ(c.memory, "ntm");
+  EXPECT_EQ(c.controller, "lstm");
+  EXPECT_EQ(c.optimizer, "rmsprop_graves");
+  EXPECT_EQ(c.memory_options.integer("slots"), 16);
+  EXPECT_EQ(c.train.integer("batch"), 2);
+  EXPECT_EQ(c.train.integer("shard-size"), 8);
+  EXPECT_TRUE(c.notices.empty());
+}
+
+TEST(Config, TextAndBackIsTheIdentity) {
+  const Config c = small({{"train.time-limit", "2h", ""}, {"optimizer", "adam", ""}});
+  EXPECT_EQ(c.train.real("time-limit"), 7200);
+  const Config d = Config::parse(c.text(), "config.ini");
+  EXPECT_EQ(c.text(), d.text());
+  EXPECT_EQ(c.items(), d.items());
+  EXPECT_EQ(c.hash(), d.hash());
+  EXPECT_EQ(c.run_id().size(), 16u);
+  EXPECT_EQ(nlohmann::json::parse(c.json())["train_options"]["batch"], 1);
+  EXPECT_EQ(nlohmann::json::parse(c.json())["task_options"]["length"], "1:4");
+}
+
+TEST(Config, OneSpellingOfEachValue) {
+  const Config a = small({{"train.learning-rate", "1e-3", ""}, {"task.length", "4", ""}});
+  const Config b = small({{"train.learning-rate", "0.001", ""}, {"task.length", "4:4", ""}});
+  EXPECT_EQ(a.hash(), b.hash());
+  EXPECT_NE(a.hash(), small({{"seed", "2", ""}, {"task.length", "4", ""}}).hash());
+}
+
+TEST(Config, EveryPresetLoadsAndBuilds) {
+  const auto all = presets();
+  ASSERT_GE(all.size(), 4u);
+  for (const Preset& p : all) {
+    SCOPED_TRACE(p.name);
+    EXPECT_FALSE(p.summary.empty());
+    const Config c = Config::load(p.name);
+    EXPECT_TRUE(c.notices.empty());
+    EXPECT_GT(Session(c, 1).parameters().count(), 0u);
+  }
+}
+
+TEST(Config, PresetsComeFromTheEnvironmentFirstAndFilesWork) {
+  Folder folder;
+  write_file(folder / "mine.ini", "# my own\ntask = copy\nseed = 5\n");
+  ::setenv("MNEME_CONFIGS", folder.path().c_str(), 1);
+  EXPECT_EQ(Config::load("mine").seed, 5u);
+  EXPECT_EQ(Config::load("copy_ntm").task, "copy");
+  const std::string unknown = message_of<ArgumentError>([] { Config::load("copy_nt"); });
+  ::unsetenv("MNEME_CONFIGS");
+  expect_has(unknown, "[preset] unknown preset or file 'copy_nt', did you mean 'copy_ntm'? There are: ");
+  expect_has(unknown, "mine");
+  EXPECT_EQ(Config::load((folder / "mine.ini").string()).seed, 5u);
+  write_file(folder / "config.ini", "task = copy\nseed = 6\n");
+  EXPECT_EQ(Config::load(folder.path().string()).seed, 6u) << "a run's folder";
+  expect_has(message_of<ArgumentError>([&] { Config::load((folder / "none").string()); }), "unknown preset or file");
+}
+
+TEST(Config, UnknownNamesListWhatExistsAndTheNearest) {
+  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: copy");
+  expect_has(complaint({}, "task = cpy\n"), "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: copy");
+  expect_has(complaint({{"memory", "ntn", "--memory"}}), "[--memory] unknown memory 'ntn', did you mean 'ntm'?");
+  expect_has(complaint({{"controller", "lstn", "--controller"}}), "unknown controller 'lstn', did you mean 'lstm'?");
+  expect_has(complaint({{"model", "sell", "--model"}}), "unknown model 'sell', did you mean 'cell'?");
+  expect_has(complaint({{"optimizer", "adm", "--optimizer"}}), "unknown optimizer 'adm', did you mean 'adam'?");
+  expect_has(complaint({{"memory.read-addressing", "content_locations", "--memory.read-addressing"}}),
+             "[--memory.read-addressing] ");
+}
+
+TEST(Config, UnknownKeysAreErrorsThatNameTheirPlace) {
+  expect_has(complaint({}, "task = copy\n[train]\nbacth = 2\n"), "[x.ini:3: train.bacth] unknown key 'bacth'");
+  expect_has(complaint({{"slots", "3", "--slots"}}), "[--slots] unknown key 'slots', did you mean 'memory.slots'?");
+  expect_has(complaint({{"memory.slot", "3", "--memory.slot"}}),
+             "[--memory.slot] unknown key 'memory.slot', did you mean 'memory.slots'? memory is 'ntm', which has: "
+             "memory.slots, memory.width");
+  expect_has(complaint({}, "task = copy\n[memroy]\nslots = 3\n"), "[x.ini:3: memroy.slots] unknown key 'memroy.slots'");
+  expect_has(complaint({{"train.batch", "1", "--train.batch"}, {"train.batch", "2", "--train.batch"}}),
+             "[--train.batch] train.batch is given twice");
+}
+
+TEST(Config, LeftOverKeysAreErrors) {
+  EXPECT_EQ(complaint({}, "task = copy\nmemory = none\n[memory]\nslots = 4\n"),
+            "[x.ini:4: memory.slots] memory.slots belongs to memory 'ntm', but memory is 'none', which has no options");
+  expect_has(complaint({{"memory", "none", "--memory"}, {"memory.slots", "4", "--memory.slots"}}),
+             "[--memory.slots] memory.slots belongs to memory 'ntm', but memory is 'none'");
+  expect_has(complaint({{"optimizer.beta1", "0.5", "--optimizer.beta1"}}),
+             "optimizer.beta1 belongs to optimizer 'adam', but optimizer is 'rmsprop_graves', which has: ");
+}
+
+TEST(Config, AnotherPluginOnTopOfAFileDropsTheFilesKeysWithANotice) {
+  const Config c = Config::load("copy_ntm", {{"memory", "none", "--memory"}});
+  EXPECT_EQ(c.memory, "none");
+  ASSERT_FALSE(c.notices.empty());
+  expect_has(c.notices[0], "dropped, it belongs to memory 'ntm' and memory is 'none'");
+  EXPECT_THROW(Config::parse("task = copy\n[memory]\nslotz = 4\n", "x.ini", {{"memory", "none", "--memory"}}),
+               ArgumentError)
+      << "a key that nobody has is wrong in any case";
+}
+
+TEST(Config, ValuesOutOfRangeNanAndNegativeCounts) {
+  expect_has(complaint({{"train.batch", "0", "--train.batch"}}), "[--train.batch] '0' is out of range; it takes 1..");
+  expect_has(complaint({{"train.batch", "-4", "--train.batch"}}), "[--train.batch] '-4' is out of range");
+  expect_has(complaint({{"memory.slots", "-1", "--memory.slots"}}), "[--memory.slots] '-1' is out of range");
+  expect_has(complaint({{"train.max-sequences", "99999999999999999999", ""}}), "is not a whole number");
+  for (const char* value : {"nan", "inf", "-nan", "1e999", "0x3", "", "1 2", "ten"})
+    expect_has(complaint({{"train.learning-rate", value, "--train.learning-rate"}}), "is not a finite number");
+  expect_has(complaint({{"seed", "-1", "--seed"}}), "[--seed] '-1' is out of range");
+  expect_has(complaint({}, "task = copy\n[task]\nlength = 20:1\n"),
+             "[x.ini:3: task.length] '20:1' has its low end above");
+  expect_has(complaint({{"train.schedule", "cosinus", ""}}), "did you mean 'cosine'?");
+  expect_has(complaint({{"train.time-limit", "2x", ""}}), "is not a finite number");
+  expect_has(complaint({{"train.stop-when-solved", "maybe", ""}}), "is neither true nor false");
+  expect_has(complaint({{"memory.start-slot", "500", ""}}), "slot 500 of 128");
+}
+
+TEST(Config, ListingCoversEveryPluginOrTheChosenOnes) {
+  const auto all = list_options();
+  const auto has = [](const std::vector<OptionInfo>& list, const std::string& key, const std::string& plugin) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const OptionInfo& o) { return o.key == key && o.plugin == plugin && !o.help.empty(); });
+  };
+  EXPECT_TRUE(has(all, "optimizer.beta1", "optimizer adam"));
+  EXPECT_TRUE(has(all, "memory.slots", "memory ntm"));
+  EXPECT_TRUE(has(all, "train.batch", ""));
+  EXPECT_TRUE(has(all, "seed", ""));
+  const Config c = small({{"optimizer", "sgd", ""}});
+  const auto chosen = list_options(&c);
+  EXPECT_TRUE(has(chosen, "optimizer.momentum", "optimizer sgd"));
+  EXPECT_FALSE(has(chosen, "optimizer.beta1", "optimizer adam"));
+}
+
+}  // namespace
+}  // namespace mneme::experiments

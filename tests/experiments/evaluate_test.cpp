@@ -1,0 +1,121 @@
+// Judging a trained run: lengths, checkpoints, seeds, standard errors, traces, and the report of a configuration.
+#include "experiments/evaluate.hpp"
+
+#include "experiments/checkpoint.hpp"
+#include "experiments/session.hpp"
+#include "tests/experiments/support.hpp"
+#include "trace/reader.hpp"
+
+#include <cmath>
+
+namespace mneme::experiments {
+namespace {
+
+class Evaluate : public ::testing::Test {
+ protected:
+  void SetUp() override { run(small(), folder / "run"); }
+  Evaluation judge(const EvaluationOptions& options) const { return evaluate(folder / "run", options); }
+  Folder folder;
+};
+
+TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
+  const Evaluation e = judge({.lengths = {2, 9}, .episodes = 50});
+  ASSERT_EQ(e.results.size(), 2u);
+  EXPECT_EQ(e.results[0].length, 2);
+  EXPECT_EQ(e.results[1].length, 9);
+  EXPECT_EQ(e.sequences, 400u);
+  EXPECT_EQ(e.config_hash, small().run_id());
+  EXPECT_EQ(e.checkpoint.filename(), "step-000000400.ckpt.h5");
+  EXPECT_LE(e.results[0].mean[1], 6);
+  EXPECT_GT(e.results[1].mean[0], e.results[0].mean[0]) << "longer is harder";
+
+  // The same by hand.
+  Session s(small({{"task.length", "9", ""}}), 1);
+  load_checkpoint(e.checkpoint, s.parameters());
+  std::vector<double> values;
+  s.evaluate({.seed = 1, .first = std::uint64_t{1} << 40, .count = 50}, values);
+  double mean = 0, squares = 0;
+  for (std::size_t i = 0; i < 50; ++i) mean += values[2 * i] / 50;
+  for (std::size_t i = 0; i < 50; ++i) squares += (values[2 * i] - mean) * (values[2 * i] - mean);
+  EXPECT_NEAR(e.results[1].mean[0], mean, 1e-9);
+  EXPECT_NEAR(e.results[1].standard_error[0], std::sqrt(squares / 49 / 50), 1e-9);
+}
+
+TEST_F(Evaluate, TheJsonHasTheFixedNames) {
+  const auto j = nlohmann::json::parse(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
+  const auto& r = j["results"][0];
+  EXPECT_EQ(r["length"], 3);
+  EXPECT_EQ(r["episodes"], 5);
+  EXPECT_TRUE(r["bits_per_sequence"].is_number());
+  EXPECT_TRUE(r["wrong_bits_per_sequence"].is_number());
+  EXPECT_TRUE(r["wrong_bits_per_sequence_se"].is_number());
+  EXPECT_EQ(j["seed"], 1);
+  EXPECT_EQ(j["config_hash"], small().run_id());
+  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
+}
+
+TEST_F(Evaluate, SeedsCheckpointsAndThreads) {
+  const auto bits = [](const Evaluation& e) { return e.results[0].mean[0]; };
+  const double base = bits(judge({.episodes = 70}));
+  EXPECT_EQ(base, bits(judge({.episodes = 70, .threads = 2})));
+  EXPECT_NE(base, bits(judge({.episodes = 70, .seed = 7})));
+  EXPECT_NE(base, bits(judge({.checkpoint = "200", .episodes = 70})));
+  EXPECT_EQ(judge({.checkpoint = "best", .episodes = 2}).checkpoint.filename(), "best.ckpt.h5");
+}
+
+TEST_F(Evaluate, BadInput) {
+  expect_has(message_of<ArgumentError>([&] { judge({.checkpoint = "123"}); }), "has no checkpoint '123'. There are: ");
+  expect_has(message_of<ArgumentError>([&] { judge({.lengths = {0}}); }),
+             "[--lengths: task.length] '0:0' is out of range");
+  expect_has(message_of<ArgumentError>([&] { judge({.lengths = {-3}}); }), "is out of range");
+  expect_has(message_of<ArgumentError>([&] { judge({.episodes = 0}); }), "--episodes");
+  expect_has(message_of<ArgumentError>([&] { evaluate(folder / "none", {}); }), "does not exist");
+  std::atomic<int> stop = 2;
+  expect_has(message_of<RuntimeFailure>([&] { judge({.signal = &stop}); }), "stopped by a signal");
+  const fs::path last = list_checkpoints(folder / "run").back();
+  fs::resize_file(last, 1000);
+  expect_has(message_of<FileError>([&] { judge({}); }), last.string());
+}
+
+TEST_F(Evaluate, TracesWhenAsked) {
+  EXPECT_TRUE(judge({.episodes = 3}).traces.empty());
+  std::size_t shown = 0;
+  const Evaluation e = judge({.lengths = {2, 6},
+                              .episodes = 4,
+                              .given = {{"trace.level", "params", ""}},
+                              .traced = 3,
+                              .progress = [&](std::size_t done, std::size_t all) {
+                                EXPECT_EQ(all, 8u);
+                                shown = done;
+                              }});
+  EXPECT_EQ(shown, 8u);
+  ASSERT_EQ(e.traces.size(), 1u);
+  EXPECT_EQ(e.traces[0], folder / "run/traces/eval.000.trace.h5");
+  EXPECT_EQ(trace::check(e.traces[0]), std::vector<std::string>{});
+  const trace::Reader reader(e.traces[0]);
+  ASSERT_EQ(reader.episodes(), 6u);
+  EXPECT_EQ(reader.layout().phase, "eval");
+  EXPECT_EQ(reader.layout().checkpoint_step, 400);
+  EXPECT_EQ(reader.summary(0).steps, 5u);
+  EXPECT_EQ(reader.summary(5).steps, 13u);
+  const CheckpointInfo info = inspect_checkpoint(e.checkpoint);
+  EXPECT_EQ(reader.summary(0).checkpoint_hash, info.parameter_hash);
+}
+
+TEST(Report, CountsWhatIsTrained) {
+  const Config c = small({{"memory.initial-memory", "random", ""}});
+  const ModelReport r = report(c);
+  EXPECT_EQ(r.count, Session(c, 1).parameters().count());
+  std::size_t trained = 0, frozen = 0;
+  for (const auto& p : r.parameters) (p.trained ? trained : frozen) += p.count;
+  EXPECT_EQ(trained, r.count);
+  EXPECT_EQ(frozen, 8u * 4);
+  EXPECT_EQ(r.parameter_bytes, 4 * (trained + frozen));
+  EXPECT_GT(r.optimizer_bytes, 3 * 4 * r.count);
+  EXPECT_GT(r.step_bytes, 0u);
+  EXPECT_GT(r.seconds_per_sequence, 0);
+  EXPECT_DOUBLE_EQ(r.estimated_seconds, 400 * r.seconds_per_sequence);
+}
+
+}  // namespace
+}  // namespace mneme::experiments

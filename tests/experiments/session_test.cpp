@@ -1,0 +1,191 @@
+// Training steps: what they depend on and what not, what they allocate, and the finite guard.
+#include "experiments/session.hpp"
+
+#include "experiments/checkpoint.hpp"
+#include "experiments/score.hpp"
+#include "tests/core/allocations.hpp"
+#include "tests/experiments/support.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace mneme::experiments {
+namespace {
+
+std::vector<double> train_steps(Session& s, int steps) {
+  std::vector<double> losses;
+  for (int i = 0; i < steps; ++i)
+    losses.push_back(s.step(static_cast<std::uint64_t>(i) * s.batch(), static_cast<std::uint64_t>(i) + 1).loss);
+  return losses;
+}
+
+TEST(Session, ResultsDoNotDependOnThreads) {
+  for (const char* loss : {"sequence", "element", "sum"}) {
+    const Config c = small({{"train.batch", "13", ""},
+                            {"train.shard-size", "4", ""},
+                            {"train.loss", loss, ""},
+                            {"train.learning-rate", "1e-4", ""},
+                            {"task.mixed-lengths", "true", ""}});
+    Session one(c, 1), two(c, 2), five(c, 5);
+    EXPECT_EQ(one.shards(), 4u);
+    const auto a = train_steps(one, 30), b = train_steps(two, 30), d = train_steps(five, 30);
+    EXPECT_EQ(a, b);
+    EXPECT_EQ(a, d);
+    EXPECT_EQ(parameter_hash(one.parameters()), parameter_hash(two.parameters()));
+    EXPECT_EQ(parameter_hash(one.parameters()), parameter_hash(five.parameters()));
+    std::vector<double> e, f;
+    one.evaluate({.count = 21, .rows = 4}, e);
+    two.evaluate({.count = 21, .rows = 4}, f);
+    EXPECT_EQ(e, f);
+  }
+}
+
+TEST(Session, ShardsAddUpToTheWholeBatch) {
+  for (const char* loss : {"sequence", "element", "sum"}) {
+    const std::vector<Assignment> base = {{"train.batch", "6", ""},        {"train.loss", loss, ""},
+                                          {"optimizer", "sgd", ""},        {"task.mixed-lengths", "true", ""},
+                                          {"train.clip-element", "0", ""}, {"train.learning-rate", "1e-3", ""}};
+    auto with = [&](const char* size) {
+      auto given = base;
+      given.push_back({"train.shard-size", size, ""});
+      return small(given);
+    };
+    Session whole(with("6"), 1), cut(with("2"), 1);
+    ASSERT_EQ(whole.shards(), 1u);
+    ASSERT_EQ(cut.shards(), 3u);
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      const StepReport a = whole.step(6 * i, i + 1), b = cut.step(6 * i, i + 1);
+      EXPECT_NEAR(a.loss, b.loss, 1e-4 * std::abs(a.loss)) << loss;
+      EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-3 * a.gradient_norm) << loss;
+      for (std::size_t m = 0; m < a.metrics.size(); ++m) EXPECT_NEAR(a.metrics[m], b.metrics[m], 1e-3);
+    }
+  }
+}
+
+// One sequence of length 2: 6 scored bits. The three scales are 1/rows, 1/numbers and 1.
+TEST(Session, LossScales) {
+  std::vector<double> losses;
+  double bits = 0;
+  for (const char* loss : {"sequence", "element", "sum"}) {
+    Session s(small({{"task.length", "2", ""}, {"train.batch", "4", ""}, {"train.loss", loss, ""}}), 1);
+    const StepReport r = s.step(0, 1);
+    losses.push_back(r.loss);
+    bits = r.metrics[0];
+  }
+  EXPECT_NEAR(losses[2], bits * std::log(2.0), 1e-4 * losses[2]);
+  EXPECT_NEAR(losses[0], losses[2] / 4, 1e-5 * losses[2]);
+  EXPECT_NEAR(losses[1], losses[2] / 24, 1e-5 * losses[2]);
+}
+
+TEST(Session, TheScheduleSetsTheRate) {
+  Session s(small({{"train.schedule", "linear", ""}, {"train.schedule-warmup", "10", ""}}), 1);
+  EXPECT_DOUBLE_EQ(s.step(5, 1).rate, 0.5e-3);
+  EXPECT_DOUBLE_EQ(s.step(205, 2).rate, 0.5e-3);
+  EXPECT_DOUBLE_EQ(s.step(400, 3).rate, 0);
+}
+
+TEST(Session, EvaluationChangesNothingAndRepeats) {
+  Session s(small(), 1);
+  train_steps(s, 3);
+  const std::uint64_t hash = parameter_hash(s.parameters());
+  std::vector<double> a, b;
+  s.evaluate({.count = 12}, a);
+  s.evaluate({.count = 12}, b);
+  EXPECT_EQ(a, b);
+  EXPECT_EQ(a.size(), 24u);
+  EXPECT_EQ(parameter_hash(s.parameters()), hash);
+  std::atomic<int> stop = 15;
+  expect_has(message_of<RuntimeFailure>([&] { s.evaluate({.count = 12, .stop = &stop}, a); }), "stopped by a signal");
+}
+
+TEST(Session, SteadyStateAllocatesNothing) {
+  for (const char* batch : {"1", "13"})
+    for (int threads : {1, 2}) {
+      Session s(small({{"train.batch", batch, ""}, {"train.shard-size", "4", ""}, {"train.loss", "element", ""}}),
+                threads);
+      std::uint64_t i = 0;
+      // Every length must have come by in every shard; four lengths are drawn soon.
+      for (; i < 60; ++i) s.step(i * s.batch(), i + 1);
+      const std::uint64_t before = allocations();
+      for (; i < 160; ++i) s.step(i * s.batch(), i + 1);
+      EXPECT_EQ(allocations() - before, 0u) << "batch " << batch << ", threads " << threads;
+    }
+}
+
+TEST(Session, TheGuardStopsBeforeTheUpdateAndNamesOpSiteStepAndSequence) {
+  for (const float poison : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Session s(small({{"train.batch", "4", ""}, {"train.shard-size", "2", ""}}), 2);
+    train_steps(s, 2);
+    ParameterSet<float>& set = s.parameters();
+    std::size_t index = 0;
+    while (set.parameters()[index].name.find("heads.weight") == std::string::npos) ++index;
+    set.value(index)[7] = poison;
+    set.refresh();
+    const std::uint64_t hash = parameter_hash(set);
+    EXPECT_FALSE(s.step(8, 3).finite);
+    EXPECT_EQ(parameter_hash(set), hash) << "nothing was updated";
+    const trace::Layout layout = make_layout(s.config(), s.task(), s.model().parts(), "train", 8, trace::Level::params);
+    Recorder recorder(layout, s.model().parts());
+    const std::string message = message_of<NonFiniteError>([&] { s.explain(8, &recorder); });
+    EXPECT_TRUE(std::regex_search(message, std::regex("^\\[[a-z_. 0-9]+\\]"))) << message;
+    expect_has(message, "step 0");
+    expect_has(message, "(in sequences 8 to 9)");
+    EXPECT_EQ(recorder.count(), 2u);
+  }
+}
+
+TEST(Session, ASumThatOverflowsIsExplainedToo) {
+  Session s(small(), 1);
+  train_steps(s, 1);
+  // The pass itself is finite: what explain() then says.
+  expect_has(message_of<NonFiniteError>([&] { s.explain(1); }), "every op's values are finite, their sum is not");
+}
+
+TEST(Score, NatsOfARowAreThoseOfTheLoss) {
+  Session s(small({{"train.batch", "3", ""}, {"task.mixed-lengths", "true", ""}, {"train.loss", "sum", ""}}), 1);
+  const StepReport r = s.step(0, 1);
+  EXPECT_NEAR(r.metrics[0] * std::log(2.0), r.loss, 1e-4 * r.loss);
+}
+
+TEST(Score, ClassesAndRealNumbers) {
+  Batch batch;
+  const BatchSpec classes{.channels = 1, .target = TargetKind::classes, .outputs = 3};
+  batch.reset(classes, 2, 2);
+  batch.target.indices(0, 0) = 2;
+  batch.target.scored(0, 0) = 1;
+  batch.target.indices(1, 1) = 0;
+  batch.target.scored(1, 1) = 1;
+  const float logits[] = {1, 2, 3, 9, 9, 9, 9, 9, 9, 100, -100, 0};
+  std::vector<double> nats(2);
+  row_nats(batch, logits, 3, nats);
+  EXPECT_NEAR(nats[0], std::log(std::exp(1.0) + std::exp(2.0) + std::exp(3.0)) - 3, 1e-6);
+  EXPECT_NEAR(nats[1], 0, 1e-6);
+  EXPECT_EQ(scored_numbers(batch), 2u);
+
+  const BatchSpec real{.channels = 1, .target = TargetKind::real, .outputs = 3};
+  batch.reset(real, 1, 1);
+  batch.target.scored(0, 0) = 1;
+  batch.target.values(0, 0, 1) = 5;
+  nats.resize(1);
+  row_nats(batch, logits, 3, nats);
+  EXPECT_NEAR(nats[0], 0.5 * (1 + 9 + 9), 1e-6);
+  EXPECT_EQ(scored_numbers(batch), 3u);
+}
+
+// A probability of 1 in float32 is not 0 nats.
+TEST(Score, BitsStayAccurateWhereProbabilitiesRound) {
+  Batch batch;
+  batch.reset({.channels = 1, .target = TargetKind::bits, .outputs = 1}, 1, 1);
+  batch.target.scored(0, 0) = 1;
+  batch.target.values(0, 0, 0) = 1;
+  std::vector<double> nats(1);
+  const float sure = 30;
+  row_nats(batch, &sure, 1, nats);
+  EXPECT_NEAR(nats[0], std::exp(-30.0), 1e-18);
+  const float wrong = -120;
+  row_nats(batch, &wrong, 1, nats);
+  EXPECT_NEAR(nats[0], 120, 1e-4);
+}
+
+}  // namespace
+}  // namespace mneme::experiments

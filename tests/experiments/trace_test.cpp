@@ -1,0 +1,245 @@
+// What a run traces: the right sequences, the values of the pass, once each, and no bit of the result changed.
+#include "experiments/checkpoint.hpp"
+#include "experiments/evaluate.hpp"
+#include "experiments/session.hpp"
+#include "experiments/training_trace.hpp"
+#include "tests/experiments/support.hpp"
+#include "trace/reader.hpp"
+#include "trace/sink.hpp"
+
+#include <sys/resource.h>
+#include <cmath>
+#include <csignal>
+
+namespace mneme::experiments {
+namespace {
+
+std::vector<trace::Episode> episodes_of(const fs::path& run, const std::string& name = "train") {
+  std::vector<trace::Episode> all;
+  for (const fs::path& file : trace::trace_files(run / "traces" / (name + ".trace.h5"))) {
+    EXPECT_EQ(trace::check(file), std::vector<std::string>{}) << file;
+    const trace::Reader reader(file);
+    for (std::size_t i = 0; i < reader.episodes(); ++i) all.push_back(reader.episode(i));
+  }
+  return all;
+}
+
+std::vector<std::int64_t> sequences_of(const std::vector<trace::Episode>& episodes) {
+  std::vector<std::int64_t> numbers;
+  for (const trace::Episode& e : episodes) numbers.push_back(e.sequence);
+  return numbers;
+}
+
+Config traced(const std::string& level, const std::vector<Assignment>& more = {}) {
+  std::vector<Assignment> given = {
+      {"trace.level", level, ""}, {"trace.every", "25", ""}, {"trace.keyframe-every", "3", ""}};
+  given.insert(given.end(), more.begin(), more.end());
+  return small(given);
+}
+
+TEST(Trace, RecordingChangesNoBit) {
+  Folder folder;
+  run(small(), folder / "off");
+  Session s(small(), 1);
+  RunState off, on;
+  load_checkpoint(list_checkpoints(folder / "off").back(), s.parameters(), nullptr, &off);
+  const std::uint64_t hash = parameter_hash(s.parameters());
+  for (const char* level : {"weights", "params", "full"}) {
+    run(traced(level), folder / level);
+    load_checkpoint(list_checkpoints(folder / level).back(), s.parameters(), nullptr, &on);
+    EXPECT_EQ(parameter_hash(s.parameters()), hash) << level;
+    EXPECT_EQ(metrics_of(folder / level), metrics_of(folder / "off")) << level;
+  }
+}
+
+TEST(Trace, OneSequenceInSoManyOfEveryShard) {
+  Folder folder;
+  run(traced("params", {{"train.batch", "7", ""}, {"train.shard-size", "3", ""}}), folder / "run", 2);
+  std::vector<std::int64_t> expected;
+  for (std::int64_t n = 0; n < 406; n += 25) expected.push_back(n);
+  const auto episodes = episodes_of(folder / "run");
+  EXPECT_EQ(sequences_of(episodes), expected);
+  for (std::size_t i = 0; i < episodes.size(); ++i) EXPECT_EQ(episodes[i].id, static_cast<std::int64_t>(i));
+}
+
+// The trace against the pass itself, seen by another observer.
+class Copier final : public Observer<float> {
+ public:
+  explicit Copier(const MemoryLayout& layout) : layout_(layout) {}
+  void begin(const StepView<float>& v) override { take(v); }
+  void step(const StepView<float>& v) override { take(v); }
+  std::vector<std::vector<std::vector<float>>> states;  // [step + 1][state] row 0
+  std::vector<std::vector<std::vector<float>>> parameters;
+
+ private:
+  void take(const StepView<float>& v) {
+    auto& s = states.emplace_back();
+    for (std::size_t i = 0; i < layout_.state.size(); ++i)
+      s.emplace_back(v.memory[i].data, v.memory[i].data + layout_.state[i].count());
+    auto& p = parameters.emplace_back();
+    for (std::size_t i = 0; i < v.parameters.size(); ++i)
+      p.emplace_back(v.parameters[i].data, v.parameters[i].data + layout_.parameters[i].count());
+  }
+  const MemoryLayout& layout_;
+};
+
+TEST(Trace, HoldsTheValuesOfThePass) {
+  const Config c = traced("full", {{"memory.read-heads", "2", ""}, {"memory.initial-memory", "random", ""}});
+  Session s(c, 1);
+  for (std::uint64_t i = 0; i < 20; ++i) s.step(i, i + 1);
+  const MemoryLayout& memory = *s.model().parts().memory;
+  const trace::Layout layout = make_layout(c, s.task(), s.model().parts(), "eval", 20, trace::Level::full);
+  Recorder recorder(layout, s.model().parts());
+  const trace::Episode e = s.trace_episode(s.task(), 1, 5, recorder);
+
+  Tape<float> tape;
+  Gradients<float> gradients(s.parameters(), 2);
+  tape.bind(gradients.leaves());
+  tape.begin(false);
+  Batch batch;
+  s.task().sample({1, "eval", 5, 0, 1}, batch);
+  Copier copier(memory);
+  s.model().forward(batch, {.tape = tape, .seed = 1, .sequence = 5, .observer = &copier});
+
+  ASSERT_EQ(e.steps, batch.steps);
+  EXPECT_EQ(e.sequence, 5);
+  EXPECT_EQ(e.checkpoint_hash, parameter_hash(s.parameters()));
+  EXPECT_EQ(e.params, std::vector<double>{static_cast<double>((batch.steps - 1) / 2)});
+  ASSERT_EQ(layout.sites.size(), 3u);
+  const std::size_t n = memory.slots, m = memory.width;
+  for (std::size_t site = 0; site < layout.sites.size(); ++site) {
+    const std::string& name = layout.sites[site].site.name;
+    const std::size_t w = memory.state_index(name, "weights");
+    EXPECT_EQ(e.sites[site].initial_weights, copier.states[0][w]);
+    for (std::size_t t = 0; t < e.steps; ++t)
+      for (std::size_t i = 0; i < n; ++i)
+        ASSERT_EQ(e.sites[site].weights[t * n + i], copier.states[t + 1][w][i]) << name << " step " << t;
+    for (std::size_t v = 0; v < layout.sites[site].values.size(); ++v) {
+      const Declared& d = layout.sites[site].values[v].declared;
+      if (d.name == "value") continue;
+      const std::size_t p = memory.parameter_index(name, d.name), count = d.count();
+      for (std::size_t t = 0; t < e.steps; ++t)
+        for (std::size_t i = 0; i < count; ++i)
+          ASSERT_EQ(e.sites[site].values[v][t * count + i], copier.parameters[t + 1][p][i]) << name << "." << d.name;
+    }
+  }
+  // Keyframes: N x M, of the state before the step that they name.
+  const std::size_t contents = memory.state_index("", "contents");
+  ASSERT_EQ(e.keyframes.size(), (e.steps + 2) / 3);
+  for (std::size_t k = 0; k < e.keyframes.size(); ++k) {
+    EXPECT_EQ(e.keyframes[k], static_cast<std::int64_t>(3 * k));
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < m; ++j)
+        ASSERT_EQ(e.memory[0][(k * n + i) * m + j], copier.states[3 * k][contents][j * n + i]);
+  }
+  for (std::size_t t = 0; t < e.steps; ++t) {
+    EXPECT_EQ(e.mask[t], batch.target.scored(t, 0));
+    EXPECT_EQ(e.phase[t], batch.phase(t, 0));
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(e.input[t * 4 + i], batch.dense(t, 0, i));
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(e.target[t * 3 + i], batch.target.values(t, 0, i));
+      EXPECT_GT(e.output[t * 3 + i], 0);
+      EXPECT_LT(e.output[t * 3 + i], 1);
+    }
+  }
+  EXPECT_FALSE(e.controller.empty());
+}
+
+TEST(Trace, RowsOfMixedLengthsEndWhereTheyEnd) {
+  Folder folder;
+  run(traced("params", {{"train.batch", "5", ""},
+                        {"task.mixed-lengths", "true", ""},
+                        {"trace.every", "1", ""},
+                        {"train.max-sequences", "20", ""}}),
+      folder / "run");
+  const auto episodes = episodes_of(folder / "run");
+  ASSERT_EQ(episodes.size(), 20u);
+  for (const trace::Episode& e : episodes) EXPECT_EQ(e.steps, static_cast<std::size_t>(2 * e.params[0] + 1));
+}
+
+TEST(Trace, AModelWithoutMemoryIsTracedToo) {
+  Folder folder;
+  const Config c = Config::from({{"task", "copy", ""},
+                                 {"memory", "none", ""},
+                                 {"controller.hidden", "6", ""},
+                                 {"controller.layers", "2", ""},
+                                 {"train.max-sequences", "20", ""},
+                                 {"trace.level", "full", ""},
+                                 {"trace.every", "10", ""}});
+  run(c, folder / "run");
+  EXPECT_EQ(episodes_of(folder / "run").size(), 2u);
+}
+
+TEST(Trace, AResumedRunTracesEachSequenceOnce) {
+  Folder folder;
+  const Config c = traced("params");
+  run(c, folder / "straight");
+  const auto expected = episodes_of(folder / "straight");
+  run(c.with({{"train.max-sequences", "290", ""}}), folder / "run");
+  fs::remove(list_checkpoints(folder / "run").back());  // as if killed between trace and checkpoint
+  go_on(folder / "run", {{"train.max-sequences", "400", ""}});
+  const auto episodes = episodes_of(folder / "run");
+  EXPECT_EQ(sequences_of(episodes), sequences_of(expected));
+  for (std::size_t i = 0; i < episodes.size(); ++i) {
+    EXPECT_EQ(episodes[i].id, expected[i].id);
+    EXPECT_EQ(episodes[i].checkpoint_hash, expected[i].checkpoint_hash);
+    EXPECT_EQ(episodes[i].output, expected[i].output);
+    EXPECT_EQ(episodes[i].sites[0].weights, expected[i].sites[0].weights);
+  }
+}
+
+TEST(Trace, AFullDiskEndsTheTracingAndNotTheTraining) {
+  Folder folder;
+  const Config c = traced(
+      "full",
+      {{"trace.every", "1", ""}, {"train.checkpoint-every", "1000000", ""}, {"train.eval-every", "1000000", ""}});
+  const Child child = in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit size{300000, 300000};  // over a checkpoint, under the traces
+    ::setrlimit(RLIMIT_FSIZE, &size);
+    std::string said;
+    RunOptions options;
+    options.out = folder / "run";
+    options.notice = [&](const std::string& text) { said += text + "\n"; };
+    const RunResult r = train(c, options);
+    return said + exit_reason_name(r.reason);
+  });
+  EXPECT_EQ(child.code, 0);
+  expect_has(child.text, "tracing stops here, training goes on");
+  EXPECT_TRUE(child.text.ends_with("max_sequences")) << child.text;
+  EXPECT_EQ(run_json(folder / "run")["sequences"], 400);
+}
+
+TEST(Trace, ABudgetThatIsUsedUpEndsTheTracing) {
+  Folder folder;
+  run(traced("full", {{"trace.every", "1", ""},
+                      {"trace.budget-mb", "1", ""},
+                      {"memory.slots", "64", ""},
+                      {"memory.width", "16", ""},
+                      {"trace.keyframe-every", "1", ""},
+                      {"train.max-sequences", "1000", ""}}),
+      folder / "run");
+  EXPECT_GT(episodes_of(folder / "run").size(), 10u);
+  EXPECT_LT(episodes_of(folder / "run").size(), 1000u);
+}
+
+TEST(Trace, TheStepsOfADivergenceAreReadable) {
+  Folder folder;
+  run(small({{"train.max-sequences", "100", ""}}), folder / "run");
+  Session s(small(), 1);
+  RunState state;
+  const fs::path last = list_checkpoints(folder / "run").back();
+  load_checkpoint(last, s.parameters(), &s.optimizer(), &state);
+  ParameterSet<float>& set = s.parameters();
+  for (std::size_t i = 0; i < set.parameters().size(); ++i)
+    if (set.parameters()[i].name == "readout.bias") set.value(i)[0] = INFINITY;
+  save_checkpoint(last, s.config().text(), set, s.optimizer(), state);
+  EXPECT_EQ(go_on(folder / "run", {{"train.max-sequences", "200", ""}}).reason, ExitReason::diverged);
+  const auto episodes = episodes_of(folder / "run", "diverged");
+  ASSERT_EQ(episodes.size(), 1u);
+  EXPECT_EQ(episodes[0].sequence, 100);
+  EXPECT_EQ(episodes[0].steps, static_cast<std::size_t>(2 * episodes[0].params[0] + 1)) << "the readout comes last";
+}
+
+}  // namespace
+}  // namespace mneme::experiments

@@ -1,0 +1,32 @@
+// Every op of the room and every registered addressing scheme against central differences.
+#include "memory/addressing.hpp"
+#include "memory/cases.hpp"
+#include "tests/support/gradient_cases.hpp"
+
+namespace mneme {
+namespace {
+
+class MemoryGradients : public testing::TestWithParam<std::string> {};
+
+TEST_P(MemoryGradients, MatchDifferences) {
+  test::expect_gradients(memory_cases(), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Op, MemoryGradients, testing::ValuesIn(test::op_names(memory_cases())),
+                         [](const auto& info) { return info.param; });
+
+TEST(MemoryCases, EveryDeclaredOpHasOne) {
+  test::expect_listed(memory_cases(), "memory/erase_add.hpp");
+  test::expect_listed(memory_cases(), "memory/heads.hpp", "Values<T>");
+}
+
+TEST(MemoryCases, EveryAddressingSchemeHasOne) {
+  std::string variants;
+  for (const GradientCase& c : memory_cases())
+    if (c.name == "addressing") variants += c.variant + "\n";
+  for (const std::string& name : addressing_schemes().names())
+    EXPECT_NE(variants.find(name + ", B="), std::string::npos) << name;
+}
+
+}  // namespace
+}  // namespace mneme

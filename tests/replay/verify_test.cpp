@@ -1,0 +1,102 @@
+// Room: tests. replay/verify: what training logged is what the equations say, for every scheme, order and number of
+// heads; and a trace that cannot be verified says so.
+#include "replay/verify.hpp"
+#include "tests/replay/small_trace.hpp"
+#include "trace/reader.hpp"
+
+#include <gtest/gtest.h>
+
+namespace mneme {
+namespace {
+
+using replay_test::Scratch;
+using replay_test::small_trace;
+
+std::string all_failures(const replay::Report& report) {
+  std::string text;
+  for (const auto& m : report.failures) text += m.text() + "\n";
+  for (const auto& f : report.faults) text += f + "\n";
+  return text;
+}
+
+using Keys = std::vector<std::pair<std::string, std::string>>;
+
+class VerifyNtm : public testing::TestWithParam<Keys> {};
+
+TEST_P(VerifyNtm, LoopsAgreeWithTraining) {
+  const Scratch folder("verify");
+  const auto report = replay::verify(small_trace(folder.path(), GetParam()));
+  EXPECT_TRUE(report.ok()) << all_failures(report);
+  EXPECT_LE(report.max_abs_difference, 1e-5) << report.worst.text();
+  EXPECT_GT(report.max_abs_difference, 0) << "float32 against float64 is never quite equal: was anything compared?";
+  EXPECT_EQ(report.episodes, 3u);
+  EXPECT_GT(report.steps, 30u);
+  const bool one_keyframe = GetParam() == Keys{{"trace.keyframe-every", "1000"}};
+  for (const auto& c : report.coverage) {
+    EXPECT_EQ(c.how, "reference loops") << c.what;
+    // The memory is compared where a keyframe follows another, and everywhere through what is read from it.
+    EXPECT_EQ(c.values == 0, c.what == "memory" && one_keyframe) << c.what;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, VerifyNtm,
+    testing::Values(Keys{}, Keys{{"memory.order", "read-first"}}, Keys{{"memory.read-addressing", "content"}},
+                    Keys{{"memory.read-addressing", "location"}, {"memory.write-addressing", "location"}},
+                    Keys{{"memory.read-heads", "2"}, {"memory.write-heads", "3"}, {"memory.shift-range", "5"}},
+                    Keys{{"memory.order", "read-first"}, {"memory.write-heads", "2"}, {"trace.level", "full"}},
+                    Keys{{"memory.initial-memory", "random"}, {"memory.initial-weights", "zero"}},
+                    Keys{{"memory.initial-memory", "learned-slots"}, {"memory.initial-weights", "learned"}},
+                    Keys{{"memory.slots", "1"}}, Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}},
+                    Keys{{"trace.keyframe-every", "1"}}, Keys{{"trace.keyframe-every", "1000"}}));
+
+TEST(Verify, SaysWhyItCannot) {
+  const Scratch folder("cannot");
+  try {
+    replay::verify(small_trace(folder.path(), {{"trace.level", "weights"}}));
+    FAIL() << "a trace without parameters was verified";
+  } catch (const FileError& e) {
+    EXPECT_NE(std::string(e.what()).find("was written at level weights, without head parameters"), std::string::npos)
+        << e.what();
+  }
+}
+
+TEST(Verify, NoMemoryIsNothingToVerify) {
+  const Scratch folder("none");
+  try {
+    replay::verify(small_trace(folder.path(), {{"memory", "none"}}));
+    FAIL() << "a trace without a memory was verified";
+  } catch (const FileError& e) {
+    EXPECT_NE(std::string(e.what()).find("holds no attention sites"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Verify, TellsProgressForEachEpisode) {
+  const Scratch folder("progress");
+  std::vector<std::size_t> done;
+  replay::VerifyOptions options;
+  options.progress = [&](std::size_t n, std::size_t all) {
+    EXPECT_EQ(all, 3u);
+    done.push_back(n);
+  };
+  replay::verify(small_trace(folder.path()), options);
+  EXPECT_EQ(done, (std::vector<std::size_t>{1, 2, 3}));
+}
+
+TEST(Rebuild, MemoryMatchesTheKeyframes) {
+  const Scratch folder("rebuild");
+  const trace::Reader reader(small_trace(folder.path()));
+  const trace::Episode e = reader.episode(1);
+  const auto memory = replay::rebuild_memory(reader.layout(), e);
+  ASSERT_EQ(memory.size(), e.steps);
+  const std::size_t size = reader.layout().slots * reader.layout().cells;
+  for (std::size_t k = 1; k < e.keyframes.size(); ++k)  // before the write of its step: after that of the step before
+    for (std::size_t i = 0; i < size; ++i)
+      EXPECT_NEAR(e.memory[0][k * size + i], memory[static_cast<std::size_t>(e.keyframes[k]) - 1][i], 1e-5);
+  const auto values = replay::read_values(reader.layout(), e, 0);
+  ASSERT_EQ(values.size(), e.steps);
+  EXPECT_EQ(values[0].size(), reader.layout().cells);
+}
+
+}  // namespace
+}  // namespace mneme

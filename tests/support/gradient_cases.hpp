@@ -1,0 +1,44 @@
+// Room: tests. What every room's list of gradient cases is held to.
+#pragma once
+
+#include "autodiff/gradcheck.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace mneme::test {
+
+inline std::set<std::string> op_names(const std::vector<GradientCase>& cases) {
+  std::set<std::string> names;
+  for (const GradientCase& c : cases) names.insert(c.name);
+  return names;
+}
+
+inline void expect_gradients(const std::vector<GradientCase>& cases, const std::string& op) {
+  for (const GradientCase& c : cases) {
+    if (c.name != op) continue;
+    const GradientResult r = check_case(c);
+    EXPECT_TRUE(r.ok()) << c.label() << ": " << r.text();
+  }
+}
+
+/// Every op that a header declares as `RETURN name(` at the start of a line is in the list.
+inline void expect_listed(const std::vector<GradientCase>& cases, const std::string& header,
+                          const std::string& returns = "Var<T>") {
+  std::ifstream file(std::string(MNEME_SOURCE_DIR) + "/" + header);
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::string source = text.str();
+  const std::set<std::string> listed = op_names(cases);
+  const std::regex declaration("\\n" + returns + " (\\w+)\\(");
+  std::size_t found = 0;
+  for (std::sregex_iterator it(source.begin(), source.end(), declaration), end; it != end; ++it, ++found)
+    EXPECT_TRUE(listed.count((*it)[1])) << header << ": " << (*it)[1] << " has no gradient case";
+  EXPECT_GE(found, 1u) << header << ": the pattern no longer finds the declarations";
+}
+
+}  // namespace mneme::test

@@ -1,0 +1,448 @@
+// Room: tests/trace. Files that are not what they should be: a sentence that names the file, never a crash. And what
+// `trace check`, `info`, `show`, `export` and `repair` say about those that are.
+#include "trace/reader.hpp"
+
+#include "core/error.hpp"
+#include "sample.hpp"
+#include "trace/hdf5.hpp"
+#include "trace/sink.hpp"
+
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include <hdf5.h>
+
+namespace mneme::trace::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+void write_bytes(const fs::path& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary);
+  out << bytes;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class Malformed : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    layout = rich_layout();
+    Sink sink(folder / "good", layout);
+    Episode e;
+    for (std::size_t i = 0; i < 8; ++i) {
+      make_episode(layout, i, steps_of(i), e);
+      sink.append(e);
+    }
+    sink.close();
+    good = folder / "good.000.trace.h5";
+    bad = folder / "bad.trace.h5";
+    fs::copy_file(good, bad);
+  }
+
+  /// Changes the bad file through HDF5 itself.
+  void edit(const std::function<void(hid_t)>& change) {
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    fs::copy_file(good, bad, fs::copy_options::overwrite_existing);
+    const hid_t file = H5Fopen(bad.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    ASSERT_GE(file, 0);
+    change(file);
+    H5Fclose(file);
+  }
+
+  /// One number of a dataset, by its flat index.
+  void set(const std::string& dataset, std::size_t index, double value) {
+    edit([&](hid_t file) {
+      const hid_t d = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
+      const hid_t space = H5Dget_space(d);
+      std::vector<double> all(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
+      H5Dread(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, all.data());
+      ASSERT_LT(index, all.size());
+      all[index] = value;
+      H5Dwrite(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, all.data());
+      H5Sclose(space);
+      H5Dclose(d);
+    });
+  }
+
+  void set_text(const std::string& object, const std::string& name, const std::string& text) {
+    edit([&](hid_t file) {
+      const hid_t o = H5Oopen(file, object.c_str(), H5P_DEFAULT);
+      H5Adelete(o, name.c_str());
+      const hid_t type = H5Tcopy(H5T_C_S1);
+      H5Tset_size(type, text.size());
+      const hid_t space = H5Screate(H5S_SCALAR);
+      const hid_t a = H5Acreate2(o, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT);
+      H5Awrite(a, type, text.data());
+      H5Aclose(a);
+      H5Sclose(space);
+      H5Tclose(type);
+      H5Oclose(o);
+    });
+  }
+
+  /// What the reader says; reads everything. "" = nothing wrong.
+  static std::string complaint(const fs::path& path) {
+    try {
+      const Reader reader(path);
+      Episode e;
+      for (std::size_t i = 0; i < reader.episodes(); ++i) reader.episode(i, e);
+      return "";
+    } catch (const FileError& e) {
+      EXPECT_TRUE(contains(e.what(), path.string())) << e.what();
+      return e.what();
+    }
+  }
+
+  static std::vector<std::string> problems(const fs::path& path) {
+    try {
+      return check(path);
+    } catch (const FileError& e) {
+      EXPECT_TRUE(contains(e.what(), path.string())) << e.what();
+      return {e.what()};
+    }
+  }
+
+  void expect_problem(const std::string& text) {
+    std::string all;
+    for (const std::string& p : problems(bad)) {
+      if (contains(p, text)) return;
+      all += "\n  " + p;
+    }
+    ADD_FAILURE() << "no problem contains: " << text << "\nthere are:" << all;
+  }
+
+  Folder folder;
+  Layout layout;
+  fs::path good, bad;
+};
+
+TEST_F(Malformed, TheGoodOneIsGood) {
+  EXPECT_EQ(complaint(good), "");
+  EXPECT_TRUE(problems(good).empty());
+}
+
+TEST_F(Malformed, TruncatedAnywhere) {
+  const std::string bytes = bytes_of(good);
+  std::vector<std::size_t> lengths = {0, 1, 7, 8, 9, 50, 95, 96, 97, 100, 1000, bytes.size() - 1};
+  for (std::size_t n = 0; n < bytes.size(); n += bytes.size() / 97) lengths.push_back(n);
+  for (std::size_t n : lengths) {
+    write_bytes(bad, bytes.substr(0, n));
+    const std::string text = complaint(bad);
+    EXPECT_TRUE(contains(text, "truncated") || contains(text, "not an HDF5 file")) << n << ": " << text;
+    EXPECT_FALSE(problems(bad).empty());
+  }
+}
+
+TEST_F(Malformed, Foreign) {
+  write_bytes(bad, "PK\x03\x04 a zip archive");
+  EXPECT_TRUE(contains(complaint(bad), "is not an HDF5 file (18 bytes)"));
+  write_bytes(bad, "");
+  EXPECT_TRUE(contains(complaint(bad), "is not an HDF5 file (0 bytes)"));
+  fs::remove(bad);
+  EXPECT_TRUE(contains(complaint(bad), "No such file"));
+  fs::create_directory(bad);
+  EXPECT_TRUE(contains(complaint(bad), "is not a file"));
+  fs::remove(bad);
+  {
+    File file = File::create(bad);
+    file.write("/weights", 1.0);
+    file.close();
+  }
+  EXPECT_EQ(complaint(bad),
+            "[" + bad.string() + "] is not a mneme trace (an HDF5 file without the attribute format=\"mneme-trace\")");
+}
+
+TEST_F(Malformed, NewerAndOlderSchemas) {
+  set_text("/", "schema_version", "2.0.0");
+  EXPECT_EQ(complaint(bad),
+            "[" + bad.string() +
+                "] has schema version 2.0.0, newer than the 1.0.0 that this program reads: use a newer mneme");
+  set_text("/", "schema_version", "1.7.3");
+  EXPECT_EQ(complaint(bad), "");
+  EXPECT_EQ(Reader(bad).version(), "1.7.3");
+  set_text("/", "schema_version", "one");
+  EXPECT_TRUE(contains(complaint(bad), "schema version \"one\" makes no sense"));
+}
+
+TEST_F(Malformed, UnknownObjectsAreIgnored) {
+  edit([](hid_t file) {
+    const hid_t g = H5Gcreate2(file, "/later", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(g);
+  });
+  EXPECT_EQ(complaint(bad), "");
+  EXPECT_TRUE(problems(bad).empty());
+}
+
+TEST_F(Malformed, EveryDatasetMissing) {
+  // What only makes sense together, or describes, may be gone without the reader noticing; `check` notices most.
+  const std::set<std::string> optional = {"/meta/schema_doc", "/meta/vocab"};
+  for (const std::string& name : File::open(good).datasets()) {
+    edit([&](hid_t file) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); });
+    const std::string text = complaint(bad);
+    const bool scale = name.find('/', 1) == std::string::npos;
+    if (!optional.count(name) && !scale && !contains(name, "/io/") && !contains(name, "/items/")) {
+      EXPECT_TRUE(contains(text, name)) << name << " is missing, but: " << text;
+    }
+    problems(bad);  // whatever it says, it returns
+  }
+}
+
+TEST_F(Malformed, EveryAttributeMissing) {
+  for (const char* object : {"/", "/memory", "/sites", "/sites/read_0", "/episodes", "/sites/read_0/key"}) {
+    std::vector<std::string> names;
+    edit([&](hid_t file) {
+      const hid_t o = H5Oopen(file, object, H5P_DEFAULT);
+      for (hsize_t i = 0;; ++i) {
+        char text[256];
+        if (H5Aget_name_by_idx(o, ".", H5_INDEX_NAME, H5_ITER_INC, i, text, sizeof text, H5P_DEFAULT) < 0) break;
+        names.emplace_back(text);
+      }
+      H5Oclose(o);
+    });
+    ASSERT_GT(names.size(), 2u) << object;
+    for (const std::string& name : names) {
+      edit([&](hid_t file) { H5Adelete_by_name(file, object, name.c_str(), H5P_DEFAULT); });
+      complaint(bad);
+      problems(bad);
+    }
+  }
+  set_text("/", "trace_level", "everything");
+  EXPECT_TRUE(contains(complaint(bad), "unknown level \"everything\""));
+  set_text("/sites/read_0/key", "kind", "sharp");
+  EXPECT_TRUE(contains(complaint(bad), "dataset /sites/read_0/key: unknown kind \"sharp\""));
+  set_text("/sites/read_0", "encoding_type", "topk");
+  EXPECT_TRUE(contains(complaint(bad), "site read_0 is encoded as \"topk\"; this version reads dense"));
+  set_text("/sites", "order", "read_0,nowhere");
+  EXPECT_TRUE(contains(complaint(bad), "nowhere"));
+}
+
+TEST_F(Malformed, WrongShapesAndTypes) {
+  const auto replace = [&](const std::string& name, hid_t type, std::vector<hsize_t> dims) {
+    edit([&](hid_t file) {
+      H5Ldelete(file, name.c_str(), H5P_DEFAULT);
+      const hid_t space =
+          dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
+      const hid_t d = H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+      H5Dclose(d);
+      H5Sclose(space);
+    });
+  };
+  const Dims shape = File::open(good).dims("/sites/read_0/weights");
+  replace("/sites/read_0/weights", H5T_IEEE_F32LE, {shape[0], shape[1] + 1});
+  EXPECT_TRUE(contains(complaint(bad), "/sites/read_0/weights"));
+  replace("/sites/read_0/entropy", H5T_IEEE_F32LE, {shape[0], 2});
+  EXPECT_TRUE(contains(complaint(bad), "dataset /sites/read_0/entropy has shape"));
+  replace("/io/mask", H5T_IEEE_F32LE, {shape[0]});
+  EXPECT_TRUE(contains(complaint(bad), "dataset /io/mask holds f32, expected u8"));
+  replace("/episodes/step_begin", H5T_STD_I64LE, {});
+  EXPECT_TRUE(contains(complaint(bad), "/episodes/step_begin"));
+  replace("/meta/config_ini", H5T_STD_I64LE, {});
+  EXPECT_TRUE(contains(complaint(bad), "dataset /meta/config_ini is not one readable text"));
+  replace("/meta/complete", H5T_STD_U8LE, {3});
+  EXPECT_TRUE(contains(complaint(bad), "dataset /meta/complete is not one number"));
+  replace("/io", H5T_STD_U8LE, {3});
+  EXPECT_TRUE(contains(complaint(bad), "group /io is missing"));
+  // More rows than the file can hold: refused before memory is asked for.
+  replace("/sites/read_0/weights", H5T_IEEE_F32LE, {hsize_t{1} << 40, shape[1]});
+  complaint(bad);
+  expect_problem("/sites/read_0/weights");
+}
+
+TEST_F(Malformed, ImpossibleEpisodes) {
+  set("/episodes/step_count", 3, 1e6);
+  EXPECT_TRUE(contains(complaint(bad), "dataset /episodes: episode 3 owns steps"));
+  set("/episodes/step_begin", 2, -5);
+  EXPECT_TRUE(contains(complaint(bad), "episode 2 owns steps -5"));
+  set("/episodes/step_count", 0, 0);
+  EXPECT_TRUE(contains(complaint(bad), "episode 0"));
+  set("/episodes/item_count", 1, 100);
+  EXPECT_TRUE(contains(complaint(bad), "episode 1"));
+  set("/keyframe", 1, 1000);
+  EXPECT_TRUE(contains(complaint(bad), "dataset /keyframe"));
+  set("/items/token_begin", 1, 1e9);
+  EXPECT_TRUE(contains(complaint(bad), "has tokens past the end"));
+}
+
+TEST_F(Malformed, BrokenChecksum) {
+  std::string bytes = bytes_of(good);
+  const DatasetInfo about = File::open(good).describe("/sites/read_0/weights");
+  ASSERT_FALSE(about.filters.empty());
+  // Find a compressed chunk of that dataset through its own address.
+  haddr_t address = 0;
+  hsize_t size = 0;
+  {
+    const hid_t file = H5Fopen(good.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+    const hid_t d = H5Dopen2(file, "/sites/read_0/weights", H5P_DEFAULT);
+    const hid_t space = H5Dget_space(d);
+    hsize_t offset[2];
+    unsigned mask = 0;
+    H5Dget_chunk_info(d, space, 0, offset, &mask, &address, &size);
+    H5Sclose(space);
+    H5Dclose(d);
+    H5Fclose(file);
+  }
+  ASSERT_GT(size, 10u);
+  bytes[address + size / 2] ^= 0x40;
+  write_bytes(bad, bytes);
+  EXPECT_TRUE(contains(complaint(bad), "dataset /sites/read_0/weights"));
+  expect_problem("/sites/read_0/weights: rows 0 to");
+}
+
+TEST_F(Malformed, CheckNamesDatasetEpisodeAndStep) {
+  const std::size_t before = steps_of(0) + steps_of(1);  // first row of episode 2
+  set("/sites/read_0/weights", before * 6 + 2, 0.9);
+  expect_problem("/sites/read_0/weights: episode 2, step 0: sums to");
+  set("/sites/write_0/shift", before * 3, -0.1);
+  expect_problem("/sites/write_0/shift: episode 2, step 0: is -0.1 at 0, expected 0 or more");
+  set("/sites/read_0/gate", before + 1, 1.5);
+  expect_problem("/sites/read_0/gate: episode 2, step 1: is 1.5 at 0, expected 0 to 1");
+  set("/sites/read_0/key", before * 4, std::numeric_limits<double>::quiet_NaN());
+  expect_problem("/sites/read_0/key: episode 2, step 0: is nan at 0");
+  set("/sites/read_0/entropy", before, 17);
+  expect_problem("/sites/read_0/entropy: episode 2, step 0: 17, the weights give");
+  set("/sites/read_0/argmax", before, 99);
+  expect_problem("/sites/read_0/argmax: episode 2, step 0: 99 is not the largest weight");
+  set("/step", before, 5);
+  expect_problem("/step: episode 2, step 0: is 5");
+  set("/memory/usage", 0, 1.5);
+  expect_problem("/memory/usage: episode 0, keyframe 0: is 1.5 at 0");
+  set("/sites/hop_0/weights", 6, 0.5);
+  expect_problem("/sites/hop_0/weights: episode 0, step 0: not zero beyond its 1 items");
+  set("/io/input", 0, std::numeric_limits<double>::infinity());
+  expect_problem("/io/input: episode 0, step 0: is inf");
+}
+
+TEST_F(Malformed, CheckKnowsTheSchema) {
+  edit([](hid_t file) { H5Adelete_by_name(file, "/sites/read_0/beta", "units", H5P_DEFAULT); });
+  expect_problem("/sites/read_0/beta: has no attribute units");
+  edit([](hid_t file) { H5Adelete_by_name(file, "/sites/read_0/key", "DIMENSION_LIST", H5P_DEFAULT); });
+  expect_problem("/sites/read_0/key: axis 1 has no dimension scale");
+  edit([](hid_t file) {
+    const hid_t d = H5Dopen2(file, "/sites/read_0/entropy", H5P_DEFAULT);
+    const hsize_t size[] = {3};
+    H5Dset_extent(d, size);
+    H5Dclose(d);
+  });
+  expect_problem("/sites/read_0/entropy: axis 0 has 3 rows, its scale /step has");
+}
+
+TEST_F(Malformed, RandomDamageIsNeverSilentlyFatal) {
+  // Bytes flipped in the data area: an error or other numbers, but always a return. (Damage to HDF5's own structures is
+  // HDF5's to survive; docs/trace_format.md.)
+  const std::string bytes = bytes_of(good);
+  std::mt19937 random(3);
+  for (int round = 0; round < 40; ++round) {
+    std::string damaged = bytes;
+    const std::size_t begin = bytes.size() / 2;
+    for (int k = 0; k < 5; ++k)
+      damaged[begin + random() % (bytes.size() - begin)] ^= static_cast<char>(1 + random() % 255);
+    write_bytes(bad, damaged);
+    complaint(bad);
+  }
+}
+
+TEST_F(Malformed, NoSuchEpisode) {
+  const Reader reader(good);
+  try {
+    reader.episode(8);
+    FAIL();
+  } catch (const ArgumentError& e) {
+    EXPECT_EQ(std::string(e.what()), "[" + good.string() + "] there is no episode 8: it holds 8");
+  }
+}
+
+using Dump = Malformed;
+
+TEST_F(Dump, Info) {
+  const Info i = info(good);
+  EXPECT_EQ(i.episodes, 8u);
+  EXPECT_TRUE(i.complete);
+  EXPECT_EQ(i.file_bytes, fs::file_size(good));
+  EXPECT_GT(i.datasets.size(), 60u);
+  std::ostringstream out;
+  print_info(i, out);
+  EXPECT_TRUE(contains(out.str(), "task story, model cell, addressing content_location, checkpoint at step 1234"));
+  EXPECT_TRUE(contains(out.str(), "site hop_0 (hop, content, 7 items): key modes"));
+  const auto j = nlohmann::json::parse(info_json(i));
+  EXPECT_EQ(j["episodes"], 8);
+  EXPECT_EQ(j["sites"][1]["name"], "write_0");
+}
+
+TEST_F(Dump, Show) {
+  std::ostringstream out;
+  show_episode(Reader(good), 2, out);
+  EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence 200"));
+  EXPECT_TRUE(contains(out.str(), "length 27"));
+  std::size_t lines = 0;
+  for (char c : out.str()) lines += c == '\n';
+  EXPECT_EQ(lines, 3 + steps_of(2));
+}
+
+TEST_F(Dump, CsvIsTidy) {
+  const Reader reader(good);
+  const auto files = export_csv(reader, folder / "csv", {1, 4});
+  ASSERT_EQ(files.size(), 6u);
+  const auto lines = [](const fs::path& path) {
+    std::ifstream in(path);
+    std::vector<std::string> all;
+    for (std::string line; std::getline(in, line);) all.push_back(line);
+    return all;
+  };
+  const std::size_t steps = steps_of(1) + steps_of(4);
+  const auto episodes = lines(files[0]);
+  ASSERT_EQ(episodes.size(), 3u);
+  EXPECT_EQ(episodes[0], "episode,sequence,seed,checkpoint_hash,steps,loss,error,correct,length,difficulty");
+  EXPECT_EQ(episodes[2].substr(0, 6), "4,400,");
+  EXPECT_EQ(lines(files[1]).size(), 1 + 4 * steps);
+  EXPECT_EQ(lines(files[2]).size(), 1 + steps * (3 + 2 + 2 + 1));
+  EXPECT_EQ(lines(files[3]).size(), 1 + (6 + 6 + 7 + 7) * (steps + 2));
+  EXPECT_EQ(lines(files[4])[0], "episode,step,site,name,index,value");
+  const Episode e = reader.episode(1);
+  EXPECT_EQ(lines(files[3])[1], fmt::format("1,-1,read_0,0,{}", e.sites[0].initial_weights[0]));
+  for (const auto& file : files) {
+    const auto all = lines(file);
+    for (const std::string& line : all) {
+      ASSERT_EQ(std::count(line.begin(), line.end(), ','), std::count(all[0].begin(), all[0].end(), ',')) << line;
+    }
+  }
+  EXPECT_EQ(export_csv(reader, folder / "all").size(), 6u);
+  write_bytes(folder / "file", "");
+  EXPECT_THROW(export_csv(reader, folder / "file" / "csv"), RuntimeFailure);
+}
+
+TEST_F(Dump, RepairMakesACompleteFile) {
+  Sink sink(folder / "cut", layout);
+  Episode e;
+  for (std::size_t i = 0; i < 30; ++i) {
+    make_episode(layout, i, steps_of(i), e);
+    sink.append(e);
+  }
+  const fs::path cut = folder / "copy.part";
+  fs::copy_file(sink.current(), cut);
+  const std::size_t n = repair(cut, folder / "mended.trace.h5");
+  EXPECT_EQ(static_cast<std::int64_t>(n), sink.committed());
+  const Reader reader(folder / "mended.trace.h5");
+  EXPECT_TRUE(reader.complete());
+  ASSERT_EQ(reader.episodes(), n);
+  for (std::size_t i = 0; i < n; ++i) {
+    make_episode(layout, i, steps_of(i), e);
+    expect_same(layout, e, reader.layout(), reader.episode(i));
+  }
+  EXPECT_TRUE(check(folder / "mended.trace.h5").empty());
+  EXPECT_THROW(repair(cut, folder / "mended.trace.h5"), ArgumentError);
+}
+
+}  // namespace
+}  // namespace mneme::trace::testing

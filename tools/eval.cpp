@@ -1,0 +1,104 @@
+// Room: tools. `mneme eval`: a trained run on fresh episodes, at its own lengths or at others.
+#include "core/error.hpp"
+#include "experiments/evaluate.hpp"
+#include "tools/commands.hpp"
+#include "tools/progress.hpp"
+#include "tools/table.hpp"
+#include "tools/terminal.hpp"
+
+#include <charconv>
+#include <thread>
+
+namespace mneme::tools {
+
+namespace {
+
+/// "20,40,80" -> 20, 40, 80
+std::vector<std::int64_t> lengths_of(const std::string& list) {
+  std::vector<std::int64_t> lengths;
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t end = std::min(list.find(',', at), list.size());
+    const std::string word = list.substr(at, end - at);
+    std::int64_t n = 0;
+    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), n);
+    if (error != std::errc{} || stop != word.data() + word.size())
+      fail<ArgumentError>("--lengths", "'{}' is not a whole number; it takes a comma list: 20,40,80", word);
+    lengths.push_back(n);
+    at = end + 1;
+  }
+  return lengths;
+}
+
+std::string table_text(const experiments::Evaluation& e) {
+  std::vector<std::string> header = {">length", ">episodes"};
+  for (const Metric& m : e.metrics) {
+    header.push_back(">" + m.name);
+    header.push_back(">+-");
+  }
+  Table table(header);
+  for (const auto& r : e.results) {
+    std::vector<std::string> row = {r.length ? std::to_string(*r.length) : "as trained", std::to_string(r.episodes)};
+    for (std::size_t m = 0; m < e.metrics.size(); ++m) {
+      row.push_back(fmt::format("{:.4g}", r.mean[m]));
+      row.push_back(fmt::format("{:.2g}", r.standard_error[m]));
+    }
+    table.add(std::move(row));
+  }
+  return table.text();
+}
+
+int run(const Arguments& a) {
+  experiments::EvaluationOptions options;
+  if (a.has("--lengths")) options.lengths = lengths_of(a.options.text("--lengths"));
+  options.checkpoint = a.options.text("--checkpoint");
+  options.episodes = a.options.size("--episodes");
+  if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));
+  options.threads = static_cast<int>(a.options.integer("--threads"));
+  options.traced = a.options.size("--traced");
+  options.given = a.assignments;
+  options.signal = &caught_signal();
+  options.notice = [](const std::string& text) { note(text); };
+  experiments::Evaluation e;
+  {
+    Progress bar;
+    options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
+    e = experiments::evaluate(a.positional[0], options);
+  }
+  if (a.json()) {
+    print("{}\n", experiments::evaluation_json(e));
+    return kOk;
+  }
+  print("{} after {} sequences, seed {}; +- is the standard error of the mean\n", e.checkpoint.string(), e.sequences,
+        e.seed);
+  put(table_text(e));
+  for (const auto& path : e.traces) print("trace {}\n", path.string());
+  if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", e.traces[0].string()));
+  return kOk;
+}
+
+}  // namespace
+
+Command eval_command() {
+  const auto cores = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+  Command c;
+  c.name = "eval";
+  c.summary = "judge a trained run on fresh episodes, also longer ones than it was trained on";
+  c.parameters = "DIR";
+  c.examples = {{"eval runs/first", "on the lengths it was trained on"},
+                {"eval runs/first --lengths 20,40,80,120 --episodes 100", "how far it generalises"},
+                {"eval runs/first --lengths 20 --json", "for programs"},
+                {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"}};
+  c.flags.text("--lengths", "", "comma list of lengths, each evaluated alone")
+      .integer("--episodes", 200, 1, 10'000'000, "episodes for each length")
+      .integer("--seed", 0, 0, std::int64_t{1} << 53, "of the episodes; not given: the run's own")
+      .text("--checkpoint", "last", "last, best, a number of sequences, or a file")
+      .integer("--traced", 8, 0, 1'000'000, "episodes of each length that are logged where --trace.level asks for it")
+      .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
+      .flag("--json", false, "one JSON object on stdout");
+  c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
+  c.config_keys = "trace.";
+  c.run = run;
+  return c;
+}
+
+}  // namespace mneme::tools

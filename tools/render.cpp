@@ -1,0 +1,147 @@
+// Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
+#include "core/error.hpp"
+#include "tools/commands.hpp"
+#include "tools/figure.hpp"
+#include "tools/subprocess.hpp"
+#include "tools/terminal.hpp"
+#include "tools/trace_file.hpp"
+#include "trace/hdf5.hpp"
+#include "trace/reader.hpp"
+
+#include <unistd.h>
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+
+namespace mneme::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "a:b", both included.
+std::pair<std::size_t, std::size_t> parse_slots(const std::string& text) {
+  std::pair<std::size_t, std::size_t> r;
+  const std::size_t colon = text.find(':');
+  const auto number = [&](const std::string& word, std::size_t& value) {
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    return error == std::errc{} && end == word.data() + word.size();
+  };
+  if (colon == std::string::npos || !number(text.substr(0, colon), r.first) ||
+      !number(text.substr(colon + 1), r.second))
+    fail<ArgumentError>("--slots", "'{}' is no range; it takes first:last, both included: 0:40", text);
+  return r;
+}
+
+/// "7in", "7", "18cm" -> inches
+double parse_width(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  if (unit == "cm") value /= 2.54;
+  if (error != std::errc{} || !(unit.empty() || unit == "in" || unit == "cm") || !(value >= 2 && value <= 40))
+    fail<ArgumentError>("--width", "'{}' is no width; it takes 2in..40in: 3.3in for a column, 7in for a page", text);
+  return value;
+}
+
+/// figures/ of the run that the trace belongs to, or the trace's own folder.
+fs::path default_folder(const fs::path& trace) {
+  const fs::path folder = fs::absolute(trace).parent_path();
+  return folder.filename() == "traces" ? (folder.parent_path() / "figures").lexically_proximate(fs::current_path())
+                                       : trace.parent_path();
+}
+
+/// A folder of our own inside `parent`, removed at the end: what is drawn half stays in it.
+class Workshop {
+ public:
+  explicit Workshop(const fs::path& parent) : path_(parent / fmt::format(".render-{}", ::getpid())) {
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (error) fail<RuntimeFailure>(parent.string(), "cannot be written to: {}", error.message());
+  }
+  ~Workshop() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// The first line of what gnuplot said that is no echo of the script.
+std::string complaint(const std::string& output) {
+  const std::size_t last = output.find_last_not_of(" \n\t");
+  if (last == std::string::npos) return "it said nothing";
+  const std::size_t begin = output.rfind('\n', last);
+  return output.substr(begin == std::string::npos ? 0 : begin + 1, last - (begin == std::string::npos ? 0 : begin));
+}
+
+int run(const Arguments& a) {
+  FigureOptions options;
+  if (a.has("--slots")) options.slots = parse_slots(a.options.text("--slots"));
+  options.width = parse_width(a.options.text("--width"));
+  options.weights_palette = a.options.text("--palette");
+  const fs::path path = find_trace(a.positional[0]);
+  const trace::Reader reader(path);
+  const std::size_t index = find_episode(reader, a);
+  const Figure figure = make_figure(reader.layout(), reader.episode(index), options);
+
+  std::string stem = path.filename().string();
+  stem = stem.substr(0, stem.find(".trace.h5"));
+  const std::string name = fmt::format("{}-episode-{}", stem, index);
+  fs::path folder = a.has("--out") ? fs::path(a.options.text("--out")) : default_folder(path);
+  if (folder.empty()) folder = ".";
+  const Workshop workshop(folder);
+  std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
+  trace::write_text_atomically(workshop.path() / files[0], figure.csv());
+  trace::write_text_atomically(workshop.path() / files[1], figure.dat());
+  trace::write_text_atomically(workshop.path() / files[2], figure.script(name));
+
+  const auto drawn = run_program({"gnuplot", name + ".gp"}, workshop.path());
+  if (drawn && drawn->status != 0)
+    fail<RuntimeFailure>("gnuplot", "ended with {}: {}", drawn->status, complaint(drawn->output));
+  if (drawn)
+    for (const char* kind : {".svg", ".pdf", ".png"}) files.push_back(name + kind);
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const std::string& file : files) {
+    std::error_code error;
+    fs::rename(workshop.path() / file, folder / file, error);
+    if (error) fail<RuntimeFailure>((folder / file).string(), "cannot be written: {}", error.message());
+    list.push_back((folder / file).lexically_normal().string());
+    if (!a.json()) print("{}\n", list.back().get<std::string>());
+  }
+  if (a.json()) print("{}\n", nlohmann::ordered_json{{"episode", index}, {"files", list}}.dump(2));
+  note(episode_title(reader, index));
+  if (!drawn)
+    note(fmt::format(
+        "gnuplot is not installed, so nothing was drawn: apt-get install gnuplot-nox, then: cd {} && gnuplot {}.gp",
+        folder.string(), name));
+  return kOk;
+}
+
+}  // namespace
+
+Command trace_render_command() {
+  Command c;
+  c.name = "trace render";
+  c.summary = "the NTM paper's figure of an episode as SVG, PDF and PNG, with data and gnuplot script";
+  c.parameters = "TRACE|DIR";
+  c.examples = {{"trace render runs/first", "into runs/first/figures"},
+                {"trace render runs/first --episode -1 --out figures", "the last episode"},
+                {"trace render runs/first --slots 0:40 --width 3.3in", "some slots, as wide as a column"}};
+  add_episode_flag(c);
+  c.flags.text("--out", "", "folder; the run's figures/ where it is not given")
+      .text("--slots", "", "first:last slot to show, around the end where first > last; not given: those that are used")
+      .text("--width", "7in", "of the figure: 3.3in for a column, 7in for a page")
+      .choice("--palette", "grey", {"grey", "viridis"}, "of inputs, outputs and weightings")
+      .flag("--json", false, "JSON on stdout");
+  c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
+  c.notes =
+      "Outputs are shown where they are scored, wrong bits with a red cross; lines mark where the phase changes.\n"
+      "Without gnuplot the data (.csv, .dat) and the script (.gp) are still written.";
+  c.run = run;
+  return c;
+}
+
+}  // namespace mneme::tools

@@ -1,0 +1,75 @@
+// Room: tools. Scene: one episode as lines of text, around a time cursor. The viewer shows it, key by key; elsewhere it
+// is printed once, whole.
+//
+//   input  raster                 all maps share the time axis; of many slots those that are used are shown, pooled
+//   target raster                 where there is no room for each
+//   output raster, wrong bits marked
+//   phase  iiiiiidaaaaaa          i input, d delimiter, a answer
+//   write_0, read_0, ...          weightings, slots upwards from the first
+//   numbers of every head at the cursor
+#pragma once
+
+#include "replay/view.hpp"
+#include "tools/paint.hpp"
+#include "tools/terminal.hpp"
+#include "trace/reader.hpp"
+
+#include <string>
+#include <vector>
+
+namespace mneme::tools {
+
+struct Cursor {
+  std::size_t step = 0;
+  std::size_t site = 0;  ///< the head in focus: its numbers are marked, its map comes first where room is short
+  bool memory = false;   ///< the memory at the cursor instead of the maps
+  bool help = false;
+};
+
+class Scene {
+ public:
+  explicit Scene(const trace::Reader& reader) : reader_(reader) {}
+  void load(std::size_t episode);
+
+  std::size_t episode() const { return index_; }
+  std::size_t steps() const { return e_.steps; }
+  std::size_t sites() const { return reader_.layout().sites.size(); }
+
+  /// Exactly fits `size`: at most size.rows lines of at most size.columns characters.
+  std::vector<std::string> interactive(const Cursor& cursor, const Size& size, const Style& style);
+  /// No cursor, as many lines as it takes.
+  std::vector<std::string> still(const Size& size, const Style& style) const;
+
+ private:
+  using Rows = std::vector<std::vector<double>>;
+  struct Block {
+    std::string label;
+    Rows values;              ///< [rows][steps]
+    std::string first, last;  ///< gutter at the first and last line
+    bool site = false;
+  };
+  std::vector<Block> io_blocks() const;
+  Block site_block(std::size_t site) const;
+  /// Which steps are shown, and how.
+  struct Frame {
+    std::size_t begin = 0, count = 0;  ///< steps
+    std::size_t stretch = 1;           ///< columns a step
+    std::ptrdiff_t cursor = -1;        ///< step; -1 = none
+  };
+  Frame frame(const Cursor& cursor, std::size_t columns) const;
+  static std::vector<std::string> draw(const Block& block, std::size_t most_rows, const Frame& frame,
+                                       const Style& style);
+  std::string phase_line(const Frame& frame) const;
+  std::vector<std::string> numbers_lines(std::size_t site, std::size_t step, bool focus, std::size_t columns) const;
+  std::vector<std::string> memory_lines(const Cursor& cursor, std::size_t lines, std::size_t columns,
+                                        const Style& style);
+
+  const trace::Reader& reader_;
+  std::size_t index_ = 0;
+  trace::Episode e_;
+  replay::SlotRange slots_;
+  bool rebuilt_ = false;
+  std::vector<std::vector<double>> memory_;  ///< after each step; empty where the trace cannot tell
+};
+
+}  // namespace mneme::tools

@@ -1,0 +1,53 @@
+// Room: tools. Where the program writes: stdout for data, stderr for messages; colour only where it is wanted.
+//
+// A reader that goes away (a broken pipe) is no error: what is left is dropped and the exit code stays the command's.
+// A full disk is one: stdout_failed() then says so at the end.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+namespace mneme::tools {
+
+/// Data, to stdout.
+void put(std::string_view text);
+template <class... Args>
+void print(fmt::format_string<Args...> format, Args&&... args) {
+  put(fmt::format(format, std::forward<Args>(args)...));
+}
+/// A message, to stderr, as a line of its own; clears a progress bar that is in the way.
+void say(std::string_view text);
+/// As say(), but not under --quiet: hints, warnings, milestones.
+void note(std::string_view text);
+/// Flushes stdout. A reason where something that was put could not be written; "" otherwise.
+std::string stdout_failed();
+
+struct Screen {
+  bool quiet = false;
+  bool no_color = false;  ///< --no-color
+};
+Screen& screen();
+
+/// NO_COLOR, --no-color, TERM=dumb and anything but a terminal mean no.
+bool color_on(int descriptor);
+/// Text in bold or dim (SGR code "1", "2") where stdout takes colour.
+std::string styled(std::string_view text, const char* code);
+bool is_terminal(int descriptor);
+/// UTF-8 by LC_ALL, LC_CTYPE or LANG.
+bool speaks_utf8();
+
+struct Size {
+  int columns = 80;
+  int rows = 24;
+};
+/// Of the terminal behind the descriptor; COLUMNS and LINES, else 80 x 24, where there is none.
+Size terminal_size(int descriptor);
+
+/// SIGINT and SIGTERM set this to their number; a second SIGINT ends the program at once. SIGPIPE is ignored.
+std::atomic<int>& caught_signal();
+void catch_signals();
+
+}  // namespace mneme::tools

@@ -1,0 +1,206 @@
+// Room: tools. `mneme trace info|check|show|export|repair`: traces for people and other programs.
+#include "core/error.hpp"
+#include "replay/view.hpp"
+#include "tools/commands.hpp"
+#include "tools/table.hpp"
+#include "tools/terminal.hpp"
+#include "tools/trace_file.hpp"
+#include "trace/reader.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <sstream>
+
+namespace mneme::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+int run_info(const Arguments& a) {
+  const trace::Info info = trace::info(find_trace(a.positional[0]));
+  if (a.json()) {
+    print("{}\n", trace::info_json(info));
+    return kOk;
+  }
+  std::ostringstream text;
+  trace::print_info(info, text);
+  put(text.str());
+  return kOk;
+}
+
+int run_check(const Arguments& a) {
+  const fs::path path = find_trace(a.positional[0]);
+  const std::vector<std::string> problems = trace::check(path);
+  if (a.json()) {
+    Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}};
+    print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+  } else {
+    for (const std::string& p : problems) print("{}\n", p);
+    print("{}: {}\n", path.string(),
+          problems.empty() ? "sound" : fmt::format("{} problem{}", problems.size(), problems.size() == 1 ? "" : "s"));
+  }
+  if (problems.empty()) note(fmt::format("next: mneme replay {} --verify", path.string()));
+  return problems.empty() ? kOk : kBadFile;
+}
+
+Json summary_json(const trace::Reader& reader, std::size_t i) {
+  const trace::Episode e = reader.summary(i);
+  Json j = {{"episode", i},     {"id", e.id},     {"sequence", e.sequence}, {"seed", e.seed},
+            {"steps", e.steps}, {"loss", e.loss}, {"error", e.error},       {"correct", e.correct}};
+  const auto& params = reader.layout().episode_params;
+  for (std::size_t p = 0; p < params.size(); ++p) j[params[p].name] = e.params[p];
+  return j;
+}
+
+Json episode_json(const trace::Reader& reader, std::size_t index) {
+  const trace::Layout& layout = reader.layout();
+  const trace::Episode e = reader.episode(index);
+  Json j = summary_json(reader, index);
+  j["rows"] = Json::array();
+  for (std::size_t t = 0; t < e.steps; ++t) {
+    Json row = {{"step", t}, {"phase", e.phase[t]}, {"mask", e.mask[t]}, {"sites", Json::object()}};
+    for (std::size_t s = 0; s < layout.sites.size(); ++s) {
+      const replay::HeadView h = replay::head_view(layout, e, s, t);
+      Json& site = row["sites"][layout.sites[s].site.name];
+      site = {{"argmax", h.argmax}, {"largest", h.largest}, {"entropy", h.entropy}};
+      for (const auto& [name, value] : h.numbers) site[name] = value;
+    }
+    j["rows"].push_back(std::move(row));
+  }
+  return j;
+}
+
+int run_list(const trace::Reader& reader, bool json) {
+  if (json) {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < reader.episodes(); ++i) list.push_back(summary_json(reader, i));
+    print("{}\n", list.dump(2));
+    return kOk;
+  }
+  std::vector<std::string> header = {">episode", ">sequence", ">steps", ">loss", ">error", "answer"};
+  for (const auto& p : reader.layout().episode_params) header.push_back(">" + p.name);
+  Table table(header);
+  for (std::size_t i = 0; i < reader.episodes(); ++i) {
+    const trace::Episode e = reader.summary(i);
+    std::vector<std::string> row = {std::to_string(i),
+                                    std::to_string(e.sequence),
+                                    std::to_string(e.steps),
+                                    fmt::format("{:.4g}", e.loss),
+                                    fmt::format("{:.4g}", e.error),
+                                    e.correct ? "correct" : "not correct"};
+    for (double p : e.params) row.push_back(fmt::format("{}", p));
+    table.add(std::move(row));
+  }
+  put(table.text());
+  return kOk;
+}
+
+int run_show(const Arguments& a) {
+  const trace::Reader reader(find_trace(a.positional[0]));
+  if (a.has("--list")) return run_list(reader, a.json());
+  const std::size_t index = find_episode(reader, a);
+  if (a.json()) {
+    print("{}\n", episode_json(reader, index).dump(2));
+    return kOk;
+  }
+  std::ostringstream text;
+  trace::show_episode(reader, index, text);
+  put(text.str());
+  return kOk;
+}
+
+int run_export(const Arguments& a) {
+  const trace::Reader reader(find_trace(a.positional[0]));
+  std::vector<std::size_t> episodes;
+  if (a.has("--episode")) episodes.push_back(find_episode(reader, a));
+  std::string folder = a.options.text("--out");
+  if (folder.empty()) {
+    folder = fs::path(reader.path()).filename().string();
+    const std::size_t end = folder.find(".trace.h5");
+    folder = folder.substr(0, end) + "_csv";
+  }
+  Json list = Json::array();
+  for (const fs::path& p : trace::export_csv(reader, folder, episodes)) {
+    list.push_back(p.string());
+    if (!a.json()) print("{}\n", p.string());
+  }
+  if (a.json()) print("{}\n", Json{{"files", list}}.dump(2));
+  return kOk;
+}
+
+int run_repair(const Arguments& a) {
+  const fs::path source = find_trace(a.positional[0]);
+  std::string target = a.options.text("--out");
+  if (target.empty()) {
+    target = source.string();
+    for (const char* end : {".part", ".trace.h5"})
+      if (target.ends_with(end)) target.resize(target.size() - std::string(end).size());
+    target += ".repaired.trace.h5";
+  }
+  const std::size_t n = trace::repair(source, target);
+  if (a.json())
+    print("{}\n", Json({{"path", target}, {"episodes", n}}).dump(2));
+  else
+    print("{}: {} episodes\n", target, n);
+  return kOk;
+}
+
+Command base(const char* name, const char* summary, int (*run)(const Arguments&)) {
+  Command c;
+  c.name = std::string("trace ") + name;
+  c.summary = summary;
+  c.parameters = "TRACE|DIR";
+  c.flags.flag("--json", false, "JSON on stdout");
+  c.notes = "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken.";
+  c.run = run;
+  return c;
+}
+
+}  // namespace
+
+Command trace_info_command() {
+  Command c = base("info", "what a trace holds: run, sizes, sites, datasets", run_info);
+  c.examples = {{"trace info runs/first", "the newest trace of a run"},
+                {"trace info runs/first/traces/train.000.trace.h5 --json", "for programs"}};
+  return c;
+}
+
+Command trace_check_command() {
+  Command c = base("check", "whether a trace keeps every promise of the format; exit 3 where it does not", run_check);
+  c.examples = {{"trace check runs/first", "reads every number once, checksums included"}};
+  return c;
+}
+
+Command trace_show_command() {
+  Command c = base("show", "an episode step by step as a table", run_show);
+  c.examples = {{"trace show runs/first --list", "the episodes"},
+                {"trace show runs/first --episode 3", "one of them"},
+                {"trace show runs/first --episode -1 --json", "the last, for programs"}};
+  add_episode_flag(c);
+  c.flags.flag("--list", false, "the table of episodes instead");
+  return c;
+}
+
+Command trace_export_command() {
+  Command c = base("export", "tidy CSV files, one observation a line", run_export);
+  c.examples = {{"trace export runs/first --out first_csv", "all episodes"},
+                {"trace export runs/first --episode 3 --out one", "one of them"}};
+  c.flags.choice("--format", "csv", {"csv"}, "of the files")
+      .text("--out", "", "folder; NAME_csv where it is not given");
+  c.values = {{"--out", "DIR"}, {"--format", "F"}};
+  add_episode_flag(c);
+  c.notes += "\nFiles: episodes, steps, io, weights, values, memory.";
+  return c;
+}
+
+Command trace_repair_command() {
+  Command c = base("repair", "copy the complete episodes of a trace that a kill cut short", run_repair);
+  c.examples = {{"trace repair runs/first/traces/train.000.trace.h5.part --out saved.trace.h5", "the source stays"}};
+  c.flags.text("--out", "", "the new file; beside the source where it is not given");
+  c.values = {{"--out", "FILE"}};
+  return c;
+}
+
+}  // namespace mneme::tools

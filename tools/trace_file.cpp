@@ -1,0 +1,65 @@
+// Room: tools. Finding traces and episodes.
+#include "tools/trace_file.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+
+namespace mneme::tools {
+
+namespace fs = std::filesystem;
+
+fs::path find_trace(const std::string& name) {
+  std::error_code error;
+  if (!fs::is_directory(name, error)) return name;
+  fs::path folder = fs::path(name) / "traces", newest;
+  if (!fs::is_directory(folder, error)) folder = name;
+  fs::file_time_type latest{};
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string file = entry.path().filename().string();
+    if (!file.ends_with(".trace.h5") && !file.ends_with(".trace.h5.part")) continue;
+    const fs::file_time_type time = entry.last_write_time(error);
+    // Of two that are equally old, the later name, so that a tie does not change from call to call.
+    if (!newest.empty() && (time < latest || (time == latest && entry.path() < newest))) continue;
+    newest = entry.path();
+    latest = time;
+  }
+  if (newest.empty())
+    fail<ArgumentError>(name, "has no traces; train or evaluate with --trace.level params to get some");
+  return newest;
+}
+
+std::size_t find_episode(const trace::Reader& reader, const Arguments& arguments) {
+  const std::size_t n = reader.episodes();
+  if (n == 0) fail<FileError>(reader.path(), "holds no complete episode");
+  if (arguments.has("--episode")) {
+    const std::int64_t asked = arguments.options.integer("--episode");
+    const std::int64_t index = asked < 0 ? asked + static_cast<std::int64_t>(n) : asked;
+    if (index < 0 || index >= static_cast<std::int64_t>(n))
+      fail<ArgumentError>("--episode", "{} is out of range: the trace has 0..{} (or -1 for the last)", asked, n - 1);
+    return static_cast<std::size_t>(index);
+  }
+  const std::size_t begin = n > 50 ? n - 50 : 0;
+  std::size_t best = begin;
+  for (std::size_t i = begin; i < n; ++i) {
+    const bool correct = reader.summary(i).correct, before = reader.summary(best).correct;
+    if (correct != before ? correct : reader.step_count(i) >= reader.step_count(best)) best = i;
+  }
+  return best;
+}
+
+std::string episode_title(const trace::Reader& reader, std::size_t index) {
+  const trace::Episode e = reader.summary(index);
+  std::string text =
+      fmt::format("episode {} of {} (sequence {}), {} steps", index, reader.episodes(), e.sequence, e.steps);
+  const auto& params = reader.layout().episode_params;
+  for (std::size_t p = 0; p < params.size(); ++p) text += fmt::format(", {} {}", params[p].name, e.params[p]);
+  return text + fmt::format(", loss {:.4g}, error {:.4g}, {}", e.loss, e.error, e.correct ? "correct" : "not correct");
+}
+
+void add_episode_flag(Command& command) {
+  command.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
+                        "index in the file, -1 = the last; not given: the longest correct one of the last fifty");
+}
+
+}  // namespace mneme::tools

@@ -1,0 +1,25 @@
+// Room: tools. Which trace, and which of its episodes, somebody means.
+#pragma once
+
+#include "tools/command.hpp"
+#include "trace/reader.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace mneme::tools {
+
+/// A trace file, or the newest one of a run's directory. ArgumentError where there is none.
+std::filesystem::path find_trace(const std::string& file_or_run);
+
+/// --episode (its index in the file) or, where it is not given, the longest correct one of the last fifty (or the
+/// longest): the latest that is worth a look. ArgumentError where there is none.
+std::size_t find_episode(const trace::Reader& reader, const Arguments& arguments);
+
+/// "episode 12 of 40 (sequence 1200), 31 steps, length 15, loss 0.004, error 0, correct"
+std::string episode_title(const trace::Reader& reader, std::size_t index);
+
+/// Declares --episode.
+void add_episode_flag(Command& command);
+
+}  // namespace mneme::tools

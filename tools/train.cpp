@@ -1,0 +1,155 @@
+// Room: tools. `mneme train`: from a preset, a file or nothing but flags to a finished run; and back into one.
+#include "core/error.hpp"
+#include "experiments/trainer.hpp"
+#include "tools/commands.hpp"
+#include "tools/progress.hpp"
+#include "tools/terminal.hpp"
+
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <thread>
+
+namespace mneme::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+using experiments::Config;
+using experiments::ExitReason;
+
+/// "wrong_bits_per_sequence" -> "wrong bits"
+std::string spoken(std::string_view metric) {
+  std::string text(metric.substr(0, metric.find("_per_")));
+  for (char& c : text)
+    if (c == '_') c = ' ';
+  return text;
+}
+
+std::string detail(const experiments::Progress& p) {
+  std::string text = fmt::format("loss {:.3g}, {} {:.3g}", p.loss, spoken(p.error_name), p.error);
+  if (p.evaluation >= 0) text += fmt::format(", held out {:.3g}", p.evaluation);
+  text += fmt::format(", {:.0f}/s", p.rate);
+  if (p.status != "training") text += fmt::format(", {}", p.status);
+  return text;
+}
+
+Config config_of(const Arguments& a) {
+  if (!a.positional.empty()) return Config::load(a.positional[0], a.assignments);
+  for (const auto& given : a.assignments)
+    if (given.key == "task") return Config::from(a.assignments);
+  std::vector<std::string> names;
+  for (const auto& p : experiments::presets()) names.push_back(p.name);
+  fail<ArgumentError>("train", "PRESET or FILE is missing (or --task, or --resume DIR). Presets: {}",
+                      fmt::join(names, ", "));
+}
+
+void tell_what_next(const experiments::RunResult& r) {
+  const std::string dir = r.directory.string();
+  switch (r.reason) {
+    case ExitReason::solved:
+    case ExitReason::max_sequences: {
+      note(fmt::format("next: mneme eval {} --lengths 20,40,80", dir));
+      std::error_code error;
+      if (fs::exists(r.directory / "traces", error)) note(fmt::format("      mneme replay {}", dir));
+      if (r.reason == ExitReason::max_sequences)
+        note(fmt::format("      mneme train --resume {} --max-sequences {}", dir, 2 * r.sequences));
+      break;
+    }
+    case ExitReason::diverged: note(fmt::format("what led there: mneme trace show {}", dir)); break;
+    default: say(fmt::format("go on with: mneme train --resume {}", dir));
+  }
+}
+
+void report(const experiments::RunResult& r, bool json) {
+  if (!json) {
+    print("{}\n{} sequences, {:.1f} s of training, in {}\n", r.message, r.sequences, r.seconds, r.directory.string());
+    return;
+  }
+  const auto or_null = [](double v) { return v < 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(v); };
+  nlohmann::ordered_json j;
+  j["directory"] = r.directory.string();
+  j["exit_reason"] = experiments::exit_reason_name(r.reason);
+  j["message"] = r.message;
+  j["sequences"] = r.sequences;
+  j["updates"] = r.updates;
+  j["seconds"] = r.seconds;
+  if (r.solved_at_sequences)
+    j["solved_at_sequences"] = *r.solved_at_sequences;
+  else
+    j["solved_at_sequences"] = nullptr;
+  j["evaluation"] = or_null(r.evaluation);
+  j["best"] = or_null(r.best);
+  print("{}\n", j.dump(2));
+}
+
+int run(const Arguments& a) {
+  const std::string resumed = a.has("--resume") ? a.options.text("--resume") : "";
+  if (!resumed.empty() && !a.positional.empty())
+    fail<ArgumentError>("--resume", "goes on with {}, so '{}' is one word too many", resumed, a.positional[0]);
+  if (!resumed.empty() && a.has("--out"))
+    fail<ArgumentError>("--out", "a resumed run stays in its directory, {}", resumed);
+  if (a.has("--resume") && resumed.empty()) fail<ArgumentError>("--resume", "names no directory");
+
+  if (a.has("--dry-run")) {
+    if (!resumed.empty()) fail<ArgumentError>("--dry-run", "'mneme show {}' shows a run's configuration", resumed);
+    const Config config = config_of(a);
+    for (const std::string& n : config.notices) note(n);
+    put(a.json() ? config.json() + "\n" : config.text());
+    return kOk;
+  }
+
+  Progress bar;
+  experiments::RunOptions options;
+  if (a.has("--out")) {
+    options.out = a.options.text("--out");
+    if (options.out.empty()) fail<ArgumentError>("--out", "names no directory");
+  }
+  options.threads = static_cast<int>(a.options.integer("--threads"));
+  options.argv = {"mneme"};
+  options.argv.insert(options.argv.end(), a.argv.begin(), a.argv.end());
+  options.signal = &caught_signal();
+  options.progress_seconds = bar.interval();
+  options.notice = [](const std::string& text) { note(text); };
+  options.progress = [&](const experiments::Progress& p) {
+    bar.show(p.sequences, p.max_sequences, p.seconds, p.eta, detail(p));
+  };
+  const experiments::RunResult result = resumed.empty() ? experiments::train(config_of(a), options)
+                                                        : experiments::resume(resumed, a.assignments, options);
+  Progress::clear();
+  report(result, a.json());
+  if (result.reason == ExitReason::diverged) say(fmt::format("mneme: {}", result.message));
+  tell_what_next(result);
+  return experiments::exit_code(result.reason);
+}
+
+}  // namespace
+
+Command train_command() {
+  const auto cores = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+  Command c;
+  c.name = "train";
+  c.summary = "train a preset, a file, or what flags name, until solved; or go on with a run";
+  c.parameters = "[PRESET|FILE]";
+  c.examples = {{"train copy_ntm", "a preset, into runs/copy/cell-ntm/..."},
+                {"train copy_ntm --seed 2 --out runs/two --memory.slots 64", "with changes"},
+                {"train copy_ntm --trace.level params --trace.every 100", "and log what the heads do"},
+                {"train --task copy --memory none --max-sequences 5000", "no preset at all"},
+                {"train --resume runs/two", "go on after Ctrl-C, a kill or a time limit"},
+                {"train copy_ntm --dry-run", "only say what would be run"}};
+  c.flags.text("--out", "", "where the run goes; it must not hold a run yet")
+      .text("--resume", "", "goes on with this run from its last checkpoint, to the bit")
+      .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
+      .flag("--dry-run", false, "print the resolved configuration and stop")
+      .flag("--json", false, "the result as JSON on stdout");
+  c.values = {{"--out", "DIR"}, {"--resume", "DIR"}};
+  c.config_keys = "all";
+  c.aliases = {{"--max-sequences", "train.max-sequences"}, {"--time-limit", "train.time-limit"}};
+  c.notes =
+      "Ctrl-C saves a checkpoint and exits with 130, SIGTERM and the time limit with 75; --resume goes on.\n"
+      "A resumed run keeps its configuration but for how long it goes and what it traces.";
+  c.run = run;
+  return c;
+}
+
+}  // namespace mneme::tools

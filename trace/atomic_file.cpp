@@ -1,0 +1,72 @@
+// Room: trace. See atomic_file.hpp.
+#include "trace/atomic_file.hpp"
+
+#include "core/error.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace mneme::trace {
+namespace {
+
+int fsync_path(const std::filesystem::path& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int e = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return e;
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(final_path)), part_(final_) {
+  part_ += ".part";
+}
+
+AtomicFile::~AtomicFile() {
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove(part_, ignored);
+}
+
+void AtomicFile::commit() {
+  durable_rename(part_, final_);
+  committed_ = true;
+}
+
+void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+  int e = fsync_path(from, O_RDONLY);
+  if (e == 0 && ::rename(from.c_str(), to.c_str()) != 0) e = errno;
+  if (e != 0) fail<RuntimeFailure>(from.string(), "cannot become {}: {}", to.string(), std::strerror(e));
+  const std::filesystem::path folder = to.has_parent_path() ? to.parent_path() : ".";
+  e = fsync_path(folder, O_RDONLY | O_DIRECTORY);
+  // Some network file systems have no fsync for folders; the rename itself has happened.
+  if (e != 0 && e != EINVAL) fail<RuntimeFailure>(to.string(), "its folder cannot be synced: {}", std::strerror(e));
+}
+
+void write_text_atomically(const std::filesystem::path& path, const std::string& text) {
+  AtomicFile file(path);
+  const std::string part = file.part().string();
+  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(errno));
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int e = n < 0 ? errno : ENOSPC;
+      ::close(fd);
+      fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(e));
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  if (::close(fd) != 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(errno));
+  file.commit();
+}
+
+}  // namespace mneme::trace

@@ -1,0 +1,34 @@
+// Room: trace. Whole files or none: beside, then renamed. For traces, checkpoints, run.json, figures, ...
+//
+// Invariants: what stands under the final name is the old file or the new one, whole, also after a power loss.
+// Errors: RuntimeFailure, naming the file.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace mneme::trace {
+
+/// A whole file at once or not at all: write to part(), then commit(): fsync, rename to the final name, fsync of the
+/// folder. Without commit() the destructor removes the part.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path final_path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+  const std::filesystem::path& part() const { return part_; }
+  const std::filesystem::path& final_path() const { return final_; }
+  void commit();
+
+ private:
+  std::filesystem::path final_, part_;
+  bool committed_ = false;
+};
+
+/// fsync(from), rename(from, to), fsync(folder of to). RuntimeFailure names both.
+void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to);
+/// Writes a text beside, then renames it: the reader sees the old text or the new one.
+void write_text_atomically(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace mneme::trace

@@ -1,0 +1,445 @@
+// Room: trace. See reader.hpp. The checks and dumps are in inspect.cpp.
+#include "trace/reader.hpp"
+
+#include "core/error.hpp"
+#include "trace/reader_file.hpp"
+#include "trace/specs.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <limits>
+#include <numeric>
+
+namespace mneme::trace {
+namespace {
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> names;
+  for (std::size_t at = 0; at < list.size();) {
+    const std::size_t comma = std::min(list.find(',', at), list.size());
+    names.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return names;
+}
+
+std::size_t axis_size(const File& f, const char* name) {
+  if (!f.exists(name)) return 0;
+  const Dims d = f.dims(name);
+  if (d.size() != 1) fail<FileError>(f.path(), "dataset {} is not a list", name);
+  return d[0];
+}
+
+Kind kind_of(const File& f, const std::string& path) {
+  bool known = false;
+  const std::string name = f.text_attr(path, "kind");
+  const Kind kind = parse_kind(name, known);
+  if (!known) fail<FileError>(f.path(), "dataset {}: unknown kind \"{}\"", path, name);
+  return kind;
+}
+
+Level level_of(const File& f, const std::string& object, const char* attribute) {
+  try {
+    return parse_level(f.text_attr(object, attribute));
+  } catch (const ArgumentError& e) {
+    fail<FileError>(f.path(), "attribute {} of {}: {}", attribute, object, e.what());
+  }
+}
+
+/// A declared value as its dataset and attributes tell it.
+Logged load_value(const File& f, const std::string& path) {
+  const DatasetInfo about = f.describe(path);
+  if (about.dims.empty()) fail<FileError>(f.path(), "dataset {} is one number, expected rows", path);
+  Logged v;
+  const std::string full = f.text_attr(path, "declared");
+  const std::size_t dot = full.find('.');
+  v.declared.name = dot == std::string::npos ? full : full.substr(dot + 1);
+  v.declared.site = dot == std::string::npos ? "" : full.substr(0, dot);
+  v.declared.dims.assign(about.dims.begin() + 1, about.dims.end());
+  v.declared.kind = kind_of(f, path);
+  if (f.has_attr(path, "long_name")) v.declared.doc = f.text_attr(path, "long_name");
+  if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
+  v.level = level_of(f, path, "level");
+  for (std::size_t i = 1; i < about.scales.size(); ++i) {
+    if (!about.scales[i].empty()) v.axes.push_back(about.scales[i].substr(1));
+  }
+  if (v.axes.size() != v.declared.dims.size()) v.axes.clear();  // `trace check` says so; reading goes on
+  return v;
+}
+
+Layout load_layout(const File& f) {
+  Layout l;
+  const auto text = [&](const char* name) { return f.text_attr("/", name); };
+  l.producer = text("producer");
+  l.git_rev = text("git_rev");
+  l.git_dirty = f.attr<std::uint8_t>("/", "git_dirty") != 0;
+  l.created_utc = text("created_utc");
+  l.run_id = text("run_id");
+  l.task = text("task");
+  l.model = text("model");
+  l.addressing = text("addressing");
+  l.phase = text("phase");
+  l.checkpoint_step = f.attr<std::int64_t>("/", "checkpoint_step");
+  if (f.has_attr("/", "constants")) {
+    for (const std::string& name : split(f.text_attr("/", "constants"))) {
+      l.constants.emplace_back(name, f.attr<double>("/", "constant_" + name));
+    }
+  }
+  if (f.has_attr("/io", "target_kind")) l.target_kind = f.text_attr("/io", "target_kind");
+  if (f.has_attr("/episodes", "error_name")) l.error_name = f.text_attr("/episodes", "error_name");
+  l.level = level_of(f, "/", "trace_level");
+
+  l.slots = axis_size(f, "/slot");
+  l.cells = axis_size(f, "/cell");
+  l.hidden = axis_size(f, "/hidden_unit");
+  l.channels_in = axis_size(f, "/channel_in");
+  l.channels_out = axis_size(f, "/channel_out");
+  l.items = axis_size(f, "/item");
+  l.item_width = axis_size(f, "/coordinate");
+  if (f.exists("/shift_offset")) {
+    const auto offsets = f.read<std::int32_t>("/shift_offset");
+    l.shift_offsets.assign(offsets.begin(), offsets.end());
+  }
+  l.tokens = f.exists("/io/token");
+  l.item_tokens = f.exists("/items/token");
+  l.item_support = f.exists("/items/support");
+  l.item_truth = f.exists("/items/truth");
+
+  l.update = f.text_attr("/memory", "update");
+  l.step_order = f.text_attr("/memory", "step_order");
+  l.keyframe_position = f.text_attr("/memory", "keyframe_position");
+  l.keyframe_every = f.attr<std::int32_t>("/memory", "keyframe_every");
+  for (const std::string& name : split(f.text_attr("/memory", "values"))) {
+    l.memory.push_back(load_value(f, "/memory/" + name));
+  }
+  if (f.exists("/controller")) {
+    for (const std::string& name : split(f.text_attr("/controller", "values"))) {
+      l.controller.push_back(load_value(f, "/controller/" + name));
+    }
+  }
+  for (const std::string& name : split(f.text_attr("/sites", "order"))) {
+    const std::string group = "/sites/" + name;
+    SiteLayout s;
+    s.site.name = name;
+    s.site.kind = f.text_attr(group, "kind");
+    s.site.addressing = f.text_attr(group, "addressing");
+    s.site.slot_axis = f.text_attr(group, "slot_axis");
+    const std::string encoding = f.text_attr(group, "encoding_type");
+    if (encoding != "dense") {
+      fail<FileError>(f.path(), "site {} is encoded as \"{}\"; this version reads dense", name, encoding);
+    }
+    if (!f.exists(group + "/weights")) fail<FileError>(f.path(), "dataset {}/weights is missing", group);
+    s.weights_kind = kind_of(f, group + "/weights");
+    for (const std::string& value : split(f.text_attr(group, "values"))) {
+      s.values.push_back(load_value(f, group + "/" + value));
+    }
+    l.sites.push_back(std::move(s));
+  }
+  for (const std::string& name : split(f.text_attr("/episodes", "params"))) {
+    const std::string path = "/episodes/param_" + name;
+    const DatasetInfo about = f.describe(path);
+    l.episode_params.push_back({name, about.type == "i32", f.text_attr(path, "long_name")});
+  }
+  l.config_ini = f.read_text("/meta/config_ini");
+  l.config_json = f.read_text("/meta/config_json");
+  l.env_json = f.read_text("/meta/env_json");
+  if (f.exists("/meta/vocab")) l.vocab = f.read_lines("/meta/vocab");
+  return l;
+}
+
+/// The dataset of a column, with the shape and class that the layout promises.
+Dataset open_column(const File& f, const ColumnSpec& c) {
+  Dataset d = f.dataset(c.path);
+  Dims want = c.row;
+  want.insert(want.begin(), d.dims().empty() ? 0 : d.dims()[0]);
+  if (d.dims() != want) {
+    fail<FileError>(f.path(), "dataset {} has shape [{}], expected [rows{}{}]", c.path, fmt::join(d.dims(), ", "),
+                    c.row.empty() ? "" : ", ", fmt::join(c.row, ", "));
+  }
+  f.expect_class(d, c.type);
+  return d;
+}
+
+}  // namespace
+
+File open_trace(const std::filesystem::path& path, std::string& version) {
+  File f = File::open(path);
+  if (!f.has_attr("/", "format") || f.text_attr("/", "format") != kFormat) {
+    fail<FileError>(f.path(), "is not a mneme trace (an HDF5 file without the attribute format=\"{}\")", kFormat);
+  }
+  version = f.text_attr("/", "schema_version");
+  char* end = nullptr;
+  const long major = std::strtol(version.c_str(), &end, 10);
+  if (end == version.c_str() || *end != '.' || major < 1) {
+    fail<FileError>(f.path(), "schema version \"{}\" makes no sense", version);
+  }
+  if (major > kSchemaMajor) {
+    fail<FileError>(f.path(), "has schema version {}, newer than the {} that this program reads: use a newer mneme",
+                    version, kSchemaVersion);
+  }
+  return f;
+}
+
+struct Reader::Impl {
+  std::string version;  // before file: opening fills it in
+  File file;
+  Layout layout;
+  bool complete = false, exhausted = false;
+  std::vector<ColumnSpec> specs;
+  std::vector<Dataset> columns;  // as each_column
+  std::vector<Dataset> initial;  // per site
+  Dataset keyframe, token_begin;
+  std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin;
+  std::vector<std::int32_t> step_count, keyframe_count, item_count;
+  std::vector<std::uint64_t> seed, hash;
+  std::vector<float> loss, error;
+  std::vector<std::uint8_t> correct;
+  std::vector<std::vector<double>> params;
+  std::size_t episodes = 0, steps = 0;
+
+  explicit Impl(const std::filesystem::path& path) : file(open_trace(path, version)) {
+    for (const char* group : {"/episodes", "/io", "/memory", "/sites", "/meta"}) {
+      if (!file.is_group(group)) fail<FileError>(file.path(), "group {} is missing", group);
+    }
+    layout = load_layout(file);
+    try {
+      validate(layout);
+    } catch (const ArgumentError& e) {
+      fail<FileError>(file.path(), "does not fit together: {}", e.what());
+    }
+    complete = file.read_scalar<std::uint8_t>("/meta/complete") != 0;
+    exhausted = file.has_attr("/", "budget_exhausted") && file.attr<std::uint8_t>("/", "budget_exhausted") != 0;
+    specs = trace::columns(layout);
+    for (const ColumnSpec& c : specs) columns.push_back(open_column(file, c));
+    for (const ColumnSpec& c : initial_columns(layout)) initial.push_back(open_column(file, c));
+    for (const ColumnSpec& c : derived_columns(layout)) {
+      Dataset d = open_column(file, c);
+      if (c.path == "/items/token_begin") token_begin = std::move(d);
+    }
+    if (layout.logs_memory()) keyframe = open_column(file, {"/keyframe", Scalar::i64, {"keyframe"}, {}});
+    load_table();
+    count_committed();
+  }
+
+  void load_table() {
+    const std::vector<ColumnSpec> table = episode_columns(layout);
+    for (const ColumnSpec& c : table) open_column(file, c);
+    open_column(file, {"/episode", Scalar::i64, {"episode"}, {}});
+    ids = file.read<std::int64_t>("/episode");
+    step_begin = file.read<std::int64_t>(table[kStepBegin].path);
+    step_count = file.read<std::int32_t>(table[kStepCount].path);
+    keyframe_begin = file.read<std::int64_t>(table[kKeyframeBegin].path);
+    keyframe_count = file.read<std::int32_t>(table[kKeyframeCount].path);
+    sequence = file.read<std::int64_t>(table[kSequence].path);
+    seed = file.read<std::uint64_t>(table[kSeed].path);
+    hash = file.read<std::uint64_t>(table[kCheckpointHash].path);
+    loss = file.read<float>(table[kLoss].path);
+    error = file.read<float>(table[kError].path);
+    correct = file.read<std::uint8_t>(table[kCorrect].path);
+    episodes = std::min({ids.size(), step_begin.size(), step_count.size(), keyframe_begin.size(), keyframe_count.size(),
+                         sequence.size(), seed.size(), hash.size(), loss.size(), error.size(), correct.size()});
+    if (layout.items) {
+      item_begin = file.read<std::int64_t>(table[kItemBegin].path);
+      item_count = file.read<std::int32_t>(table[kItemCount].path);
+      episodes = std::min({episodes, item_begin.size(), item_count.size()});
+    }
+    for (std::size_t p = 0; p < layout.episode_params.size(); ++p) {
+      const ColumnSpec& c = table[first_param(layout) + p];
+      std::vector<double> values;
+      if (c.type == Scalar::i32) {
+        const auto stored = file.read<std::int32_t>(c.path);
+        values.assign(stored.begin(), stored.end());
+      } else {
+        const auto stored = file.read<float>(c.path);
+        values.assign(stored.begin(), stored.end());
+      }
+      episodes = std::min(episodes, values.size());
+      params.push_back(std::move(values));
+    }
+    for (const Dataset& d : initial) episodes = std::min(episodes, d.row_count());
+  }
+
+  /// An episode counts when all its rows are there. After a kill the table may be a row ahead, never in the middle.
+  void count_committed() {
+    const std::size_t listed = episodes;
+    std::array<std::size_t, 2> rows = {std::numeric_limits<std::size_t>::max(),
+                                       std::numeric_limits<std::size_t>::max()};
+    std::size_t item_rows = std::numeric_limits<std::size_t>::max();
+    if (layout.logs_memory()) rows[1] = keyframe.row_count();
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      const std::string& axis = specs[i].axes[0];
+      if (axis == "item_row") item_rows = std::min(item_rows, columns[i].row_count());
+      if (axis == "step" || axis == "keyframe") {
+        std::size_t& r = rows[axis == "keyframe"];
+        r = std::min(r, columns[i].row_count());
+      }
+    }
+    const auto inside = [](std::int64_t begin, std::int64_t count, std::int64_t from, std::size_t rows_there) {
+      return begin >= from && count >= 0 && static_cast<std::uint64_t>(begin) <= rows_there &&
+             static_cast<std::uint64_t>(count) <= rows_there - static_cast<std::uint64_t>(begin);
+    };
+    std::int64_t step_end = 0, keyframe_end = 0, item_end = 0;
+    for (episodes = 0; episodes < listed; ++episodes) {
+      const std::size_t e = episodes;
+      const bool sound = step_count[e] > 0 && inside(step_begin[e], step_count[e], step_end, rows[0]) &&
+                         inside(keyframe_begin[e], keyframe_count[e], keyframe_end, rows[1]) &&
+                         (!layout.items || (inside(item_begin[e], item_count[e], item_end, item_rows) &&
+                                            static_cast<std::size_t>(item_count[e]) <= layout.items));
+      if (!sound) {
+        if (!complete) break;
+        fail<FileError>(file.path(), "dataset /episodes: episode {} owns steps {} to {} of {}, which cannot be", e,
+                        step_begin[e], step_begin[e] + step_count[e], rows[0]);
+      }
+      step_end = step_begin[e] + step_count[e];
+      keyframe_end = keyframe_begin[e] + keyframe_count[e];
+      if (layout.items) item_end = item_begin[e] + item_count[e];
+      steps += static_cast<std::size_t>(step_count[e]);
+    }
+  }
+
+  void expect(std::size_t i) const {
+    if (i >= episodes) fail<ArgumentError>(file.path(), "there is no episode {}: it holds {}", i, episodes);
+  }
+
+  void load_row(std::size_t i, Episode& e) const {
+    e.id = ids[i];
+    e.sequence = sequence[i];
+    e.seed = seed[i];
+    e.checkpoint_hash = hash[i];
+    e.loss = loss[i];
+    e.error = error[i];
+    e.correct = correct[i] != 0;
+    e.steps = static_cast<std::size_t>(step_count[i]);
+    e.params.resize(params.size());
+    for (std::size_t p = 0; p < params.size(); ++p) e.params[p] = params[p][i];
+    e.items.count = layout.items ? static_cast<std::size_t>(item_count[i]) : 0;
+  }
+
+  void load(std::size_t i, Episode& e) const {
+    const auto keyframes = static_cast<std::size_t>(keyframe_count[i]);
+    expect_plausible(i);
+    e.resize(layout, static_cast<std::size_t>(step_count[i]), keyframes,
+             layout.items ? static_cast<std::size_t>(item_count[i]) : 0);
+    load_row(i, e);
+    std::size_t token_first = 0, tokens = 0;
+    std::size_t k = 0;
+    each_column(layout, e, [&](auto& values) {
+      using T = typename std::decay_t<decltype(values)>::value_type;
+      const Dataset& d = columns[k];
+      const std::string& axis = specs[k].axes[0];
+      ++k;
+      std::size_t begin = 0, rows = 0;
+      if (axis == "step") {
+        begin = static_cast<std::size_t>(step_begin[i]);
+        rows = e.steps;
+      } else if (axis == "keyframe") {
+        begin = static_cast<std::size_t>(keyframe_begin[i]);
+        rows = keyframes;
+      } else if (axis == "item_row") {
+        begin = static_cast<std::size_t>(item_begin[i]);
+        rows = e.items.count;
+      } else {
+        begin = token_first;
+        rows = tokens;
+        values.resize(rows);
+      }
+      if (rows == 0) return;
+      d.read(begin, rows, scalar_of<T>(), values.data());
+      if (d.name() == "/items/token_count") {
+        std::int64_t first = 0;
+        token_begin.read(begin, 1, Scalar::i64, &first);
+        for (std::int32_t n : e.items.token_count) tokens += n > 0 ? static_cast<std::size_t>(n) : 0;
+        const std::size_t there = columns[k].row_count();  // /items/token comes next
+        if (first < 0 || static_cast<std::size_t>(first) > there || tokens > there - static_cast<std::size_t>(first)) {
+          fail<FileError>(file.path(), "dataset /items/token_count: episode {} has tokens past the end", i);
+        }
+        token_first = static_cast<std::size_t>(first);
+      }
+    });
+    for (std::size_t s = 0; s < initial.size(); ++s) {
+      initial[s].read(i, 1, Scalar::f32, e.sites[s].initial_weights.data());
+    }
+    if (keyframes > 0) {
+      keyframe.read(static_cast<std::size_t>(keyframe_begin[i]), keyframes, Scalar::i64, e.keyframes.data());
+      for (std::int64_t& t : e.keyframes) {
+        t -= step_begin[i];
+        if (t < 0 || t >= step_count[i]) {
+          fail<FileError>(file.path(), "dataset /keyframe: a keyframe of episode {} lies at step {} of {}", i, t,
+                          step_count[i]);
+        }
+      }
+    }
+  }
+
+  /// A damaged extent must not make us ask for more memory than there is.
+  void expect_plausible(std::size_t i) const {
+    const std::uint64_t most = 1100 * file.size() + 65536;
+    for (std::size_t k = 0; k < specs.size(); ++k) {
+      const bool key = specs[k].axes[0] == "keyframe";
+      if (!key && specs[k].axes[0] != "step") continue;
+      const auto rows = static_cast<std::uint64_t>(key ? keyframe_count[i] : step_count[i]);
+      if (rows > most / (specs[k].row_size() * scalar_size(specs[k].type))) {
+        fail<FileError>(file.path(), "dataset {} promises more than the file can hold", specs[k].path);
+      }
+    }
+  }
+};
+
+Reader::Reader(const std::filesystem::path& path) try : impl_(std::make_unique<Impl>(path)) {
+} catch (const std::bad_alloc&) {
+  fail<FileError>(path.string(), "promises more than fits in memory");
+} catch (const std::length_error&) {
+  fail<FileError>(path.string(), "promises more than fits in memory");
+}
+
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+Reader::~Reader() = default;
+
+const std::string& Reader::path() const {
+  return impl_->file.path();
+}
+const Layout& Reader::layout() const {
+  return impl_->layout;
+}
+const std::string& Reader::version() const {
+  return impl_->version;
+}
+std::size_t Reader::episodes() const {
+  return impl_->episodes;
+}
+std::size_t Reader::steps() const {
+  return impl_->steps;
+}
+bool Reader::complete() const {
+  return impl_->complete;
+}
+bool Reader::budget_exhausted() const {
+  return impl_->exhausted;
+}
+
+std::size_t Reader::step_count(std::size_t i) const {
+  impl_->expect(i);
+  return static_cast<std::size_t>(impl_->step_count[i]);
+}
+
+Episode Reader::episode(std::size_t i) const {
+  Episode e;
+  episode(i, e);
+  return e;
+}
+
+void Reader::episode(std::size_t i, Episode& into) const {
+  impl_->expect(i);
+  impl_->load(i, into);
+}
+
+Episode Reader::summary(std::size_t i) const {
+  impl_->expect(i);
+  Episode e;
+  impl_->load_row(i, e);
+  return e;
+}
+
+}  // namespace mneme::trace

@@ -1,0 +1,14 @@
+// Room: trace. How reader.cpp and inspect.cpp open a trace: HDF5 file, format and major version checked.
+#pragma once
+
+#include "trace/hdf5.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace mneme::trace {
+
+/// FileError when it is truncated, foreign or of a newer major schema.
+File open_trace(const std::filesystem::path& path, std::string& version);
+
+}  // namespace mneme::trace

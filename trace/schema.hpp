@@ -1,0 +1,154 @@
+// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.0,
+// docs/trace_format.md.
+//
+// For: whoever logs (experiments) and whoever reads (replay, tools). Memories and controllers never see it: their
+// declarations (core/declared.hpp) are the layout.
+// Invariants: every array is row-major over [step or keyframe, the declared dims]; slots come first: contents is N x M
+// as in the papers. A column whose level is above Layout::level is not in the file and stays empty.
+#pragma once
+
+#include "core/declared.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mneme::trace {
+
+inline constexpr int kSchemaMajor = 1;
+inline constexpr const char* kSchemaVersion = "1.0.0";
+inline constexpr const char* kFormat = "mneme-trace";
+
+/// How much is logged. Each level holds the ones before it.
+/// weights: io, weights, entropy, argmax; params: head parameters and memory keyframes; full: inner weightings, state.
+enum class Level { off, weights, params, full };
+const char* level_name(Level level);
+Level parse_level(const std::string& name);  ///< ArgumentError lists the levels
+
+/// A declared value that is logged at `level` and above.
+struct Logged {
+  Declared declared;
+  Level level = Level::params;
+  /// Names of the axes of declared.dims: slot, cell, hidden_unit, channel_in, channel_out, shift_offset, item, or a
+  /// name of its own. {} = found from name and sizes; an axis that fits none gets a scale named after the value.
+  std::vector<std::string> axes = {};
+  std::string units = "1";
+};
+
+/// A head, hop or pointer: its weights are always logged; `values` are its parameters and inner weightings.
+struct SiteLayout {
+  Site site;
+  Kind weights_kind = Kind::weights;
+  std::vector<Logged> values = {};
+};
+
+/// One number per episode that tells episodes apart: length, repeats, ... (dataset /episodes/param_<name>).
+struct EpisodeParam {
+  std::string name;
+  bool integer = true;
+  std::string doc = {};
+};
+
+struct Layout {
+  // Root attributes.
+  std::string producer = "mneme";
+  std::string git_rev = {};
+  bool git_dirty = false;
+  std::string created_utc = {};  ///< filled in by the writer when empty
+  std::string run_id = {};       ///< 16 hex digits
+  std::string task = {};
+  std::string model = {};
+  std::string addressing = {};
+  std::string phase = "train";  ///< train | eval | replay
+  std::int64_t checkpoint_step = 0;
+  Level level = Level::params;
+
+  // Sizes of the shared axes; 0 = none.
+  std::size_t slots = 0, cells = 0, hidden = 0;
+  std::size_t channels_in = 0, channels_out = 0;
+  std::size_t items = 0;                ///< most items (sentences, points) in an episode
+  std::vector<int> shift_offsets = {};  ///< {-1, 0, 1}
+  bool tokens = false;                  ///< /io/token
+  std::size_t item_width = 0;           ///< numbers per item; a point has 2
+  bool item_tokens = false, item_support = false, item_truth = false;
+
+  // Where attention is paid, in the order in which the step visits them.
+  std::vector<SiteLayout> sites = {};
+
+  // Memory: "contents" and whatever else the memory keeps, all stored at keyframes.
+  std::string update = "none";                     ///< rule that rebuilds contents between keyframes: "ntm-erase-add"
+  std::string step_order = "read-before-write";    ///< or "write-before-read"
+  std::string keyframe_position = "before_write";  ///< or "after_write": of the step that the keyframe names
+  int keyframe_every = 0;                          ///< steps; 0 = only at an episode's first step
+  std::vector<Logged> memory = {};
+  std::vector<Logged> controller = {};  ///< stored at every step
+
+  /// Numbers that the rules need besides their parameters (cosine_epsilon, sharpen_epsilon), so that replay needs no
+  /// constant from elsewhere: f64 attributes constant_<name> of the root.
+  std::vector<std::pair<std::string, double>> constants = {};
+  std::string target_kind = {};  ///< bits, classes, pointer, real: attribute of /io; "" = not said
+  std::string error_name = {};   ///< what /episodes/error counts ("wrong_bits_per_sequence"); "" = not said
+
+  std::vector<EpisodeParam> episode_params = {};
+  std::string config_ini = {}, config_json = {}, env_json = {};
+  std::vector<std::string> vocab = {};
+
+  /// Weights in one row of this site: slots or items.
+  std::size_t width(const SiteLayout& s) const { return s.site.slot_axis == "item" ? items : slots; }
+  bool logs(const Logged& v) const { return v.level <= level && v.declared.kind != Kind::opaque; }
+  bool logs_memory() const;
+  /// Index of the site or value; -1 = none. For readers that look one up by name.
+  int find_site(const std::string& name) const;
+  static int find(const std::vector<Logged>& values, const std::string& full_or_plain_name);
+};
+
+/// Names unique and legal, sizes positive where used. ArgumentError says which is not.
+void validate(const Layout& layout);
+
+/// One site's rows of one episode.
+struct SiteRows {
+  std::vector<float> weights;              ///< [steps, width]
+  std::vector<float> initial_weights;      ///< [width]: w_0, before the first step
+  std::vector<std::vector<float>> values;  ///< as SiteLayout::values: [steps, dims]
+};
+
+/// The sentences or points of one episode. Flat; what the layout does not declare stays empty.
+struct ItemRows {
+  std::size_t count = 0;
+  std::vector<std::int32_t> token_count;  ///< [count]
+  std::vector<std::int32_t> token;        ///< [sum of token_count]
+  std::vector<float> values;              ///< [count, item_width]
+  std::vector<std::uint8_t> support;      ///< [count]
+  std::vector<std::int32_t> truth;        ///< [count]
+};
+
+/// One episode: one row of a batch. Reuse the object: resize() keeps the buffers.
+struct Episode {
+  std::int64_t id = -1;       ///< given by the sink; read back from /episode
+  std::int64_t sequence = 0;  ///< number of the training sequence (or evaluation episode)
+  std::uint64_t seed = 0;
+  std::uint64_t checkpoint_hash = 0;  ///< of the parameters that made it
+  float loss = 0.0f, error = 0.0f;
+  bool correct = false;
+  std::size_t steps = 0;
+  std::vector<double> params;  ///< as Layout::episode_params
+
+  std::vector<float> input, target, output;    ///< [steps, channels]
+  std::vector<std::uint8_t> mask, phase;       ///< [steps]; phase 0 input, 1 delimiter, 2 answer
+  std::vector<std::int32_t> token;             ///< [steps]
+  std::vector<SiteRows> sites;                 ///< as Layout::sites
+  std::vector<std::int64_t> keyframes;         ///< step within the episode, rising, the first is 0
+  std::vector<std::vector<float>> memory;      ///< as Layout::memory: [keyframes, dims]
+  std::vector<std::vector<float>> controller;  ///< as Layout::controller: [steps, dims]
+  ItemRows items;
+
+  /// Sizes every column that `layout` logs (zeros where new) and empties the others; `item_count` items without tokens.
+  void resize(const Layout& layout, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count = 0);
+};
+
+/// Steps of an episode at which a keyframe stands: 0, every, 2 every, ...
+std::vector<std::int64_t> keyframe_steps(const Layout& layout, std::size_t steps);
+
+}  // namespace mneme::trace
