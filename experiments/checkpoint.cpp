@@ -349,7 +349,7 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
 void prune_checkpoints(const fs::path& run, std::size_t keep) {
   const std::vector<fs::path> steps = list_checkpoints(run);
   std::error_code ignored;  // a file that cannot be removed does no harm
-  for (std::size_t i = 0; i + keep < steps.size(); ++i) fs::remove(steps[i], ignored);
+  for (std::size_t i = 0; steps.size() > keep && i < steps.size() - keep; ++i) fs::remove(steps[i], ignored);
   for (const auto& entry : fs::directory_iterator(run / "checkpoints", ignored))
     if (entry.path().extension() == ".part") fs::remove(entry.path(), ignored);
 }

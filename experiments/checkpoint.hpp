@@ -64,8 +64,8 @@ struct RunState {
   }
 };
 
-/// Ends a file with a checksum of all its bytes, which HDF5 does not see. Reading starts with it: HDF5 1.10 can crash on
-/// a damaged file, so none is shown to it.
+/// Ends a file with a checksum of all its bytes, which HDF5 does not see. Reading starts with it: HDF5 1.10 can crash
+/// on a damaged file, so none is shown to it.
 void seal_file(const std::filesystem::path& path);
 
 /// Hash of all parameters and buffers: which weights made an episode.

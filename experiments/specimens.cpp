@@ -11,7 +11,7 @@ namespace {
 
 using Given = std::map<std::string, std::string>;
 
-constexpr std::size_t control_width = 4;  // H of a memory on its own, D of a controller on its own
+constexpr std::size_t control_width = 7;  // H of a memory on its own, D of a controller on its own
 constexpr std::size_t item_rows = 64;     // sequences whose items are drawn
 
 /// "" where `table` and `validate` accept.
@@ -155,11 +155,12 @@ std::vector<Variant> small_variants(const std::string& section, const OptionTabl
                                     const std::function<void(const Options&)>& validate, const Given& fixed) {
   Given small = fixed;
   std::vector<const Option*> free;
-  std::size_t large = 0;
+  // No two alike, in one plug-in and among those that meet in a model: what mixes up two axes must not go unseen.
+  constexpr double sizes[] = {5, 4, 6, 7, 3};
+  std::size_t large = section == "controller" ? 2 : section == "model" ? 3 : 0;
   for (const Option& o : table.options()) {
     if (fixed.count(o.name)) continue;
     if (o.type == Option::Type::integer && std::stod(o.standard) > 8) {
-      constexpr double sizes[] = {5, 3, 4, 6, 7};
       const double size = std::clamp(sizes[large++ % std::size(sizes)], o.minimum, o.maximum);
       small[o.name] = fmt::format("{:.0f}", size);
     } else {

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <csignal>
 #include <iterator>
+#include <limits>
 
 namespace mneme::experiments {
 
@@ -65,7 +66,8 @@ class Run {
     record_.threads = options.threads;
     record_.started_utc = utc_now();
     record_.parameters = session_.parameters().count();
-    prune_checkpoints(directory_, keep_);
+    // Parts of a killed start only: which checkpoints are good is not known yet.
+    prune_checkpoints(directory_, std::numeric_limits<std::size_t>::max());
     line_.reserve(1024);
   }
 

@@ -50,7 +50,8 @@ Var<T> Readout<T>::logits(Tape<T>& tape, const Batch& batch, std::span<const Var
 template <class T>
 Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps,
                                   std::size_t parts) const {
-  const std::size_t rows = batch.size, items = batch.items.support.shape()[1], count = steps.size() / parts;
+  const std::size_t rows = batch.size, count = steps.size() / parts;
+  const std::size_t items = item_values_ ? batch.items.values.shape()[1] : batch.items.tokens.shape()[1];
   Var<T> keys;
   if (item_values_) {
     Var<T> values = tape.constant({rows * items, spec_.item_width});

@@ -141,6 +141,7 @@ class Parser {
 
   [[noreturn]] void fail_unknown_flag(std::string name) const {
     if (name.rfind("-", 0) != 0) name = "--" + name;
+    name = name.substr(0, name.find('='));
     const Words known(names_.begin(), names_.end());
     std::string near = nearest_name(name, known);
     // The end of a dotted key is what people remember: --slots means --memory.slots.

@@ -149,11 +149,10 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
     (layout.sites[s].site.kind == "write" ? writes : reads).push_back(s);
     slots = std::max(slots, layout.width(layout.sites[s]));
   }
-  if (layout.sites.empty())
-    throw FileError("[render] the trace holds no heads: its model has no memory, so there is nothing to draw");
   replay::SlotRange range = replay::used_slots(layout, e);
   if (options.slots) {
     const auto [first, last] = *options.slots;
+    if (slots == 0) fail<ArgumentError>("--slots", "the trace has no heads, and so no slots");
     if (first >= slots || last >= slots)
       fail<ArgumentError>("--slots", "{}:{} is out of range: the memory has slots 0:{}", first, last, slots - 1);
     range = {first, (last + slots - first) % slots + 1, slots};
@@ -184,6 +183,7 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
       scale_row(f.panels, row);
       row += f.panels.size() > before;
     }
+  if (f.panels.empty()) throw FileError("[render] the trace holds neither heads nor dense inputs and outputs to draw");
   f.rows = row;
   f.steps = e.steps;
   for (std::size_t t = 1; t < e.steps; ++t)

@@ -57,7 +57,8 @@ struct Figure {
   std::vector<double> row_heights_;  ///< inches
 };
 
-/// ArgumentError where the slots are out of range; FileError where the trace has no heads.
+/// ArgumentError where the slots are out of range; FileError where there is nothing to draw. A trace without heads (a
+/// plain controller) has inputs and outputs.
 Figure make_figure(const trace::Layout& layout, const trace::Episode& episode, const FigureOptions& options);
 
 }  // namespace mneme::tools

@@ -112,7 +112,7 @@ int run(const Arguments& a) {
   std::vector<std::string> names;
   for (const Family& f : families()) {
     names.emplace_back(f.name);
-    if (a.positional[0] != f.name) continue;
+    if (a.positional[0] != f.name && a.positional[0] != f.section) continue;
     put(a.json() ? to_json(f).dump(2) + "\n" : to_text(f));
     return kOk;
   }

@@ -179,7 +179,7 @@ TEST_F(Broken, WeightsThatDoNotSumToOne) {
 }
 
 TEST_F(Broken, AValueOfAnotherShape) {
-  expect_complaint(Fault::value_shape, {"values: ", "read_0.value has shape [3 1 3], declared [3 3]"});
+  expect_complaint(Fault::value_shape, {"values: ", "read_0.value has shape [3 1 4], declared [3 4]"});
 }
 
 TEST_F(Broken, ADeclarationThatDoesNotFit) {

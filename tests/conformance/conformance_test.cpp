@@ -103,7 +103,7 @@ TEST(Specimens, SmallSizesAndPartners) {
   EXPECT_EQ(texts, (std::vector<std::string>{"", "heads=3", "kind=b", "kind=c deep=true", "deep=true"}));
   const auto variants = experiments::small_variants("memory", table, validate);
   EXPECT_EQ(variants[0].options.integer("slots"), 5);
-  EXPECT_EQ(variants[0].options.integer("width"), 3);
+  EXPECT_EQ(variants[0].options.integer("width"), 4);
 }
 
 // What the suite's batches must be like for its checks to mean anything.

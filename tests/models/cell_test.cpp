@@ -224,29 +224,33 @@ TEST(Cell, NtmInPlainLoops) {
   const BatchSpec spec{.channels = 3, .target = TargetKind::bits, .outputs = 2};
   for (const char* order : {"read-first", "write-first"}) {
     SCOPED_TRACE(order);
-    const std::size_t n = 5, m = 3;
+    const std::size_t n = 5, m = 3, readers = 2;
     CellRig<double> rig(
         spec, {.memory = "ntm",
-               .memory_options = {{"slots", "5"}, {"width", "3"}, {"order", order}, {"initial-value", "0.5"}}});
+               .memory_options = {
+                   {"slots", "5"}, {"width", "3"}, {"read-heads", "2"}, {"order", order}, {"initial-value", "0.5"}}});
     Batch batch = make_batch(spec);
     test::Recording<double> seen;
     const Forward<double> f = rig.forward(batch, 1, &seen);
     ASSERT_EQ(seen.memory.size(), T + 1);
     Numbers logits(T * B * 2);
     for (std::size_t b = 0; b < B; ++b) {
-      std::vector<test::PlainHead> heads(2);
-      heads[1].writes = true;
+      std::vector<test::PlainHead> heads(readers + 1);
+      heads[readers].writes = true;
       for (test::PlainHead& h : heads) {
         h.scheme = "content_location";
         h.w.assign(n, 0);
         h.w[0] = 1;
       }
-      heads[0].read = rig.parameter("memory.read_0.initial_value")[0];
+      for (std::size_t r = 0; r < readers; ++r)
+        heads[r].read = rig.parameter(fmt::format("memory.read_{}.initial_value", r))[0];
+      const auto with_reads = [&](Row x) {
+        for (std::size_t r = 0; r < readers; ++r) x.insert(x.end(), heads[r].read.begin(), heads[r].read.end());
+        return x;
+      };
       test::Matrix memory(n, Row(m, 0.5));
       for (std::size_t t = 0; t < T; ++t) {
-        Row x = dense_row(batch, t, b);
-        x.insert(x.end(), heads[0].read.begin(), heads[0].read.end());
-        const Row control = plain_control(rig, x);
+        const Row control = plain_control(rig, with_reads(dense_row(batch, t, b)));
         const Row raw = plain_layer(rig, "memory.heads", control);
         std::size_t at = 0;
         const auto take = [&](std::size_t count) {
@@ -267,12 +271,12 @@ TEST(Cell, NtmInPlainLoops) {
         }
         ASSERT_EQ(at, raw.size());
         test::plain_step(heads, memory, std::string(order) == "write-first");
-        Row features = control;
-        features.insert(features.end(), heads[0].read.begin(), heads[0].read.end());
-        const Row y = plain_layer(rig, "readout", features);
+        const Row y = plain_layer(rig, "readout", with_reads(control));
         std::copy(y.begin(), y.end(), logits.begin() + static_cast<std::ptrdiff_t>((t * B + b) * 2));
-        test::expect_near(test::row_of(seen.memory[t + 1][1], b, B), heads[0].w, 1e-12);
-        test::expect_near(test::row_of(seen.memory[t + 1][3], b, B), heads[1].w, 1e-12);
+        const MemoryLayout& layout = *rig.model->parts().memory;
+        for (std::size_t h = 0; h < heads.size(); ++h)
+          test::expect_near(test::row_of(seen.memory[t + 1][layout.state_index(layout.sites[h].name, "weights")], b, B),
+                            heads[h].w, 1e-12);
       }
     }
     test::expect_value(f.logits, {T * B, 2}, logits, 1e-12);

@@ -1,0 +1,255 @@
+// Room: tests. From training to a figure with the program alone, signals and damaged files on the way.
+#include "tests/tools/program.hpp"
+#include "trace/hdf5.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <fstream>
+
+namespace mneme::tools_test {
+namespace {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+fs::path trace_of(const fs::path& run) {
+  return run / "traces" / "train.000.trace.h5";
+}
+
+Json run_json(const fs::path& run) {
+  return Json::parse(read_file(run / "run.json"), nullptr, false);
+}
+
+TEST(Flow, TrainLeavesAWholeRun) {
+  const fs::path& run = tiny_run();
+  for (const char* name : {"config.ini", "run.json", "metrics.jsonl", "log.txt", "DONE"})
+    EXPECT_TRUE(fs::exists(run / name)) << name;
+  EXPECT_TRUE(fs::exists(trace_of(run)));
+  const Json j = run_json(run);
+  EXPECT_EQ(j.at("sequences"), 60);
+  EXPECT_EQ(j.at("exit_reason"), "max_sequences");
+  EXPECT_TRUE(j.at("solved_at_sequences").is_null());
+  EXPECT_GT(j.at("parameters").get<int>(), 0);
+  EXPECT_GT(j.at("seconds").get<double>(), 0);
+}
+
+TEST(Flow, ASecondRunNeedsAnotherFolder) {
+  const Result r = mneme(tiny(tiny_run()));
+  EXPECT_EQ(r.code, 2);
+  EXPECT_TRUE(contains(r.err, "holds a run already")) << r.err;
+}
+
+TEST(Flow, TheResultAsJson) {
+  const Scratch folder;
+  const Result r = mneme(tiny(folder / "run", {"--json", "--max-sequences=10"}));
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  EXPECT_EQ(j.at("sequences"), 10);
+  EXPECT_EQ(j.at("directory"), (folder / "run").string());
+}
+
+TEST(Flow, DryRunSaysTheConfigurationAndDoesNothing) {
+  const Scratch folder;
+  const Result r = mneme(tiny(folder / "run", {"--dry-run"}));
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_FALSE(fs::exists(folder / "run"));
+  EXPECT_TRUE(contains(r.out, "slots = 12"));
+  std::ofstream(folder / "again.ini") << r.out;
+  EXPECT_EQ(mneme({"train", (folder / "again.ini").string(), "--dry-run"}).out, r.out) << "what is printed runs again";
+}
+
+TEST(Flow, ShowPrintsAFileThatRuns) {
+  const Scratch folder;
+  const Result r = mneme({"show", "copy_ntm", "--memory.slots", "16", "--controller.hidden=10"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "# time: ")) << r.out;
+  std::ofstream(folder / "shown.ini") << r.out;
+  EXPECT_EQ(mneme({"train", (folder / "shown.ini").string(), "--dry-run"}).code, 0);
+}
+
+TEST(Flow, EvalJudgesEachLength) {
+  const Result r = mneme({"eval", tiny_run().string(), "--lengths", "3,5", "--episodes", "3", "--seed", "7", "--json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json results = Json::parse(r.out).at("results");
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].at("length"), 3);
+  EXPECT_EQ(results[1].at("episodes"), 3);
+  for (const char* name : {"bits_per_sequence", "wrong_bits_per_sequence"})
+    EXPECT_TRUE(results[0].at(name).is_number()) << name;
+  EXPECT_TRUE(contains(mneme({"eval", tiny_run().string(), "--episodes", "2"}).out, "wrong_bits_per_sequence"));
+}
+
+TEST(Flow, ReplayVerifies) {
+  const Result r = mneme({"replay", trace_of(tiny_run()).string(), "--verify", "--json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  EXPECT_LE(j.at("max_abs_difference").get<double>(), 1e-5);
+  EXPECT_EQ(j.at("episodes"), 6);
+  EXPECT_GT(j.at("steps").get<int>(), 6 * 6);
+}
+
+TEST(Flow, AChangedNumberIsNamedWithExitFive) {
+  const Scratch folder;
+  const fs::path changed = folder / "changed.trace.h5";
+  fs::copy_file(trace_of(tiny_run()), changed);
+  {
+    trace::File f = trace::File::open_for_writing(changed);
+    auto gate = f.read<float>("/sites/write_0/gate");
+    const auto begin = f.read<std::int64_t>("/episodes/step_begin");
+    float& value = gate.at(static_cast<std::size_t>(begin[2]) + 4);
+    value = value > 0.5f ? value - 0.4f : value + 0.4f;
+    f.dataset("/sites/write_0/gate").overwrite(trace::Scalar::f32, gate.data());
+    f.close();
+  }
+  const Result json = mneme({"replay", changed.string(), "--verify", "--json"});
+  EXPECT_EQ(json.code, 5);
+  const Json first = Json::parse(json.out).at("failures").at(0);
+  EXPECT_EQ(first.at("dataset"), "/sites/write_0/weights");
+  EXPECT_EQ(first.at("episode"), 2);
+  EXPECT_EQ(first.at("step"), 4);
+  const Result text = mneme({"replay", changed.string(), "--verify"});
+  EXPECT_EQ(text.code, 5);
+  EXPECT_TRUE(contains(text.err, "/sites/write_0/weights episode 2 step 4")) << text.err;
+}
+
+TEST(Flow, ATraceWithoutParametersIsExitThree) {
+  const Scratch folder;
+  ASSERT_EQ(mneme(tiny(folder / "run", {"--trace.level=weights", "--trace.every=20"})).code, 2) << "given twice";
+  Words words = tiny(folder / "run");
+  for (std::string& w : words)
+    if (w == "--trace.level=full") w = "--trace.level=weights";
+  ASSERT_EQ(mneme(words).code, 0);
+  const Result r = mneme({"replay", (folder / "run").string(), "--verify", "--json"});
+  EXPECT_EQ(r.code, 3);
+  EXPECT_EQ(r.out, "");
+  EXPECT_TRUE(contains(r.err, "level weights")) << r.err;
+  EXPECT_EQ(mneme({"replay", (folder / "run").string()}).code, 0) << "it can still be looked at";
+}
+
+TEST(Flow, ANewerSchemaIsRefused) {
+  const Scratch folder;
+  const fs::path newer = folder / "newer.trace.h5";
+  fs::copy_file(trace_of(tiny_run()), newer);
+  {
+    trace::File f = trace::File::open_for_writing(newer);
+    f.set_attr("/", "schema_version", "2.0.0");
+    f.close();
+  }
+  const Result r = mneme({"replay", newer.string(), "--verify"});
+  EXPECT_EQ(r.code, 3);
+  EXPECT_TRUE(contains(r.err, "newer")) << r.err;
+}
+
+TEST(Flow, DamagedCheckpointsAreExitThree) {
+  const Scratch folder;
+  fs::copy(tiny_run(), folder / "run", fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(folder / "run/checkpoints"))
+    fs::resize_file(entry.path(), fs::file_size(entry.path()) / 2);
+  const Result r = mneme({"eval", (folder / "run").string()});
+  EXPECT_EQ(r.code, 3) << r.err;
+  EXPECT_EQ(r.out, "");
+}
+
+TEST(Flow, RenderDrawsInThreeFormats) {
+  const Scratch folder;
+  const Result r = mneme({"trace", "render", tiny_run().string(), "--out", (folder / "f").string(), "--episode", "-1"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const std::string stem = (folder / "f" / "train.000-episode-5").string();
+  EXPECT_TRUE(contains(read_file(stem + ".csv"), "Write Weightings,write_0,"));
+  EXPECT_TRUE(contains(read_file(stem + ".gp"), "pngcairo"));
+  for (const char* end : {".csv", ".dat", ".gp"}) EXPECT_TRUE(contains(r.out, stem + end));
+  if (contains(r.err, "gnuplot is not installed")) GTEST_SKIP() << "no gnuplot here";
+  EXPECT_EQ(read_file(stem + ".pdf").rfind("%PDF", 0), 0u);
+  EXPECT_EQ(read_file(stem + ".png").rfind("\x89PNG", 0), 0u);
+  EXPECT_TRUE(contains(read_file(stem + ".svg"), "</svg>"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "f"), fs::directory_iterator()), 6) << "nothing else is left";
+}
+
+TEST(Flow, RenderWithoutGnuplotStillWritesDataAndScript) {
+  const Scratch folder;
+  Setting setting;
+  setting.environment = {{"PATH", "/nonexistent"}};
+  const Result r = mneme({"trace", "render", tiny_run().string(), "--out", (folder / "f").string()}, setting);
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(r.err, "gnuplot is not installed")) << r.err;
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "f"), fs::directory_iterator()), 3);
+}
+
+TEST(Flow, RenderRefusesSlotsThatAreNotThere) {
+  const Scratch folder;
+  const std::string out = (folder / "f").string();
+  const Result r = mneme({"trace", "render", tiny_run().string(), "--out", out, "--slots", "3:12"});
+  EXPECT_EQ(r.code, 2);
+  EXPECT_TRUE(contains(r.err, "the memory has slots 0:11")) << r.err;
+  EXPECT_FALSE(fs::exists(out)) << "nothing is half written";
+  EXPECT_EQ(mneme({"trace", "render", tiny_run().string(), "--out", out, "--slots", "10:2"}).code, 0)
+      << "around the end";
+}
+
+TEST(Flow, AnInterruptSavesAndCanBeResumed) {
+  for (const int number : {SIGINT, SIGTERM}) {
+    const Scratch folder;
+    const fs::path run = folder / "run";
+    Setting setting;
+    bool sent = false;
+    setting.meanwhile = [&](int process) {
+      std::error_code error;
+      if (sent || fs::file_size(run / "metrics.jsonl", error) == 0 || error) return;
+      ::kill(process, number);
+      sent = true;
+    };
+    const Result r = mneme(tiny(run, {"--max-sequences=10000000", "--train.stop-when-solved=false"}), setting);
+    EXPECT_EQ(r.code, number == SIGINT ? 130 : 75) << r.err;
+    EXPECT_TRUE(contains(r.err, "mneme train --resume " + run.string())) << r.err;
+    const Json j = run_json(run);
+    EXPECT_EQ(j.at("exit_reason"), number == SIGINT ? "interrupted" : "terminated");
+    const int reached = j.at("sequences");
+    EXPECT_GT(reached, 0);
+
+    const Result resumed = mneme({"train", "--resume", run.string(), "--max-sequences", std::to_string(reached + 20)});
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_EQ(run_json(run).at("sequences"), reached + 20);
+    EXPECT_EQ(mneme({"trace", "check", run.string()}).code, 0);
+  }
+}
+
+TEST(Flow, EvalCanBeInterrupted) {
+  Setting setting;
+  int asked = 0;
+  setting.meanwhile = [&](int process) {
+    if (++asked == 60) ::kill(process, SIGINT);
+  };
+  const Result r = mneme({"eval", tiny_run().string(), "--episodes", "5000000", "--json"}, setting);
+  EXPECT_EQ(r.code, 130) << r.err;
+  EXPECT_EQ(r.out, "");
+}
+
+TEST(Flow, ExportAndRepair) {
+  const Scratch folder;
+  const std::string csv = (folder / "csv").string();
+  EXPECT_EQ(mneme({"trace", "export", tiny_run().string(), "--out", csv}).code, 0);
+  EXPECT_TRUE(contains(read_file(folder / "csv" / "weights.csv"), "episode,step,site,slot,weight"));
+  const std::string copy = (folder / "copy.trace.h5").string();
+  EXPECT_EQ(mneme({"trace", "repair", trace_of(tiny_run()).string(), "--out", copy}).code, 0);
+  EXPECT_EQ(mneme({"replay", copy, "--verify"}).code, 0);
+  const Result again = mneme({"trace", "repair", trace_of(tiny_run()).string(), "--out", copy});
+  EXPECT_EQ(again.code, 2) << "a file that is there stays";
+}
+
+TEST(Doctor, SaysALineForEachCheck) {
+  const Result r = mneme({"doctor"});
+  EXPECT_EQ(r.code, 0) << r.out;
+  for (const char* check :
+       {"program", "cpu", "simd", "blas", "hdf5", "gnuplot", "writing", "presets", "gradients", "speed"})
+    EXPECT_TRUE(contains(r.out, check)) << check;
+}
+
+}  // namespace
+}  // namespace mneme::tools_test

@@ -1,0 +1,241 @@
+// Room: tests. What every command owes a user: help with examples first, one clear message and the right exit code for
+// what is wrong, JSON alone on stdout, no colour where it is not wanted.
+#include "tests/tools/program.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+namespace mneme::tools_test {
+namespace {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+const std::vector<Words> all_commands = {{"list"},
+                                         {"show"},
+                                         {"train"},
+                                         {"eval"},
+                                         {"replay"},
+                                         {"trace", "info"},
+                                         {"trace", "check"},
+                                         {"trace", "show"},
+                                         {"trace", "export"},
+                                         {"trace", "render"},
+                                         {"trace", "repair"},
+                                         {"gradcheck"},
+                                         {"doctor"}};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Help, EveryCommandBeginsWithExamples) {
+  const Result general = mneme({"--help"});
+  EXPECT_EQ(general.code, 0);
+  for (Words words : all_commands) {
+    const std::string name = words.size() == 2 ? words[0] + " " + words[1] : words[0];
+    EXPECT_TRUE(contains(general.out, "\n  " + name + " ")) << name << " is missing in --help";
+    words.push_back("--help");
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 0) << name;
+    EXPECT_EQ(r.err, "") << name;
+    EXPECT_LT(r.out.find("examples"), r.out.find("usage")) << name;
+    EXPECT_TRUE(contains(r.out, "$ mneme " + name)) << name;
+    const Result same = mneme(words.size() == 3 ? Words{"help", words[0], words[1]} : Words{"help", words[0]});
+    EXPECT_EQ(same.out, r.out) << name;
+  }
+}
+
+TEST(Help, NothingIsAUsageError) {
+  const Result r = mneme({});
+  EXPECT_EQ(r.code, 2);
+  EXPECT_EQ(r.out, "");
+  EXPECT_TRUE(contains(r.err, "commands"));
+}
+
+TEST(Help, FlagsComeFromTheOptionTables) {
+  const Result r = mneme({"train", "--help"});
+  for (const char* key : {"--memory.slots", "--train.batch", "--trace.level", "--task.length", "--controller.hidden",
+                          "--optimizer.", "--max-sequences", "--seed", "--resume", "--dry-run", "--threads"})
+    EXPECT_TRUE(contains(r.out, key)) << key;
+}
+
+TEST(Help, AGroupListsItsCommands) {
+  const Result r = mneme({"trace", "--help"});
+  EXPECT_EQ(r.code, 0);
+  EXPECT_TRUE(contains(r.out, "trace render"));
+}
+
+TEST(Version, AsTextAndAsJson) {
+  const Result text = mneme({"--version"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_EQ(text.out.rfind("mneme ", 0), 0u);
+  const Result json = mneme({"--version=json"});
+  EXPECT_EQ(json.code, 0);
+  EXPECT_TRUE(Json::parse(json.out).contains("compiler"));
+  EXPECT_EQ(mneme({"--version=xml"}).code, 2);
+}
+
+struct Wrong {
+  Words words;
+  int code;
+  std::string says;
+};
+
+void PrintTo(const Wrong& wrong, std::ostream* out) {
+  *out << "mneme";
+  for (const std::string& w : wrong.words) *out << " " << w;
+}
+
+class WrongUsage : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongUsage, IsOneClearMessage) {
+  const Result r = mneme(GetParam().words);
+  EXPECT_EQ(r.code, GetParam().code);
+  EXPECT_EQ(r.out, "");
+  EXPECT_TRUE(contains(r.err, GetParam().says)) << r.err;
+  EXPECT_EQ(r.err.rfind("mneme: ", 0), 0u) << r.err;
+  EXPECT_LE(std::count(r.err.begin(), r.err.end(), '\n'), 2) << r.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongUsage,
+    testing::Values(
+        Wrong{{"trian"}, 2, "unknown command 'trian', did you mean 'train'? There are: list, show"},
+        Wrong{{"trace"}, 2, "There are: info, check, show, export, render, repair"},
+        Wrong{{"trace", "chekc", "x"}, 2, "did you mean 'check'?"},
+        Wrong{{"list", "memoris"}, 2, "unknown family 'memoris', did you mean 'memories'?"},
+        Wrong{{"train", "copy_ntn"}, 2, "did you mean 'copy_ntm'? There are:"},
+        Wrong{{"train", "copy_ntm", "--slots", "3"}, 2, "unknown flag '--slots', did you mean '--memory.slots'?"},
+        Wrong{{"train", "copy_ntm", "--memory.slot=3"},
+              2,
+              "unknown flag '--memory.slot', did you mean '--memory.slots'?"},
+        Wrong{
+            {"train", "copy_ntm", "--memory.slo=3"}, 2, "unknown flag '--memory.slo', did you mean '--memory.slots'?"},
+        Wrong{{"train", "copy_ntm", "--memory", "ntn"}, 2, "unknown memory 'ntn', did you mean 'ntm'?"},
+        Wrong{{"train", "copy_ntm", "--task", "cpoy"}, 2, "unknown task 'cpoy', did you mean 'copy'?"},
+        Wrong{{"train", "copy_ntm", "--memory.read-addressing", "contant"}, 2, "names 'contant', which does not exist"},
+        Wrong{{"train", "copy_ntm", "--memory.slots", "0"},
+              2,
+              "[--memory.slots] '0' is out of range; it takes 1..1048576"},
+        Wrong{{"train", "copy_ntm", "--memory.slots=-1"}, 2, "'-1' is out of range"},
+        Wrong{{"train", "copy_ntm", "--train.learning-rate", "nan"}, 2, "'nan' is not a finite number"},
+        Wrong{{"train", "copy_ntm", "--seed", "1", "--seed", "2"}, 2, "[--seed] is given twice"},
+        Wrong{{"train", "copy_ntm", "--max-sequences", "1", "--train.max-sequences", "2"}, 2, "is given twice"},
+        Wrong{{"train", "copy_ntm", "--seed"}, 2, "[--seed] needs a value"},
+        Wrong{{"train", "copy_ntm", "--dry-run=yes"}, 2, "[--dry-run] takes no value"},
+        Wrong{{"train", "copy_ntm", "--threads", "0"}, 2, "[--threads] '0' is out of range"},
+        Wrong{{"train", "copy_ntm", "more"}, 2, "'more' is one word too many; it takes [PRESET|FILE]"},
+        Wrong{{"train"}, 2, "PRESET or FILE is missing"},
+        Wrong{{"train", "--resume", "/nonexistent/run"}, 2, "/nonexistent/run"},
+        Wrong{{"train", "copy_ntm", "--resume", "x"}, 2, "one word too many"},
+        Wrong{{"train", "copy_ntm", "--out", "/proc/nothing/here"}, 1, "/proc/nothing/here"},
+        Wrong{{"eval"}, 2, "DIR is missing"}, Wrong{{"eval", "/nonexistent/run"}, 2, "/nonexistent/run"},
+        Wrong{{"eval", "x", "--lengths", "20,x"}, 2, "[--lengths] 'x' is not a whole number"},
+        Wrong{{"eval", "x", "--episodes", "-5"}, 2, "[--episodes] '-5' is out of range"},
+        Wrong{{"show", "nothing_like_it"}, 2, "unknown preset or file 'nothing_like_it'"},
+        Wrong{{"replay", "/nonexistent.trace.h5"}, 3, "/nonexistent.trace.h5"},
+        Wrong{{"replay", "x", "--json"}, 2, "[--json] goes with --verify"},
+        Wrong{{"gradcheck"}, 2, "NAME is missing (or --all)"},
+        Wrong{{"gradcheck", "sofmax"}, 2, "did you mean 'softmax'?"},
+        Wrong{{"--json", "list"}, 2, "comes before a command"}));
+
+TEST(Files, ForeignOnesAreRefused) {
+  const Scratch folder;
+  std::ofstream(folder / "notes.txt") << "not a trace";
+  for (const Words& words : {Words{"replay"}, Words{"replay", "--verify", "--json"}, Words{"trace", "info"},
+                             Words{"trace", "check"}, Words{"trace", "render"}}) {
+    Words all = words;
+    all.push_back((folder / "notes.txt").string());
+    const Result r = mneme(all);
+    EXPECT_EQ(r.code, 3) << words[0];
+    EXPECT_EQ(r.out, "") << words[0];
+    EXPECT_TRUE(contains(r.err, "notes.txt")) << r.err;
+  }
+}
+
+TEST(Files, BadConfigurationsNameTheLine) {
+  const Scratch folder;
+  std::ofstream(folder / "a.ini") << "task = copy\n[memory]\nslotz = 3\n";
+  const Result unknown = mneme({"train", (folder / "a.ini").string()});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_TRUE(contains(unknown.err, "a.ini:3")) << unknown.err;
+  EXPECT_TRUE(contains(unknown.err, "did you mean 'memory.slots'?")) << unknown.err;
+  std::ofstream(folder / "b.ini") << "task = copy\n[task]\nwidth = -1\n";
+  const Result range = mneme({"train", (folder / "b.ini").string()});
+  EXPECT_EQ(range.code, 2);
+  EXPECT_TRUE(contains(range.err, "b.ini:3")) << range.err;
+}
+
+TEST(Json, IsAllThereIsOnStdout) {
+  const Scratch folder;
+  const std::string run = tiny_run().string();
+  const std::vector<Words> commands = {{"list", "tasks"},
+                                       {"list", "memories"},
+                                       {"list", "models"},
+                                       {"list", "addressing"},
+                                       {"list", "controllers"},
+                                       {"list", "presets"},
+                                       {"list"},
+                                       {"show", run},
+                                       {"train", "copy_ntm", "--dry-run"},
+                                       {"eval", run, "--lengths", "3,5", "--episodes", "2"},
+                                       {"replay", run, "--verify"},
+                                       {"trace", "info", run},
+                                       {"trace", "check", run},
+                                       {"trace", "show", run},
+                                       {"trace", "show", run, "--list"},
+                                       {"trace", "export", run, "--out", (folder / "csv").string()},
+                                       {"trace", "render", run, "--out", (folder / "figures").string()},
+                                       {"trace", "repair", run, "--out", (folder / "r.trace.h5").string()},
+                                       {"gradcheck", "softmax"},
+                                       {"doctor"}};
+  for (Words words : commands) {
+    words.push_back("--json");
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 0) << words[0] << " " << r.err;
+    EXPECT_TRUE(Json::accept(r.out)) << words[0] << " printed:\n" << r.out.substr(0, 300);
+  }
+}
+
+TEST(Json, ListsNameWhatThereIs) {
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"tasks", "copy"},       {"memories", "ntm"},    {"models", "cell"}, {"addressing", "content_location"},
+      {"controllers", "lstm"}, {"presets", "copy_ntm"}};
+  for (const auto& [family, name] : expected) {
+    const Json list = Json::parse(mneme({"list", family, "--json"}).out);
+    ASSERT_TRUE(list.is_array()) << family;
+    bool found = false;
+    for (const Json& entry : list) found |= entry.at("name") == name;
+    EXPECT_TRUE(found) << family << " " << name;
+  }
+}
+
+TEST(Output, HasNoColourInAPipe) {
+  for (const Words& words : {Words{"list"}, Words{"train", "--help"}, Words{"replay", tiny_run().string()}})
+    EXPECT_FALSE(contains(mneme(words).out, "\033")) << words[0];
+}
+
+TEST(Output, AReaderThatGoesAwayIsNoCrash) {
+  Setting setting;
+  setting.stdout_closed = true;
+  for (const Words& words : {Words{"list"}, Words{"train", "--help"}, Words{"replay", tiny_run().string()}}) {
+    const Result r = mneme(words, setting);
+    EXPECT_EQ(r.code, 0) << words[0];
+    EXPECT_EQ(r.err, "") << words[0];
+  }
+}
+
+TEST(Output, AFullDiskIsAFailure) {
+  Setting setting;
+  setting.stdout_to = "/dev/full";
+  const Result r = mneme({"list"}, setting);
+  EXPECT_EQ(r.code, 1);
+  EXPECT_TRUE(contains(r.err, "standard output cannot be written")) << r.err;
+}
+
+}  // namespace
+}  // namespace mneme::tools_test
