@@ -14,7 +14,7 @@ using Given = std::map<std::string, std::string>;
 constexpr std::size_t control_width = 7;  // H of a memory on its own, D of a controller on its own
 constexpr std::size_t item_rows = 64;     // sequences whose items are drawn
 
-/// "" where `table` and `validate` accept.
+/// Whether `table` and `validate` take these values.
 bool accepted(const std::string& section, const OptionTable& table, const std::function<void(const Options&)>& validate,
               const Given& given) {
   try {

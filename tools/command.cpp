@@ -220,6 +220,7 @@ int run_words(Words words) {
   try {
     Arguments a = Parser(*command).parse(Words(words.begin() + static_cast<std::ptrdiff_t>(used), words.end()));
     a.argv = words;
+    if (command->heeds_signals) catch_signals();
     return command->run(a);
   } catch (const ArgumentError& e) {
     say(fmt::format("mneme: {}", e.what()));
@@ -243,7 +244,7 @@ std::vector<experiments::OptionInfo> config_flags(const Command& command) {
 }
 
 int dispatch(const Words& arguments) {
-  catch_signals();
+  ignore_broken_pipes();
   int code = kOk;
   try {
     code = run_words(arguments);

@@ -49,6 +49,8 @@ struct Command {
   std::string config_keys = {};
   std::map<std::string, std::string> aliases = {};  ///< "--max-sequences" -> "train.max-sequences"
   std::string notes = {};                           ///< paragraphs at the end of the help
+  /// SIGINT and SIGTERM only set caught_signal(), which run() polls; any other command dies of them as usual.
+  bool heeds_signals = false;
   int (*run)(const Arguments&) = nullptr;
 };
 

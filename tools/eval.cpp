@@ -97,6 +97,7 @@ Command eval_command() {
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
   c.config_keys = "trace.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

@@ -48,7 +48,7 @@ int run(const Arguments& a) {
   {
     Progress bar;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (caught_signal()) return kInterrupted;
+      stop_if_signalled();
       const GradientJob& job = jobs[i];
       bar.show(i, jobs.size(), job.label());
       const GradientResult r = job.run();
@@ -97,6 +97,7 @@ Command gradcheck_command() {
   c.notes =
       "Memories and controllers run three steps and are differentiated with respect to inputs, parameters and initial\n"
       "state; an error is |a - n| / max(1, |a|, |n|) and must be at most 1e-6.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

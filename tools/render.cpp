@@ -140,6 +140,7 @@ Command trace_render_command() {
   c.notes =
       "Outputs are shown where they are scored, wrong bits with a red cross; lines mark where the phase changes.\n"
       "Without gnuplot the data (.csv, .dat) and the script (.gp) are still written.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

@@ -75,7 +75,10 @@ int verify(const fs::path& path, const Arguments& a) {
     Progress bar;
     replay::VerifyOptions options;
     options.tolerance = a.options.real("--tolerance");
-    options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
+    options.progress = [&](std::size_t done, std::size_t all) {
+      stop_if_signalled();
+      bar.show(done, all, "episodes");
+    };
     report = replay::verify(path, options);
   }
   if (a.json())
@@ -128,6 +131,7 @@ Command replay_command() {
       "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken.\n"
       "Verification starts each step from the logged one before it; known schemes are recomputed by plain loops that\n"
       "share no code with training, others by the memory's own functions in float64.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

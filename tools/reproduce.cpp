@@ -124,6 +124,7 @@ Command reproduce_command() {
   std::string names;
   for (const Study& s : experiments::studies()) names += "  " + s.name + "  " + s.summary + "\n";
   c.notes = "Studies:\n" + names + "The command may be stopped at any time and goes on when typed again.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

@@ -1,6 +1,7 @@
 // Room: tools. Streams, colour, sizes and signals.
 #include "tools/terminal.hpp"
 
+#include "core/error.hpp"
 #include "tools/progress.hpp"
 
 #include <sys/ioctl.h>
@@ -110,6 +111,14 @@ void catch_signals() {
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+}
+
+void stop_if_signalled() {
+  const int number = caught_signal().load(std::memory_order_relaxed);
+  if (number) throw RuntimeFailure(number == SIGTERM ? "terminated" : "interrupted");
+}
+
+void ignore_broken_pipes() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -46,8 +46,11 @@ struct Size {
 /// Of the terminal behind the descriptor; COLUMNS and LINES, else 80 x 24, where there is none.
 Size terminal_size(int descriptor);
 
-/// SIGINT and SIGTERM set this to their number; a second SIGINT ends the program at once. SIGPIPE is ignored.
+/// After catch_signals() SIGINT and SIGTERM set this to their number; a second SIGINT ends the program at once.
 std::atomic<int>& caught_signal();
 void catch_signals();
+/// Throws where a signal was caught; the program then ends with its exit code.
+void stop_if_signalled();
+void ignore_broken_pipes();
 
 }  // namespace mneme::tools

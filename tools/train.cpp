@@ -148,6 +148,7 @@ Command train_command() {
   c.notes =
       "Ctrl-C saves a checkpoint and exits with 130, SIGTERM and the time limit with 75; --resume goes on.\n"
       "A resumed run keeps its configuration but for how long it goes and what it traces.";
+  c.heeds_signals = true;
   c.run = run;
   return c;
 }

@@ -618,7 +618,13 @@ DatasetInfo File::describe(const std::string& name) const {
       default: info.filters.emplace_back(text); break;
     }
   }
-  info.is_scale = H5DSis_scale(id) > 0;
+  // Not H5DSis_scale(), which frees twice what a damaged attribute holds.
+  if (has_attr(name, "CLASS")) {
+    try {
+      info.is_scale = text_attr(name, "CLASS") == "DIMENSION_SCALE";
+    } catch (const FileError&) {
+    }
+  }
   info.scales.resize(rank);
   if (!info.is_scale) {
     for (unsigned a = 0; a < rank; ++a) {
