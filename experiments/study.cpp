@@ -153,7 +153,10 @@ std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options,
       row.config_hash = config.run_id();
       const json& environment = j.at("environment");
       row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
-      row.cpu = environment.at("cpu").get<std::string>();
+      // The BLAS picks its kernels by CPU, and bits depend on them.
+      const auto blas = environment.at("blas").get<std::string>();
+      row.cpu = fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(),
+                            blas.substr(blas.rfind(' ') + 1));
       row.parameters = j.at("parameters").get<std::size_t>();
       row.sequences = result.sequences;
       row.seconds = result.seconds;

@@ -33,8 +33,9 @@ struct Entry {
 template <class R>
 std::vector<Entry> entries_of(const R& registry) {
   std::vector<Entry> list;
-  for (const auto& [name, plugin] : registry.entries()) {
-    Entry e{name, plugin.summary, "", nullptr, ""};
+  for (const auto& entry : registry.entries()) {
+    const auto& plugin = entry.second;
+    Entry e{entry.first, plugin.summary, "", nullptr, ""};
     if constexpr (requires { plugin.source; }) e.source = plugin.source;
     if constexpr (requires { plugin.options; }) e.options = &plugin.options;
     list.push_back(std::move(e));

@@ -27,8 +27,8 @@ const char* const help_text[] = {
     "",
     "Maps: time to the right, slots downwards from the first used one; bright is 1.",
     "Memory: slots down, cells right; blue is negative, orange positive; a column a head at the end.",
-    "Without colour: .:-=+*#%@ from 0 to 1; letters a to e below 0. In output, X marks wrong bits (lit cells in "
-    "colour).",
+    "Without colour: .:-=+*#%@ from 0 to 1; letters a to e below 0.",
+    "The map `wrong`, where there is one, lights the bits of the answer that are wrong.",
 };
 
 std::string gutter_text(const std::string& text) {

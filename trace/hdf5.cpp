@@ -589,6 +589,12 @@ void File::not_scalar(const std::string& name) const {
   fail<FileError>(path_, "dataset {} is not one number", name);
 }
 
+std::string File::type(const std::string& name) const {
+  const Dataset d = dataset(name);
+  const Handle stored = own(H5Dget_type(d.handle_.id()), H5Tclose);
+  return type_text(stored.id());
+}
+
 DatasetInfo File::describe(const std::string& name) const {
   const Dataset d = dataset(name);
   const hid_t id = d.handle_.id();

@@ -154,6 +154,7 @@ class File {
   std::vector<std::string> datasets(const std::string& group = "/") const;  ///< full paths, recursive, sorted
   bool is_group(const std::string& name) const;
   Dims dims(const std::string& name) const { return dataset(name).dims(); }
+  std::string type(const std::string& name) const;  ///< as DatasetInfo::type
   DatasetInfo describe(const std::string& name) const;
   void expect_class(const Dataset& d, Scalar type) const;  ///< FileError where integer meets float
   void make_group(const std::string& name);

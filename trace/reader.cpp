@@ -49,22 +49,24 @@ Level level_of(const File& f, const std::string& object, const char* attribute) 
 
 /// A declared value as its dataset and attributes tell it.
 Logged load_value(const File& f, const std::string& path) {
-  const DatasetInfo about = f.describe(path);
-  if (about.dims.empty()) fail<FileError>(f.path(), "dataset {} is one number, expected rows", path);
+  const Dims dims = f.dims(path);
+  if (dims.empty()) fail<FileError>(f.path(), "dataset {} is one number, expected rows", path);
   Logged v;
   const std::string full = f.text_attr(path, "declared");
   const std::size_t dot = full.find('.');
   v.declared.name = dot == std::string::npos ? full : full.substr(dot + 1);
   v.declared.site = dot == std::string::npos ? "" : full.substr(0, dot);
-  v.declared.dims.assign(about.dims.begin() + 1, about.dims.end());
+  v.declared.dims.assign(dims.begin() + 1, dims.end());
   v.declared.kind = kind_of(f, path);
   if (f.has_attr(path, "long_name")) v.declared.doc = f.text_attr(path, "long_name");
   if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
   v.level = level_of(f, path, "level");
-  for (std::size_t i = 1; i < about.scales.size(); ++i) {
-    if (!about.scales[i].empty()) v.axes.push_back(about.scales[i].substr(1));
+  // From the text, not from the attached scales: those are references, which HDF5 reads badly when they are damaged.
+  v.axes = split(f.text_attr(path, "axes"));
+  if (v.axes.size() != dims.size()) {
+    fail<FileError>(f.path(), "dataset {} has {} axes, its attribute axes names {}", path, dims.size(), v.axes.size());
   }
-  if (v.axes.size() != v.declared.dims.size()) v.axes.clear();  // `trace check` says so; reading goes on
+  v.axes.erase(v.axes.begin());
   return v;
 }
 
@@ -138,8 +140,7 @@ Layout load_layout(const File& f) {
   }
   for (const std::string& name : split(f.text_attr("/episodes", "params"))) {
     const std::string path = "/episodes/param_" + name;
-    const DatasetInfo about = f.describe(path);
-    l.episode_params.push_back({name, about.type == "i32", f.text_attr(path, "long_name")});
+    l.episode_params.push_back({name, f.type(path) == "i32", f.text_attr(path, "long_name")});
   }
   l.config_ini = f.read_text("/meta/config_ini");
   l.config_json = f.read_text("/meta/config_json");

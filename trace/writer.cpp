@@ -198,6 +198,7 @@ void Writer::create(const std::filesystem::path& path) const {
       }
       f.create_growing(c.path, how);
       annotate(f, c.path, c.units, c.long_name);
+      f.set_attr(c.path, "axes", join(c.axes));
       for (const auto& [name, value] : c.attributes) f.set_attr(c.path, name, value);
       for (std::size_t i = 0; i < c.axes.size(); ++i) f.attach_scale(c.path, i, "/" + c.axes[i]);
     }
