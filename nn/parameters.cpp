@@ -64,7 +64,8 @@ void ParameterSet<T>::initialize(std::uint64_t seed) {
 
 template <class T>
 const T* ParameterSet<T>::transposed(std::size_t index) const {
-  return keep_transposed_ && parameters_[index].shape.rank() == 2 ? transposed_.data() + parameters_[index].offset : nullptr;
+  return keep_transposed_ && parameters_[index].shape.rank() == 2 ? transposed_.data() + parameters_[index].offset
+                                                                  : nullptr;
 }
 
 template <class T>
