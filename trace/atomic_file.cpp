@@ -30,8 +30,17 @@ AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(fina
 }
 
 AtomicFile::~AtomicFile() {
+  if (committed_) return;
+  // Not the part of someone else who is writing it, which File::create() has just refused us.
+  const int fd = ::open(part_.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool taken = ::fcntl(fd, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
   std::error_code ignored;
-  if (!committed_) std::filesystem::remove(part_, ignored);
+  if (!taken) std::filesystem::remove(part_, ignored);
+  ::close(fd);
 }
 
 void AtomicFile::commit() {

@@ -210,6 +210,16 @@ TEST(Hdf5, TwoWritersOfOneFileAreRefused) {
                   "is being written by another process");
 }
 
+TEST(Hdf5, ARefusedWriterLeavesTheOthersPartAlone) {
+  Folder folder;
+  const File other = File::create(folder / "c.h5.part");
+  {
+    AtomicFile atomic(folder / "c.h5");
+    EXPECT_THROW(File::create(atomic.part()), RuntimeFailure);
+  }
+  EXPECT_TRUE(fs::exists(folder / "c.h5.part"));
+}
+
 TEST(Hdf5, AnUnwritableFolderIsReported) {
   Folder folder;
   const std::string text = message_of<RuntimeFailure>([&] { File::create(folder / "no/such/folder.h5"); });
