@@ -22,7 +22,7 @@ inline constexpr const char* kSchemaVersion = "1.0.0";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.
-/// weights: io, weights, entropy, argmax; params: head parameters and memory keyframes; full: inner weightings, state.
+/// weights: io, weights, entropy, argmax; params: head parameters and memory keyframes; full: controller state.
 enum class Level { off, weights, params, full };
 const char* level_name(Level level);
 Level parse_level(const std::string& name);  ///< ArgumentError lists the levels
@@ -37,7 +37,7 @@ struct Logged {
   std::string units = "1";
 };
 
-/// A head, hop or pointer: its weights are always logged; `values` are its parameters and inner weightings.
+/// A head, hop or pointer: its weights are always logged; `values` are its parameters.
 struct SiteLayout {
   Site site;
   Kind weights_kind = Kind::weights;
