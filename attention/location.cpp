@@ -205,6 +205,12 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
     shift_row(gated + b * stride, s.data + b * width, width, n, shifted + b * n);
     sharpen_row(shifted + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
   }
+  if (tape.watched()) {
+    Var<T> inner = tape.constant(content.shape);
+    for (std::size_t b = 0; b < batch; ++b) std::copy_n(gated + b * stride + k, n, inner.data + b * n);
+    tape.tap("gated", inner);
+    tape.tap("shifted", {shifted, content.shape, nullptr});
+  }
   tape.node("location", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
     T* dgated = t.allocate(batch * n);

@@ -35,6 +35,8 @@ void Tape<T>::begin(bool record) {
   nodes_.clear();
   arena_.reset();
   touched_.clear();
+  taps_.clear();
+  watched_ = false;
   recording_ = record;
   ran_ = false;
   for (GradientSlot<T>& slot : leaf_slots_) {

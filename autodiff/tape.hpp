@@ -163,6 +163,21 @@ class Tape {
     node(op, std::span<const Var<T>>(outputs.begin(), outputs.size()), backward);
   }
 
+  // --- taps: values on the way to a result, kept for whoever looks (a trace of level full) ---------------------------
+  struct Tap {
+    const char* name;
+    Var<T> value;
+  };
+  /// While on, tap() keeps handles; begin() turns it off. No number depends on it.
+  void watch(bool on) { watched_ = on; }
+  bool watched() const { return watched_; }
+  /// `name` must be a literal.
+  void tap(const char* name, const Var<T>& value) {
+    if (watched_) taps_.push_back({name, value.detached()});
+  }
+  std::span<const Tap> taps() const { return taps_; }
+  void forget_taps() { taps_.clear(); }
+
   // --- inside a backward closure ------------------------------------------------------------------------------------
   bool has_gradient(const Var<T>& y) const { return y.slot && y.slot->written; }
   /// dy; zeros where nothing was written.
@@ -236,9 +251,11 @@ class Tape {
   std::span<const Leaf<T>> leaves_;
   std::vector<GradientSlot<T>> leaf_slots_;
   std::vector<GradientSlot<T>*> touched_;
+  std::vector<Tap> taps_;
   bool recording_ = false;
   bool ran_ = false;
   bool check_finite_ = false;
+  bool watched_ = false;
   std::size_t step_ = 0;
   const char* site_ = "";
 };

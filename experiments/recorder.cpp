@@ -60,6 +60,8 @@ void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
     }
     for (const Declared& d : memory.state)
       if (d.site == site.name && d.name != "weights" && stored(d)) s.values.push_back(logged(d, trace::Level::params));
+    for (const Declared& d : memory.stages)
+      if (d.site == site.name) s.values.push_back(logged(d, trace::Level::full));
     if (site.slot_axis == "item") layout.items = std::max(layout.items, weights.count());
     layout.sites.push_back(std::move(s));
     if (!std::count(schemes.begin(), schemes.end(), site.addressing)) schemes.push_back(site.addressing);
@@ -137,12 +139,14 @@ Recorder::Recorder(const trace::Layout& layout, const ModelParts& parts) : layou
       SiteSource sources{source_of(From::memory, w, m.state[w], true), {}};
       for (const trace::Logged& v : s.values) {
         const auto named = [&](const Declared& d) { return d.site == site && d.name == v.declared.name; };
-        const auto p = std::find_if(m.parameters.begin(), m.parameters.end(), named);
-        const bool parameter = p != m.parameters.end();
-        const std::size_t index =
-            parameter ? static_cast<std::size_t>(p - m.parameters.begin()) : m.state_index(site, v.declared.name);
-        sources.values.push_back(
-            source_of(parameter ? From::parameters : From::memory, index, parameter ? *p : m.state[index], logs(v)));
+        for (const auto& [from, list] : {std::pair{From::memory, &m.state}, std::pair{From::parameters, &m.parameters},
+                                         std::pair{From::stages, &m.stages}}) {
+          const auto d = std::find_if(list->begin(), list->end(), named);
+          if (d == list->end()) continue;
+          sources.values.push_back(source_of(from, static_cast<std::size_t>(d - list->begin()), *d, logs(v)));
+          wants_stages_ |= from == From::stages && logs(v);
+          break;
+        }
       }
       sites_.push_back(std::move(sources));
     }
@@ -180,6 +184,7 @@ void Recorder::start(const Batch& batch, std::span<const std::size_t> rows) {
 void Recorder::copy(const StepView<float>& view, const Source& s, std::size_t row, float* to) {
   const auto& list = s.from == From::memory       ? view.memory
                      : s.from == From::parameters ? view.parameters
+                     : s.from == From::stages     ? view.stages
                                                   : view.controller;
   const Var<float>& v = list[s.index];
   const std::size_t rows = v.shape.rank() == 0 ? 1 : v.shape[0];

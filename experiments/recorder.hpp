@@ -26,6 +26,7 @@ class Recorder final : public Observer<float> {
 
   /// Rows of the coming batch to record, none to begin with; call before the forward pass.
   void start(const Batch& batch, std::span<const std::size_t> rows);
+  bool wants_stages() const override { return wants_stages_; }
   void begin(const StepView<float>& view) override;
   void step(const StepView<float>& view) override;
   /// Inputs, targets and outputs of the recorded rows. `prediction` may be null: a pass that did not come to its end,
@@ -37,7 +38,7 @@ class Recorder final : public Observer<float> {
   trace::Episode& episode(std::size_t i) { return episodes_[i]; }
 
  private:
-  enum class From { memory, parameters, controller };
+  enum class From { memory, parameters, stages, controller };
   /// Where a column's numbers are in a StepView; `swap` turns [M N] into N x M.
   struct Source {
     From from = From::memory;
@@ -60,6 +61,7 @@ class Recorder final : public Observer<float> {
   std::vector<std::size_t> rows_, lengths_;
   std::vector<trace::Episode> episodes_;  ///< as many as ever were recorded at once
   std::size_t reached_ = 0;               ///< steps seen
+  bool wants_stages_ = false;
 };
 
 }  // namespace mneme::experiments

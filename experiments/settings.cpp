@@ -45,7 +45,8 @@ const OptionTable& trace_table() {
   static const OptionTable table =
       OptionTable()
           .choice("level", "off", {"off", "weights", "params", "full"},
-                  "weightings; and head parameters and memory keyframes; and the controller's state")
+                  "weightings; and head parameters and memory keyframes; and the weightings between and the "
+                  "controller's state")
           .integer("every", 100, 1, 1'000'000'000'000, "one training sequence in so many is traced")
           .integer("budget-mb", 256, 1, 1'000'000'000, "megabytes of all training traces of the run")
           .integer("keyframe-every", 16, 1, 1'000'000, "steps from memory keyframe to memory keyframe");

@@ -25,11 +25,30 @@ HeadParameter gamma() {
   return {{"gamma", "", {}, Kind::positive, "sharpening gamma_t >= 1"}, Squash::one_plus_softplus};
 }
 
+Declared similarity(const AddressingSizes& s) {
+  return {"similarity", "", {s.slots}, Kind::plain, "similarity K(k_t, M_t(i))", {"slot"}};
+}
+Declared content_weights(const AddressingSizes& s) {
+  return {"content", "", {s.slots}, Kind::weights, "content weighting w^c_t", {"slot"}};
+}
+// What location addressing moves may be a weighting of zeros, the start where initial-weights is zero.
+Declared gated(const AddressingSizes& s) {
+  return {"gated", "", {s.slots}, Kind::sub_weights, "gated weighting w^g_t", {"slot"}};
+}
+Declared shifted(const AddressingSizes& s) {
+  return {"shifted", "", {s.slots}, Kind::sub_weights, "shifted weighting w~_t", {"slot"}};
+}
+
 /// w^c = softmax_i(beta K(k, M(i)))   (NTM eq. 5, 6)
 template <class T>
 Var<T> content(Tape<T>& tape, Var<T> key, Var<T> beta, Var<T> memory) {
   const Var<T> query = key.reshaped({key.shape[0], 1, key.shape[1]});
-  return softmax(tape, cosine_score(tape, query, memory), {}, beta).reshaped({key.shape[0], memory.shape[2]});
+  const Shape shape{key.shape[0], memory.shape[2]};
+  const Var<T> score = cosine_score(tape, query, memory);
+  tape.tap("similarity", score.reshaped(shape));
+  const Var<T> w = softmax(tape, score, {}, beta).reshaped(shape);
+  tape.tap("content", w);
+  return w;
 }
 
 template <class T>
@@ -39,7 +58,9 @@ Var<T> address_content(Tape<T>& tape, Values<T> p, Var<T> memory, Var<T>) {
 
 template <class T>
 Var<T> address_location(Tape<T>& tape, Values<T> p, Var<T>, Var<T> previous) {
-  return sharpen(tape, shift(tape, previous, p[0]), p[1]);
+  const Var<T> moved = shift(tape, previous, p[0]);
+  tape.tap("shifted", moved);
+  return sharpen(tape, moved, p[1]);
 }
 
 template <class T>
@@ -57,16 +78,23 @@ Registry<AddressingPlugin>& addressing_schemes() {
                       [](const Sizes& s) -> std::vector<HeadParameter> {
                         return {key(s), beta()};
                       },
+                      [](const Sizes& s) -> std::vector<Declared> {
+                        return {similarity(s), content_weights(s)};
+                      },
                       address_content<float>, address_content<double>});
     r.add("location", {"the last weighting, shifted and sharpened", "Graves et al. 2014, eq. 8-9", false, true,
                        [](const Sizes& s) -> std::vector<HeadParameter> {
                          return {shifts(s), gamma()};
                        },
-                       address_location<float>, address_location<double>});
+                       [](const Sizes& s) -> std::vector<Declared> { return {shifted(s)}; }, address_location<float>,
+                       address_location<double>});
     r.add("content_location",
           {"by similarity, then interpolated, shifted and sharpened", "Graves et al. 2014, eq. 5-9", true, true,
            [](const Sizes& s) -> std::vector<HeadParameter> {
              return {key(s), beta(), gate(), shifts(s), gamma()};
+           },
+           [](const Sizes& s) -> std::vector<Declared> {
+             return {similarity(s), content_weights(s), gated(s), shifted(s)};
            },
            address_content_location<float>, address_content_location<double>});
     return r;

@@ -19,6 +19,8 @@ struct AddressingPlugin {
   bool uses_previous = true;  ///< looks at the head's last weighting
   /// The parameters a head of this scheme needs, without a site.
   std::vector<HeadParameter> (*parameters)(const AddressingSizes&) = nullptr;
+  /// The weightings on the way, [B N] each, without a site: `address` taps them by name (Tape::tap), in this order.
+  std::vector<Declared> (*stages)(const AddressingSizes&) = nullptr;
   /// parameters in that order, memory [B M N], previous [B N] -> weights [B N]
   Var<float> (*address_float)(Tape<float>&, Values<float>, Var<float> memory, Var<float> previous) = nullptr;
   Var<double> (*address_double)(Tape<double>&, Values<double>, Var<double> memory, Var<double> previous) = nullptr;

@@ -14,14 +14,15 @@ std::size_t index_of(const std::vector<Declared>& list, const std::string& site,
 
 /// Addresses and then reads, or addresses all and then writes.
 template <class T>
-Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<T> parameters, Values<T> state) {
+Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<T> parameters, Values<T> state,
+                    Values<T> stages) {
   const MemoryLayout& layout = memory.layout();
   Values<T> next = copy_values(tape, state);
   for (std::size_t s = 0; s < layout.sites.size(); ++s) {
     const Site& site = layout.sites[s];
     if ((site.kind == "write") != writes) continue;
     tape.at(site.name.c_str());
-    next[layout.state_index(site.name, "weights")] = memory.address(tape, s, parameters, state);
+    next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, state, stages);
     if (!writes) next[layout.state_index(site.name, "value")] = memory.read(tape, s, next);
   }
   return writes ? memory.update(tape, parameters, next) : next;
@@ -52,15 +53,40 @@ Values<T> copy_values(Tape<T>& tape, Values<T> values) {
 }
 
 template <class T>
-Values<T> apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters, Values<T> state) {
+Var<T> address_site(const Memory<T>& memory, Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state,
+                    Values<T> stages) {
+  tape.forget_taps();
+  const Var<T> weights = memory.address(tape, site, parameters, state);
+  if (!tape.watched()) return weights;
+  const std::string& name = memory.layout().sites[site].name;
+  const auto taps = tape.taps();
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const Declared& stage = memory.layout().stages[i];
+    if (stage.site != name) continue;
+    if (next == taps.size() || stage.name != taps[next].name)
+      fail<InvariantError>("memory", "{} declares the stage {} and its addressing taps {}", name, stage.name,
+                           next == taps.size() ? "no more" : taps[next].name);
+    new (&stages[i]) Var<T>(taps[next++].value);
+  }
+  if (next != taps.size()) fail<InvariantError>("memory", "{} taps a stage not declared: {}", name, taps[next].name);
+  return weights;
+}
+
+template <class T>
+typename Memory<T>::Step apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters,
+                                          Values<T> state) {
   const bool write_first = memory.layout().write_first;
-  return run_phase(memory, tape, !write_first, parameters, run_phase(memory, tape, write_first, parameters, state));
+  Values<T> stages;
+  if (tape.watched())
+    stages = {tape.template scratch<Var<T>>(memory.layout().stages.size()), memory.layout().stages.size()};
+  const Values<T> between = run_phase(memory, tape, write_first, parameters, state, stages);
+  return {run_phase(memory, tape, !write_first, parameters, between, stages), parameters, stages};
 }
 
 template <class T>
 typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, Var<T> control, Values<T> state) {
-  Values<T> parameters = memory.head_parameters(tape, control);
-  return {apply_parameters(memory, tape, parameters, state), parameters};
+  return apply_parameters(memory, tape, memory.head_parameters(tape, control), state);
 }
 
 Registry<MemoryPlugin>& memories() {
@@ -68,9 +94,10 @@ Registry<MemoryPlugin>& memories() {
   return registry;
 }
 
-#define MNEME_INSTANTIATE(T)                                                             \
-  template Values<T> copy_values(Tape<T>&, Values<T>);                                   \
-  template Values<T> apply_parameters(const Memory<T>&, Tape<T>&, Values<T>, Values<T>); \
+#define MNEME_INSTANTIATE(T)                                                                              \
+  template Values<T> copy_values(Tape<T>&, Values<T>);                                                    \
+  template Memory<T>::Step apply_parameters(const Memory<T>&, Tape<T>&, Values<T>, Values<T>);            \
+  template Var<T> address_site(const Memory<T>&, Tape<T>&, std::size_t, Values<T>, Values<T>, Values<T>); \
   template Memory<T>::Step step_in_order(const Memory<T>&, Tape<T>&, Var<T>, Values<T>);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)

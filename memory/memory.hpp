@@ -38,8 +38,9 @@ struct MemoryLayout {
   std::vector<Site> sites;
   std::vector<Declared> state;       ///< each site has a "weights" and each read site a "value" here
   std::vector<Declared> parameters;  ///< head parameters, by site
-  std::string update = "none";       ///< the write rule by name ("ntm-erase-add"), for replay
-  bool write_first = false;          ///< write, then read (else read, then write); a trace stores it
+  std::vector<Declared> stages;  ///< what address() taps on its way to the weights (Tape::tap), by site; may be none
+  std::string update = "none";   ///< the write rule by name ("ntm-erase-add"), for replay
+  bool write_first = false;      ///< write, then read (else read, then write); a trace stores it
 
   /// Index in `state` or `parameters`. Throws InvariantError where there is none.
   std::size_t state_index(const std::string& site, const std::string& name) const;
@@ -68,6 +69,7 @@ class Memory {
   struct Step {
     Values<T> state;
     Values<T> parameters;
+    Values<T> stages = {};  ///< by layout().stages where the tape is watched; else empty
   };
   /// One time step. Most memories return step_in_order().
   virtual Step step(Tape<T>& tape, Var<T> control, Values<T> state) const = 0;
@@ -83,7 +85,14 @@ typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, V
 
 /// The same two phases from given head parameters: what replay runs, without a model.
 template <class T>
-Values<T> apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters, Values<T> state);
+typename Memory<T>::Step apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters,
+                                          Values<T> state);
+
+/// address(), and on a watched tape what it tapped on the way, put into its places of `stages` (by layout().stages).
+/// Throws InvariantError where a stage is tapped that is not declared, or the other way round.
+template <class T>
+Var<T> address_site(const Memory<T>& memory, Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state,
+                    Values<T> stages);
 
 /// What a memory may know about its surroundings.
 struct MemorySetup {

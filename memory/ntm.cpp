@@ -199,6 +199,10 @@ class Ntm final : public Memory<T> {
       heads_.push_back(std::move(p));
     }
     head.count = heads_.size() - head.parameters;
+    for (Declared stage : head.scheme->stages(sizes_)) {
+      stage.site = site;
+      layout_.stages.push_back(std::move(stage));
+    }
     head.weights = layout_.state.size();
     layout_.state.push_back({"weights", site, {sizes_.slots}, Kind::weights, kind + " weighting w_t", {"slot"}});
     if (head.reads) {

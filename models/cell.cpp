@@ -44,7 +44,10 @@ class Cell final : public Model<T> {
     const std::size_t steps = batch.steps, rows = batch.size, parts = 1 + reads_.size();
     std::span<Var<T>> control = controller_->begin(tape, rows);
     Values<T> memory = memory_->begin(tape, rows, batch.items.count.empty() ? nullptr : &batch.items);
-    if (context.observer) context.observer->begin({0, memory, {}, control});
+    if (context.observer) {
+      context.observer->begin({0, memory, {}, control, {}});
+      tape.watch(context.observer->wants_stages());
+    }
 
     const bool ragged = batch.ragged();
     auto* features = tape.template scratch<Var<T>>(steps * parts);
@@ -69,7 +72,7 @@ class Cell final : public Model<T> {
       memory = next.state;
       new (features + t * parts) Var<T>(h);
       for (std::size_t r = 0; r < reads_.size(); ++r) new (features + t * parts + 1 + r) Var<T>(memory[reads_[r]]);
-      if (context.observer) context.observer->step({t, memory, next.parameters, control});
+      if (context.observer) context.observer->step({t, memory, next.parameters, control, next.stages});
     }
     tape.at(steps, "readout");
     const Var<T> logits = readout_->logits(tape, batch, {features, steps * parts}, parts);

@@ -20,12 +20,15 @@ struct StepView {
   std::span<const Var<T>> memory;      ///< state after the step, by MemoryLayout::state
   std::span<const Var<T>> parameters;  ///< by MemoryLayout::parameters
   std::span<const Var<T>> controller;  ///< state after the step, by Controller::state()
+  std::span<const Var<T>> stages;      ///< by MemoryLayout::stages, for an observer that wants them
 };
 
 template <class T>
 class Observer {
  public:
   virtual ~Observer() = default;
+  /// Whether step() is to see the stages on the way to the weights.
+  virtual bool wants_stages() const { return false; }
   /// State before the first step; `parameters` is empty.
   virtual void begin(const StepView<T>& view) = 0;
   virtual void step(const StepView<T>& view) = 0;

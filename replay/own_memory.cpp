@@ -79,6 +79,7 @@ OwnMemory::OwnMemory(const trace::Layout& layout) {
   tape_.bind(gradients_->leaves());
   for (const Declared& d : memory_->layout().state) state_.push_back(make_slot(d));
   for (const Declared& d : memory_->layout().parameters) parameters_.push_back(make_slot(d));
+  for (const Declared& d : memory_->layout().stages) stages_.push_back(make_slot(d));
 }
 
 bool OwnMemory::declares(const std::string& full_name) const {
@@ -138,8 +139,18 @@ Values<double> OwnMemory::handles(const std::vector<Slot>& slots) {
 
 Row OwnMemory::address(const std::string& site) {
   tape_.begin(false);
-  const Var<double> w = memory_->address(tape_, site_index(site), handles(parameters_), handles(state_));
+  tape_.watch(true);
+  const Values<double> stages = handles(stages_);
+  const Var<double> w = address_site(*memory_, tape_, site_index(site), handles(parameters_), handles(state_), stages);
+  for (std::size_t i = 0; i < stages_.size(); ++i)
+    stages_[i].values.assign(stages[i].data, stages[i].data + stages[i].size());
   return Row(w.data, w.data + w.size());
+}
+
+Row OwnMemory::stage(const std::string& full_name) const {
+  for (const Slot& s : stages_)
+    if (s.declared.full_name() == full_name) return s.values;
+  return {};
 }
 
 Row OwnMemory::read(const std::string& site) {

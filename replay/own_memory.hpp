@@ -33,8 +33,10 @@ class OwnMemory {
   void set_parameter(const std::string& full_name, View values);
 
   Row address(const std::string& site);  ///< the site's new weights; the state stays
-  Row read(const std::string& site);     ///< with the weights that the state holds
-  void update();                         ///< the state becomes the new one
+  /// What the last address() passed on the way to the weights; empty where the memory declares no such stage.
+  Row stage(const std::string& full_name) const;
+  Row read(const std::string& site);  ///< with the weights that the state holds
+  void update();                      ///< the state becomes the new one
 
  private:
   struct Slot {
@@ -51,7 +53,7 @@ class OwnMemory {
   std::unique_ptr<Gradients<double>> gradients_;
   std::unique_ptr<Memory<double>> memory_;
   Tape<double> tape_;
-  std::vector<Slot> state_, parameters_;
+  std::vector<Slot> state_, parameters_, stages_;
 };
 
 /// The top-level key `memory` and the section [memory] of a config text.

@@ -3,6 +3,8 @@
 
 #include "replay/reference.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +20,7 @@ HeadView head_view(const trace::Layout& layout, const trace::Episode& episode, s
   view.argmax = argmax(weights);
   view.largest = weights[view.argmax];
   view.entropy = entropy(weights);
-  std::vector<std::pair<std::string, double>> norms;
+  std::vector<std::pair<std::string, double>> rest;
   for (std::size_t v = 0; v < s.values.size(); ++v) {
     const trace::Logged& value = s.values[v];
     if (!layout.logs(value)) continue;
@@ -28,15 +30,18 @@ HeadView head_view(const trace::Layout& layout, const trace::Episode& episode, s
     const std::string& name = value.declared.name;
     if (count == 1) {
       view.numbers.emplace_back(name, numbers[0]);
+    } else if (value.axes == std::vector<std::string>{"slot"}) {
+      const std::size_t top = argmax(numbers);
+      rest.emplace_back(fmt::format("{} slot {}", name, top), numbers[top]);
     } else if (name == "shift" && count % 2 == 1) {
       view.numbers.emplace_back(name, expected_shift(numbers));
     } else {
       double square = 0;
       for (double a : numbers) square += a * a;
-      norms.emplace_back("|" + name + "|", std::sqrt(square));
+      rest.emplace_back("|" + name + "|", std::sqrt(square));
     }
   }
-  view.numbers.insert(view.numbers.end(), norms.begin(), norms.end());
+  view.numbers.insert(view.numbers.end(), rest.begin(), rest.end());
   return view;
 }
 

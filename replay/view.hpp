@@ -16,7 +16,8 @@ struct HeadView {
   std::size_t argmax = 0;
   double largest = 0;
   double entropy = 0;  ///< nats
-  /// Every logged parameter as one number: beta 3.2, gate 0.98, shift +0.97 (expected); then |key| 1.4, |erase|, |add|.
+  /// Every logged parameter as one number: beta 3.2, gate 0.98, shift +0.97 (expected); then |key| 1.4, |erase|, |add|,
+  /// and of what is a number a slot its largest: "content slot 5" 0.93.
   std::vector<std::pair<std::string, double>> numbers;
 };
 HeadView head_view(const trace::Layout& layout, const trace::Episode& episode, std::size_t site, std::size_t step);

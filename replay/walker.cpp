@@ -190,6 +190,15 @@ Row Walker::by_reference(std::size_t site, std::size_t step) {
   return sharpen(w, number(site, p.gamma, step), constants_.sharpen_epsilon);
 }
 
+Row Walker::own_weights(std::size_t site, std::size_t step) {
+  Row w = own_->address(layout_.sites[site].site.name);
+  const auto& values = layout_.sites[site].values;
+  for (std::size_t v = 0; v < values.size(); ++v)
+    if (const Row inner = own_->stage(values[v].declared.full_name()); !inner.empty() && layout_.logs(values[v]))
+      stage(site, static_cast<int>(v), step, inner, plans_[site].rule);
+  return w;
+}
+
 void Walker::visit(std::size_t site, std::size_t step) {
   const Plan& p = plans_[site];
   const std::string& name = layout_.sites[site].site.name;
@@ -198,7 +207,7 @@ void Walker::visit(std::size_t site, std::size_t step) {
   if (p.reference)
     w = by_reference(site, step);
   else if (own_ && known_)
-    w = own_->address(name);
+    w = own_weights(site, step);
   if (!w.empty())
     witness_->compare(p.path + "weights", step, episode_->sites[site].weights.data() + step * w.size(), w, p.rule,
                       coverage_[site]);

@@ -61,6 +61,7 @@ class Walker {
   void keyframe(std::size_t step, bool after_write);
   void visit(std::size_t site, std::size_t step);
   Row by_reference(std::size_t site, std::size_t step);
+  Row own_weights(std::size_t site, std::size_t step);
   void stage(std::size_t site, int value, std::size_t step, const Row& recomputed, const std::string& rule);
   void write(std::size_t step);
 

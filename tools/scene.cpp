@@ -219,7 +219,7 @@ std::vector<std::string> Scene::interactive(const Cursor& cursor, const Size& si
                                                           : "answer"));
   for (std::size_t i = 0; i < shown_numbers; ++i)
     for (std::string& line : numbers_lines(first_number + i, cursor.step, first_number + i == cursor.site, columns))
-      tail.push_back(std::move(line));
+      if (tail.size() < height / 2) tail.push_back(std::move(line));
   tail.push_back("arrows: step  H L: 10 steps  n p: episode  s: head  m: memory  ?: keys  q: quit");
 
   const std::size_t room = height - lines.size() - tail.size();

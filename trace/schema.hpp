@@ -22,7 +22,8 @@ inline constexpr const char* kSchemaVersion = "1.0.0";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.
-/// weights: io, weights, entropy, argmax; params: head parameters and memory keyframes; full: controller state.
+/// weights: io, weights, entropy, argmax; params: head parameters and memory keyframes; full: the weightings between
+/// (similarity, content, gated, shifted) and controller state.
 enum class Level { off, weights, params, full };
 const char* level_name(Level level);
 Level parse_level(const std::string& name);  ///< ArgumentError lists the levels

@@ -30,6 +30,9 @@ enum class Fault {
   allocates,       // takes memory at every step
   few_slots,       // fails where there is one slot
   step_apart,      // step does something that address, update and read do not
+  untapped,        // a stage that is declared and never tapped
+  undeclared,      // a stage that is tapped and not declared
+  watch_matters,   // another result where someone looks
 };
 Fault fault = Fault::none;
 int built = 0;
@@ -75,6 +78,9 @@ class Faulty final : public Memory<T> {
     }
     heads_.push_back({{"add", "write_0", {width_}, Kind::plain, "add vector", {"cell"}}, Squash::tanh});
     for (const HeadParameter& p : heads_) layout_.parameters.push_back(p.declared);
+    if (fault != Fault::undeclared)
+      for (const Site& site : layout_.sites)
+        layout_.stages.push_back({"similarity", site.name, {slots_}, Kind::plain, "similarity", {"slot"}});
     const std::size_t raw = 3 * width_ + 2;
     projection_.emplace(build.scope("heads"), setup.control_size, raw, Initializer::xavier(setup.control_size, raw));
     start_ = build.parameter("start", {width_, slots_}, Initializer::normal(0.5));
@@ -101,6 +107,8 @@ class Faulty final : public Memory<T> {
     if (fault == Fault::remembers) ++calls_;
     const std::size_t rows = key.shape[0];
     const Var<T> scores = cosine_score(tape, key.reshaped({rows, 1, width_}), state[0]);
+    if (fault != Fault::untapped) tape.tap("similarity", scores.reshaped({rows, slots_}));
+    if (fault == Fault::watch_matters && tape.watched()) return affine(tape, state[3], 1, 0);
     Var<T> w = softmax(tape, affine(tape, scores, 1 + 0.01 * calls_, 0), {}, p[2 * site + 1]).reshaped({rows, slots_});
     return fault == Fault::weights_sum ? affine(tape, w, 1.01, 0) : w;
   }
@@ -235,6 +243,19 @@ TEST_F(Broken, OneSlotThatIsTooFew) {
 
 TEST_F(Broken, AStepThatReplayCannotRepeat) {
   expect_complaint(Fault::step_apart, {"purity: ", "step against apply_parameters", "read_0.value"});
+}
+
+TEST_F(Broken, AStageThatIsDeclaredAndNotTapped) {
+  expect_complaint(Fault::untapped,
+                   {"stages: ", "read_0 declares the stage similarity and its addressing taps no more"});
+}
+
+TEST_F(Broken, AStageThatIsTappedAndNotDeclared) {
+  expect_complaint(Fault::undeclared, {"stages: ", "read_0 taps a stage not declared: similarity"});
+}
+
+TEST_F(Broken, ANumberThatDependsOnWhoLooks) {
+  expect_complaint(Fault::watch_matters, {"stages: ", "watched: step 0 contents"});
 }
 
 }  // namespace

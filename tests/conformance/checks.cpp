@@ -185,8 +185,8 @@ void expect_pure_memory(Complaints& out, Rig<double>& rig) {
   const Record next = list_bits(both("step", step));
   expect_same(out, "step, called twice", next, list_bits(step()), 0);
   // What replay does with a log: no controller, no model.
-  expect_same(out, "step against apply_parameters", next, list_bits(apply_parameters(memory, tape, parameters, state)),
-              0);
+  expect_same(out, "step against apply_parameters", next,
+              list_bits(apply_parameters(memory, tape, parameters, state).state), 0);
 }
 
 Specimen with_slots(const Specimen& s, std::size_t n) {
@@ -209,7 +209,9 @@ Complaints check_declaration(const Specimen& s) {
   const Rig<double> rig(s);
   const MemoryLayout* layout = rig.module->memory() ? &rig.module->memory()->layout() : nullptr;
   std::set<std::string> sites;
-  for (const auto* list : {&rig.module->state(), &rig.module->outputs()}) {
+  std::vector<const std::vector<Declared>*> lists{&rig.module->state(), &rig.module->outputs()};
+  if (layout) lists.push_back(&layout->stages);
+  for (const auto* list : lists) {
     std::set<std::string> names;
     for (const Declared& d : *list) {
       if (d.name.empty()) out.push_back("a value has no name");
@@ -233,7 +235,7 @@ Complaints check_declaration(const Specimen& s) {
       if (!found) out.push_back(fmt::format("site {} has no {} in the state", site.name, name));
     }
   }
-  for (const auto* list : {&layout->state, &layout->parameters})
+  for (const auto* list : {&layout->state, &layout->parameters, &layout->stages})
     for (const Declared& d : *list)
       if (!d.site.empty() && !sites.count(d.site)) out.push_back(fmt::format("{} belongs to no site", d.full_name()));
   return out;
@@ -352,6 +354,30 @@ Complaints check_purity(const Specimen& s) {
   return out;
 }
 
+Complaints check_stages(const Specimen& s) {
+  Complaints out;
+  Rig<float> rig(s);
+  const Memory<float>* memory = rig.module->memory();
+  if (!memory) return out;
+  Record records[2];
+  for (const bool watch : {false, true}) {
+    rig.tape.begin(true);
+    const auto inputs = rig.inputs(steps, 0, rows);
+    Values<float> state = rig.module->begin(rig.tape, 0, rows);
+    rig.tape.watch(watch);
+    for (std::size_t t = 0; t < steps; ++t) {
+      const auto next = memory->step(rig.tape, inputs[t], state);
+      state = next.state;
+      for (std::size_t i = 0; i < state.size(); ++i)
+        keep(records[watch], fmt::format("step {} {}", t, memory->layout().state[i].full_name()), state[i]);
+      if (watch)
+        expect_promises<float>(out, fmt::format("step {}", t), memory->layout().stages, next.stages, rows, false);
+    }
+  }
+  expect_same(out, "watched", records[0], records[1], 0);
+  return out;
+}
+
 Complaints check_all(const Specimen& s) {
   Complaints out = guarded("declaration", check_declaration, s);
   if (out.empty()) out = guarded("values", check_values, s);
@@ -365,6 +391,7 @@ Complaints check_all(const Specimen& s) {
   out += guarded("allocations", check_allocations, s);
   out += guarded("slots", check_slots, s);
   out += guarded("purity", check_purity, s);
+  out += guarded("stages", check_stages, s);
   return out;
 }
 

@@ -66,19 +66,24 @@ TEST(Trace, OneSequenceInSoManyOfEveryShard) {
 class Copier final : public Observer<float> {
  public:
   explicit Copier(const MemoryLayout& layout) : layout_(layout) {}
+  bool wants_stages() const override { return true; }
   void begin(const StepView<float>& v) override { take(v); }
   void step(const StepView<float>& v) override { take(v); }
   std::vector<std::vector<std::vector<float>>> states;  // [step + 1][state] row 0
-  std::vector<std::vector<std::vector<float>>> parameters;
+  std::vector<std::vector<std::vector<float>>> parameters, stages;
 
  private:
   void take(const StepView<float>& v) {
     auto& s = states.emplace_back();
     for (std::size_t i = 0; i < layout_.state.size(); ++i)
       s.emplace_back(v.memory[i].data, v.memory[i].data + layout_.state[i].count());
-    auto& p = parameters.emplace_back();
-    for (std::size_t i = 0; i < v.parameters.size(); ++i)
-      p.emplace_back(v.parameters[i].data, v.parameters[i].data + layout_.parameters[i].count());
+    const auto copy = [](auto handles, const std::vector<Declared>& declared, auto& to) {
+      auto& values = to.emplace_back();
+      for (std::size_t i = 0; i < handles.size(); ++i)
+        values.emplace_back(handles[i].data, handles[i].data + declared[i].count());
+    };
+    copy(v.parameters, layout_.parameters, parameters);
+    copy(v.stages, layout_.stages, stages);
   }
   const MemoryLayout& layout_;
 };
@@ -107,6 +112,7 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   EXPECT_EQ(e.params, std::vector<double>{static_cast<double>((batch.steps - 1) / 2)});
   ASSERT_EQ(layout.sites.size(), 3u);
   const std::size_t n = memory.slots, m = memory.width;
+  std::size_t inner_weightings = 0;
   for (std::size_t site = 0; site < layout.sites.size(); ++site) {
     const std::string& name = layout.sites[site].site.name;
     const std::size_t w = memory.state_index(name, "weights");
@@ -117,12 +123,19 @@ TEST(Trace, HoldsTheValuesOfThePass) {
     for (std::size_t v = 0; v < layout.sites[site].values.size(); ++v) {
       const Declared& d = layout.sites[site].values[v].declared;
       if (d.name == "value") continue;
-      const std::size_t p = memory.parameter_index(name, d.name), count = d.count();
+      const auto named = [&](const Declared& other) { return other.site == name && other.name == d.name; };
+      const auto stage = std::find_if(memory.stages.begin(), memory.stages.end(), named);
+      const bool inner = stage != memory.stages.end();
+      inner_weightings += inner;
+      const std::size_t count = d.count(), index = inner ? static_cast<std::size_t>(stage - memory.stages.begin())
+                                                         : memory.parameter_index(name, d.name);
+      const auto& seen = inner ? copier.stages : copier.parameters;
       for (std::size_t t = 0; t < e.steps; ++t)
         for (std::size_t i = 0; i < count; ++i)
-          ASSERT_EQ(e.sites[site].values[v][t * count + i], copier.parameters[t + 1][p][i]) << name << "." << d.name;
+          ASSERT_EQ(e.sites[site].values[v][t * count + i], seen[t + 1][index][i]) << name << "." << d.name;
     }
   }
+  EXPECT_EQ(inner_weightings, 12u);  // similarity, content, gated, shifted at three sites
   // Keyframes: N x M, of the state before the step that they name.
   const std::size_t contents = memory.state_index("", "contents");
   ASSERT_EQ(e.keyframes.size(), (e.steps + 2) / 3);

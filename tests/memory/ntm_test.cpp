@@ -361,7 +361,7 @@ TEST(Ntm, ApplyingLoggedParametersIsTheStep) {
     Ntm<double> ntm(Given{{"order", order}});
     const Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
     const auto next = ntm.memory->step(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 83)), state);
-    const Values<double> again = apply_parameters(*ntm.memory, ntm.tape, next.parameters, state);
+    const Values<double> again = apply_parameters(*ntm.memory, ntm.tape, next.parameters, state).state;
     for (std::size_t i = 0; i < again.size(); ++i)
       EXPECT_EQ(test::numbers(again[i]), test::numbers(next.state[i])) << ntm.memory->layout().state[i].full_name();
   }

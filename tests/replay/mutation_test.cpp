@@ -159,7 +159,8 @@ INSTANTIATE_TEST_SUITE_P(All, Mutation,
                                          std::vector<std::pair<std::string, std::string>>{
                                              {"memory.order", "read-first"},
                                              {"memory.read-heads", "2"},
-                                             {"memory.read-addressing", "content,location"}}));
+                                             {"memory.read-addressing", "content,location"},
+                                             {"trace.level", "full"}}));
 
 }  // namespace
 }  // namespace mneme

@@ -37,6 +37,8 @@ class Tired final : public Memory<T> {
     layout_.parameters = {{"key", "read_0", {4}, Kind::plain, "k_t", {"cell"}},
                           {"key", "write_0", {4}, Kind::plain, "k_t", {"cell"}},
                           {"add", "write_0", {4}, Kind::plain, "a_t", {"cell"}}};
+    for (const char* site : {"read_0", "write_0"})
+      layout_.stages.push_back({"rested", site, {n_}, Kind::plain, "score less usage", {"slot"}});
     layout_.update = "tired-add";
     layout_.write_first = true;
     heads_.emplace(build.scope("heads"), setup.control_size, 12, Initializer::normal(0.5), Initializer::normal(0.5));
@@ -63,6 +65,7 @@ class Tired final : public Memory<T> {
     const std::size_t rows = p[site].shape[0];
     const Var<T> score = affine(tape, dot_score(tape, p[site].reshaped({rows, 1, 4}), s[0]), 3, 0);
     const Var<T> tired = subtract(tape, score.reshaped({rows, n_}), s[1].reshaped({rows, n_}));
+    tape.tap("rested", tired);
     return softmax(tape, tired.reshaped({rows, 1, n_})).reshaped({rows, n_});
   }
   Values<T> update(Tape<T>& tape, Values<T> p, Values<T> s) const override {
@@ -113,6 +116,23 @@ TEST(OwnMemory, AChangeInItsOwnStateIsFound) {
   const auto report = replay::verify(path);
   ASSERT_FALSE(report.failures.empty());
   EXPECT_EQ(report.failures[0].text().find("/memory/usage episode 0 step 3: logged"), 0u) << report.failures[0].text();
+}
+
+TEST(OwnMemory, AChangeOnTheWayToItsWeightsIsFound) {
+  const replay_test::Scratch folder("own_stage");
+  const auto path = replay_test::small_trace(folder.path(), {{"memory", "test_tired"}, {"trace.level", "full"}});
+  EXPECT_TRUE(replay::verify(path).ok());
+  {
+    trace::File f = trace::File::open_for_writing(path);
+    auto rested = f.read<float>("/sites/write_0/rested");
+    rested[2 * 5 + 1] += 0.1f;
+    f.dataset("/sites/write_0/rested").overwrite(trace::Scalar::f32, rested.data());
+    f.close();
+  }
+  const auto report = replay::verify(path);
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].text().find("/sites/write_0/rested episode 0 step 2: logged"), 0u)
+      << report.failures[0].text();
 }
 
 TEST(OwnMemory, AMemoryThatIsNotHereIsNamed) {

@@ -41,14 +41,16 @@ TEST_P(VerifyNtm, LoopsAgreeWithTraining) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, VerifyNtm,
-    testing::Values(Keys{}, Keys{{"memory.order", "read-first"}}, Keys{{"memory.read-addressing", "content"}},
-                    Keys{{"memory.read-addressing", "location"}, {"memory.write-addressing", "location"}},
-                    Keys{{"memory.read-heads", "2"}, {"memory.write-heads", "3"}, {"memory.shift-range", "5"}},
-                    Keys{{"memory.order", "read-first"}, {"memory.write-heads", "2"}, {"trace.level", "full"}},
-                    Keys{{"memory.initial-memory", "random"}, {"memory.initial-weights", "zero"}},
-                    Keys{{"memory.initial-memory", "learned-slots"}, {"memory.initial-weights", "learned"}},
-                    Keys{{"memory.slots", "1"}}, Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}},
-                    Keys{{"trace.keyframe-every", "1"}}, Keys{{"trace.keyframe-every", "1000"}}));
+    testing::Values(
+        Keys{}, Keys{{"memory.order", "read-first"}}, Keys{{"memory.read-addressing", "content"}},
+        Keys{{"memory.read-addressing", "location"}, {"memory.write-addressing", "location"}},
+        Keys{{"memory.read-heads", "2"}, {"memory.read-addressing", "content,location"}, {"trace.level", "full"}},
+        Keys{{"memory.read-heads", "2"}, {"memory.write-heads", "3"}, {"memory.shift-range", "5"}},
+        Keys{{"memory.order", "read-first"}, {"memory.write-heads", "2"}, {"trace.level", "full"}},
+        Keys{{"memory.initial-memory", "random"}, {"memory.initial-weights", "zero"}},
+        Keys{{"memory.initial-memory", "learned-slots"}, {"memory.initial-weights", "learned"}},
+        Keys{{"memory.slots", "1"}}, Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}},
+        Keys{{"trace.keyframe-every", "1"}}, Keys{{"trace.keyframe-every", "1000"}}));
 
 TEST(Verify, SaysWhyItCannot) {
   const Scratch folder("cannot");

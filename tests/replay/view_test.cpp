@@ -43,6 +43,17 @@ TEST(HeadView, ReducesEachParameterToOneNumber) {
   EXPECT_EQ(h.numbers[2], (std::pair<std::string, double>("|key|", 5)));
 }
 
+TEST(HeadView, ShowsWhereAWeightingBetweenIsLargest) {
+  Walk w(4, {2});
+  w.layout.sites[0].values.push_back(
+      {{"gated", "read_0", {4}, Kind::sub_weights, "", {"slot"}}, trace::Level::params, {"slot"}, "1"});
+  w.layout.level = trace::Level::params;
+  w.episode.resize(w.layout, 1, 0);
+  w.episode.sites[0].values[3] = {0.125f, 0.25f, 0.0f, 0.5f};
+  const replay::HeadView h = replay::head_view(w.layout, w.episode, 0, 0);
+  EXPECT_EQ(h.numbers.back(), (std::pair<std::string, double>("gated slot 3", 0.5)));
+}
+
 TEST(UsedSlots, AreWidenedByOne) {
   const Walk w(20, {5, 6, 7});
   const auto r = replay::used_slots(w.layout, w.episode);

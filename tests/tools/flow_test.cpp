@@ -111,11 +111,12 @@ TEST(Flow, AChangedNumberIsNamedWithExitFive) {
   const Result json = mneme({"replay", changed.string(), "--verify", "--json"});
   EXPECT_EQ(json.code, 5);
   const Json first = Json::parse(json.out).at("failures").at(0);
-  EXPECT_EQ(first.at("dataset"), "/sites/write_0/weights");
+  EXPECT_EQ(first.at("dataset"), "/sites/write_0/gated");  // the first thing that the gate decides
   EXPECT_EQ(first.at("episode"), 2);
   EXPECT_EQ(first.at("step"), 4);
   const Result text = mneme({"replay", changed.string(), "--verify"});
   EXPECT_EQ(text.code, 5);
+  EXPECT_TRUE(contains(text.err, "/sites/write_0/gated episode 2 step 4")) << text.err;
   EXPECT_TRUE(contains(text.err, "/sites/write_0/weights episode 2 step 4")) << text.err;
 }
 
