@@ -14,37 +14,50 @@ Var<T> weighted_sum(Tape<T>& tape, Var<T> weights, Var<T> values) {
   for (std::size_t b = 0; b < batch; ++b)
     for (std::size_t q = 0; q < queries; ++q) {
       const T* w = weights.data + (b * queries + q) * n;
-      for (std::size_t m = 0; m < d; ++m) {
+      row_blocks<T, 1>(d, [&](auto count, std::size_t m) {
         const T* v = values.data + (b * d + m) * n;
-        y.data[(b * queries + q) * d + m] =
-            lanes_sum<T>(n, [&](auto lane, std::size_t i) { return lane.load(w + i) * lane.load(v + i); });
-      }
+        Simd<T> sum[count];
+        for (std::size_t r = 0; r < count; ++r) sum[r] = Simd<T>(T(0));
+        lanes<T>(n, [&](auto lane, std::size_t i) {
+          const Simd<T> weight = lane.load(w + i);
+          for (std::size_t r = 0; r < count; ++r) sum[r] = xsimd::fma(weight, lane.load(v + r * n + i), sum[r]);
+        });
+        for (std::size_t r = 0; r < count; ++r) y.data[(b * queries + q) * d + m + r] = xsimd::hadd(sum[r]);
+      });
     }
   // dw[q,n] = sum_m dy[q,m] v[m,n]        dv[m,n] = sum_q dy[q,m] w[q,n]
   tape.node("weighted_sum", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
-    t.accumulate(weights, [&](auto into, T* dw) {
-      for (std::size_t b = 0; b < batch; ++b)
-        for (std::size_t q = 0; q < queries; ++q)
-          lanes<T>(n, [&](auto lane, std::size_t i) {
-            Simd<T> sum(T(0));
-            for (std::size_t m = 0; m < d; ++m)
-              sum =
-                  xsimd::fma(Simd<T>(dy[(b * queries + q) * d + m]), lane.load(values.data + (b * d + m) * n + i), sum);
-            into.store(lane, dw + (b * queries + q) * n + i, sum);
+    T* dw = t.allocate(batch * queries * n);
+    std::fill_n(dw, batch * queries * n, T(0));
+    t.accumulate_or_skip(values, [&](auto first, T* dv) {
+      for (std::size_t row = 0; row < batch * queries; ++row) {
+        const T* w = weights.data + row * n;
+        // Both in one pass over the values; of several queries the later ones add.
+        const auto pass = [&](auto into) {
+          row_blocks<T, 1>(d, [&](auto count, std::size_t m) {
+            const std::size_t at = (row / queries * d + m) * n;
+            Simd<T> g[count];
+            for (std::size_t u = 0; u < count; ++u) g[u] = Simd<T>(dy[row * d + m + u]);
+            lanes<T>(n, [&](auto lane, std::size_t i) {
+              const Simd<T> weight = lane.load(w + i);
+              Simd<T> sum = lane.load(dw + row * n + i);
+              for (std::size_t u = 0; u < count; ++u) {
+                sum = xsimd::fma(g[u], lane.load(values.data + at + u * n + i), sum);
+                into.store(lane, dv + at + u * n + i, g[u] * weight);
+              }
+              lane.store(dw + row * n + i, sum);
+            });
           });
+        };
+        if (row % queries == 0 || !dv)
+          pass(first);
+        else
+          pass(Add{});
+      }
     });
-    t.accumulate(values, [&](auto into, T* dv) {
-      for (std::size_t b = 0; b < batch; ++b)
-        for (std::size_t m = 0; m < d; ++m)
-          lanes<T>(n, [&](auto lane, std::size_t i) {
-            Simd<T> sum(T(0));
-            for (std::size_t q = 0; q < queries; ++q) {
-              const std::size_t row = b * queries + q;
-              sum = xsimd::fma(Simd<T>(dy[row * d + m]), lane.load(weights.data + row * n + i), sum);
-            }
-            into.store(lane, dv + (b * d + m) * n + i, sum);
-          });
+    t.accumulate(weights, [&](auto into, T* to) {
+      lanes<T>(batch * queries * n, [&](auto lane, std::size_t i) { into.store(lane, to + i, lane.load(dw + i)); });
     });
   });
   return y;

@@ -65,7 +65,7 @@ template <class T>
 void sharpen_row(const T* w, T gamma, std::size_t n, T* log_w, T* out) {
   const Simd<T> eps(static_cast<T>(sharpen_epsilon)), g(gamma);
   lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(log_w + i, xsimd::log(lane.load(w + i) + eps)); });
-  const T top = *std::max_element(log_w, log_w + n) * gamma;  // gamma > 0
+  const T top = largest(log_w, n) * gamma;  // gamma > 0
   const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
     const Simd<T> e = xsimd::exp(g * lane.load(log_w + i) - Simd<T>(top));
     lane.store(out + i, e);
@@ -213,41 +213,33 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
   }
   tape.node("location", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
-    T* dgated = t.allocate(batch * n);
     T* around = t.allocate(stride);
     T* dgamma_row = t.allocate(batch);
     T* ds_row = t.allocate(batch * width);
-    for (std::size_t b = 0; b < batch; ++b) {
-      T* dshifted = around + k;
-      dgamma_row[b] =
-          sharpen_row_back(shifted + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, dshifted);
-      wrap(around, n, k);
-      for (std::size_t o = 0; o < width; ++o)
-        ds_row[b * width + o] = dot_row(dshifted, gated + b * stride + width - 1 - o, n);
-      shift_row_back(around, s.data + b * width, width, n, dgated + b * n);
-    }
-    t.accumulate(content, [&](auto into, T* dc) {
-      for (std::size_t b = 0; b < batch; ++b) {
-        const Simd<T> gate(g.data[b]);
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          into.store(lane, dc + b * n + i, gate * lane.load(dgated + b * n + i));
-        });
-      }
-    });
-    t.accumulate(previous, [&](auto into, T* dp) {
-      for (std::size_t b = 0; b < batch; ++b) {
-        const Simd<T> rest(1 - g.data[b]);
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          into.store(lane, dp + b * n + i, rest * lane.load(dgated + b * n + i));
-        });
-      }
+    T* dg_row = t.allocate(batch);
+    t.accumulate_or_skip(content, [&](auto into_content, T* dc) {
+      t.accumulate_or_skip(previous, [&](auto into_previous, T* dp) {
+        for (std::size_t b = 0; b < batch; ++b) {
+          const T *w = gated + b * stride, *wc = content.data + b * n, *old = previous.data + b * n;
+          T* dshifted = around + k;
+          dgamma_row[b] =
+              sharpen_row_back(shifted + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, dshifted);
+          wrap(around, n, k);
+          for (std::size_t o = 0; o < width; ++o) ds_row[b * width + o] = dot_row(dshifted, w + width - 1 - o, n);
+          const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
+          dg_row[b] = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+            Simd<T> dgated(T(0));  // as shift_row_back
+            for (std::size_t o = 0; o < width; ++o)
+              dgated = xsimd::fma(Simd<T>(s.data[b * width + o]), lane.load(around + i + o), dgated);
+            into_content.store(lane, dc + b * n + i, gate * dgated);
+            into_previous.store(lane, dp + b * n + i, rest * dgated);
+            return dgated * (lane.load(wc + i) - lane.load(old + i));
+          });
+        }
+      });
     });
     t.accumulate(g, [&](auto into, T* dg) {
-      for (std::size_t b = 0; b < batch; ++b)
-        into(dg[b], lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-               return lane.load(dgated + b * n + i) *
-                      (lane.load(content.data + b * n + i) - lane.load(previous.data + b * n + i));
-             }));
+      for (std::size_t b = 0; b < batch; ++b) into(dg[b], dg_row[b]);
     });
     t.accumulate(s, [&](auto into, T* ds) {
       for (std::size_t i = 0; i < batch * width; ++i) into(ds[i], ds_row[i]);

@@ -59,6 +59,7 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
     const T* e = scores.data + row * r.n;
     T* y = w.data + row * r.n;
     const std::uint8_t* may = mask_row(mask, r, row);
+    if (r.n == 0) break;
     const T b = beta ? beta.data[row] : T(1);
     T top = -std::numeric_limits<T>::infinity();
     if (may) {
@@ -72,21 +73,9 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
       }
       for (std::size_t i = 0; i < r.n; ++i) y[i] = may[i] ? y[i] - top : T(-1e4);  // exp gives 0, and no inf - inf
     } else {
-      Simd<T> tops(top);
-      std::size_t i = 0;
-      for (; i + Simd<T>::size <= r.n; i += Simd<T>::size) {
-        const Simd<T> z = Simd<T>(b) * Simd<T>::load_unaligned(e + i);
-        z.store_unaligned(y + i);
-        tops = xsimd::max(tops, z);
-      }
-      for (; i < r.n; ++i) {
-        y[i] = b * e[i];
-        top = std::max(top, y[i]);
-      }
-      alignas(64) T highest[Simd<T>::size];
-      tops.store_aligned(highest);
-      for (T h : highest) top = std::max(top, h);
-      lanes<T>(r.n, [&](auto lane, std::size_t j) { lane.store(y + j, lane.load(y + j) - Simd<T>(top)); });
+      lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, Simd<T>(b) * lane.load(e + i)); });
+      top = largest(y, r.n);
+      lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, lane.load(y + i) - Simd<T>(top)); });
     }
     const T total = lanes_sum<T>(r.n, [&](auto lane, std::size_t i) {
       const auto x = xsimd::exp(lane.load(y + i));

@@ -39,64 +39,69 @@ Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys) {
       for (std::size_t m = 0; m < d; ++m) square += u[m] * u[m];
       const T a = query_scale[b * queries + q] = 1 / std::sqrt(square + static_cast<T>(cosine_epsilon));
       T* row = c.data + (b * queries + q) * n;
-      lanes<T>(n, [&](auto lane, std::size_t i) {
-        Simd<T> dot(T(0)), norm(T(0));
+      lane_blocks<T, 4>(n, [&](auto count, auto lane, std::size_t i) {
+        Simd<T> dot[count], norm[count];
+        for (std::size_t r = 0; r < count; ++r) dot[r] = norm[r] = Simd<T>(T(0));
         for (std::size_t m = 0; m < d; ++m) {
-          const Simd<T> v = lane.load(k + m * n + i);
-          dot = xsimd::fma(v, Simd<T>(u[m]), dot);
-          if (q == 0) norm = xsimd::fma(v, v, norm);
+          const Simd<T> um(u[m]);
+          for (std::size_t r = 0; r < count; ++r) {
+            const Simd<T> v = lane.load(k + m * n + i + r * Simd<T>::size);
+            dot[r] = xsimd::fma(v, um, dot[r]);
+            norm[r] = xsimd::fma(v, v, norm[r]);
+          }
         }
-        if (q == 0) lane.store(key_scale + b * n + i, one / xsimd::sqrt(norm + eps));
-        lane.store(row + i, dot * lane.load(key_scale + b * n + i) * Simd<T>(a));
+        for (std::size_t r = 0; r < count; ++r) {
+          const std::size_t at = i + r * Simd<T>::size;
+          const Simd<T> scale = one / xsimd::sqrt(norm[r] + eps);
+          lane.store(key_scale + b * n + at, scale);
+          lane.store(row + at, dot[r] * scale * Simd<T>(a));
+        }
       });
     }
   }
   // du = a sum_n dc b k - a^2 u sum_n dc c        dk = dc a b u - dc c b^2 k
   tape.node("cosine_score", {c}, [=](Tape<T>& t) {
     const T* dc = t.gradient(c);
-    t.accumulate(query, [&](auto into, T* du) {
-      T* g = t.allocate(n);
-      for (std::size_t b = 0; b < batch; ++b)
-        for (std::size_t q = 0; q < queries; ++q) {
-          const std::size_t row = b * queries + q;
-          const T a = query_scale[row];
-          const T along = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-            const Simd<T> g0 = lane.load(dc + row * n + i);
-            lane.store(g + i, g0 * lane.load(key_scale + b * n + i) * Simd<T>(a));
-            return g0 * lane.load(c.data + row * n + i);
-          });
-          for (std::size_t m = 0; m < d; ++m) {
-            const T* k = keys.data + (b * d + m) * n;
-            const T s = lanes_sum<T>(n, [&](auto lane, std::size_t i) { return lane.load(g + i) * lane.load(k + i); });
-            into(du[row * d + m], s - a * a * along * query.data[row * d + m]);
-          }
-        }
-    });
-    t.accumulate(keys, [&](auto into, T* dk) {
-      T* g = t.allocate(queries * n);  // dc a b
-      T* shrink = t.allocate(n);       // b^2 sum_q dc c
-      for (std::size_t b = 0; b < batch; ++b) {
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          const Simd<T> scale = lane.load(key_scale + b * n + i);
-          Simd<T> along(T(0));
-          for (std::size_t q = 0; q < queries; ++q) {
-            const std::size_t row = b * queries + q;
-            const Simd<T> g0 = lane.load(dc + row * n + i);
-            lane.store(g + q * n + i, g0 * scale * Simd<T>(query_scale[row]));
-            along += g0 * lane.load(c.data + row * n + i);
-          }
-          lane.store(shrink + i, along * scale * scale);
+    T* g = t.allocate(n);       // dc a b
+    T* shrink = t.allocate(n);  // dc c b^2
+    T* du_row = t.allocate(batch * queries * d);
+    t.accumulate_or_skip(keys, [&](auto first, T* dk) {
+      for (std::size_t row = 0; row < batch * queries; ++row) {
+        const std::size_t b = row / queries;
+        const T a = query_scale[row], *u = query.data + row * d;
+        const T along = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
+          const Simd<T> scale = lane.load(key_scale + b * n + i), g0 = lane.load(dc + row * n + i);
+          const Simd<T> turned = g0 * lane.load(c.data + row * n + i);
+          lane.store(g + i, g0 * scale * Simd<T>(a));
+          lane.store(shrink + i, turned * scale * scale);
+          return turned;
         });
-        for (std::size_t m = 0; m < d; ++m) {
-          const std::size_t at = (b * d + m) * n;
-          lanes<T>(n, [&](auto lane, std::size_t i) {
-            Simd<T> sum = -lane.load(shrink + i) * lane.load(keys.data + at + i);
-            for (std::size_t q = 0; q < queries; ++q)
-              sum = xsimd::fma(lane.load(g + q * n + i), Simd<T>(query.data[(b * queries + q) * d + m]), sum);
-            into.store(lane, dk + at + i, sum);
+        // Both in one pass over the keys; of several queries the later ones add.
+        const auto pass = [&](auto into) {
+          row_blocks<T, 1>(d, [&](auto count, std::size_t m) {
+            const std::size_t at = (b * d + m) * n;
+            Simd<T> sum[count], v[count];
+            for (std::size_t r = 0; r < count; ++r) sum[r] = Simd<T>(T(0)), v[r] = Simd<T>(u[m + r]);
+            lanes<T>(n, [&](auto lane, std::size_t i) {
+              const Simd<T> gi = lane.load(g + i), si = lane.load(shrink + i);
+              for (std::size_t r = 0; r < count; ++r) {
+                const Simd<T> k = lane.load(keys.data + at + r * n + i);
+                sum[r] = xsimd::fma(gi, k, sum[r]);
+                into.store(lane, dk + at + r * n + i, xsimd::fnma(si, k, gi * v[r]));
+              }
+            });
+            for (std::size_t r = 0; r < count; ++r)
+              du_row[row * d + m + r] = xsimd::hadd(sum[r]) - a * a * along * u[m + r];
           });
-        }
+        };
+        if (row % queries == 0 || !dk)
+          pass(first);
+        else
+          pass(Add{});
       }
+    });
+    t.accumulate(query, [&](auto into, T* du) {
+      for (std::size_t i = 0; i < batch * queries * d; ++i) into(du[i], du_row[i]);
     });
   });
   return c;

@@ -38,6 +38,16 @@ class Arena {
   /// Everything handed out is void from here on; the memory is kept.
   void reset() { chunk_ = used_ = 0; }
 
+  struct Mark {
+    std::size_t chunk, used;
+  };
+  Mark mark() const { return {chunk_, used_}; }
+  /// What was handed out since the mark is void.
+  void release(Mark m) {
+    chunk_ = m.chunk;
+    used_ = m.used;
+  }
+
   std::size_t capacity() const {
     std::size_t total = 0;
     for (const Chunk& c : chunks_) total += c.bytes;

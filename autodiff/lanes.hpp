@@ -103,12 +103,64 @@ inline void lanes(std::size_t n, F&& f) {
   if (i < n) f(TailLane<T>{n - i}, i);
 }
 
-/// Sum over i of f(lane, i), f giving a register.
+/// Sum over i of f(lane, i), f giving a register; in four chains, or the additions wait for each other.
 template <class T, class F>
 inline T lanes_sum(std::size_t n, F&& f) {
-  Simd<T> sum(T(0));
-  lanes<T>(n, [&](auto lane, std::size_t i) { sum += lane.keep(f(lane, i)); });
-  return xsimd::hadd(sum);
+  constexpr std::size_t size = Simd<T>::size;
+  constexpr FullLane<T> full;
+  Simd<T> sum[4] = {Simd<T>(T(0)), Simd<T>(T(0)), Simd<T>(T(0)), Simd<T>(T(0))};
+  std::size_t i = 0;
+  for (; i + 4 * size <= n; i += 4 * size) {
+    sum[0] += f(full, i);
+    sum[1] += f(full, i + size);
+    sum[2] += f(full, i + 2 * size);
+    sum[3] += f(full, i + 3 * size);
+  }
+  for (; i + size <= n; i += size) sum[0] += f(full, i);
+  if (i < n) {
+    const TailLane<T> tail{n - i};
+    sum[1] += tail.keep(f(tail, i));
+  }
+  return xsimd::hadd((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+/// f(count, lane, i) for `block` registers at a time, then the rest one by one: for sums that would wait for each
+/// other.
+template <class T, std::size_t block, class F>
+inline void lane_blocks(std::size_t n, F&& f) {
+  std::size_t i = 0;
+  for (; i + block * Simd<T>::size <= n; i += block * Simd<T>::size)
+    f(std::integral_constant<std::size_t, block>{}, FullLane<T>{}, i);
+  lanes<T>(n - i, [&](auto lane, std::size_t j) { f(std::integral_constant<std::size_t, 1>{}, lane, i + j); });
+}
+
+/// The largest of n > 0 numbers.
+template <class T>
+inline T largest(const T* x, std::size_t n) {
+  constexpr std::size_t size = Simd<T>::size;
+  if (n < size) {
+    T top = x[0];
+    for (std::size_t i = 1; i < n; ++i) top = x[i] > top ? x[i] : top;
+    return top;
+  }
+  Simd<T> tops = Simd<T>::load_unaligned(x);
+  for (std::size_t i = size; i + size <= n; i += size) tops = xsimd::max(tops, Simd<T>::load_unaligned(x + i));
+  tops = xsimd::max(tops, Simd<T>::load_unaligned(x + n - size));
+  alignas(64) T each[size];
+  tops.store_aligned(each);
+  for (std::size_t half = size / 2; half; half /= 2)
+    for (std::size_t j = 0; j < half; ++j) each[j] = each[j] > each[j + half] ? each[j] : each[j + half];
+  return each[0];
+}
+
+/// f(count, first) for blocks of rows, count an integral constant: as many rows at once as keep `per_row` sums a row in
+/// registers, then the rest one by one.
+template <class T, std::size_t per_row, class F>
+inline void row_blocks(std::size_t rows, F&& f) {
+  constexpr std::size_t block = (Simd<T>::size * sizeof(T) == 64 ? 16 : 8) / (2 * per_row);
+  std::size_t r = 0;
+  for (; r + block <= rows; r += block) f(std::integral_constant<std::size_t, block>{}, r);
+  for (; r < rows; ++r) f(std::integral_constant<std::size_t, 1>{}, r);
 }
 
 template <class T>

@@ -36,10 +36,6 @@ Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b) {
     });
     if (gathered) {
       Panel<T>& panel = w.slot->panel;
-      if (!panel.x) {
-        panel.x = t.allocate(panel.rows * in);
-        panel.dy = t.allocate(panel.rows * out);
-      }
       std::memcpy(panel.x + panel.used * in, x.data, rows * in * sizeof(T));
       std::memcpy(panel.dy + panel.used * out, dy, rows * out * sizeof(T));
       panel.used += rows;

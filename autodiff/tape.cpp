@@ -67,12 +67,20 @@ void Tape<T>::backward(const Var<T>& loss) {
   if (ran_) fail<InvariantError>("backward", "it runs once a step; add the losses first");
   ran_ = true;
   accumulate(loss, [](auto into, T* d) { into(d[0], T(1)); });
+  for (std::size_t i = 0; i < leaf_slots_.size(); ++i) {
+    Panel<T>& panel = leaf_slots_[i].panel;
+    if (!panel.rows) continue;
+    panel.x = allocate(panel.rows * leaves_[i].shape[0]);
+    panel.dy = allocate(panel.rows * leaves_[i].shape[1]);
+  }
+  const Arena::Mark scratch = arena_.mark();  // what a closure allocates is void when it returns, and still in cache
   for (std::size_t i = nodes_.size(); i-- > 0;) {
     const Node& node = nodes_[i];
     bool any = false;
     for (std::size_t k = 0; k < node.output_count; ++k) any = any || node.outputs[k]->written;
     if (!any) continue;
     node.run(node.closure, *this);
+    arena_.release(scratch);
     if (check_finite_) check_touched(node);
     for (std::size_t k = 0; k < node.output_count; ++k) {
       GradientSlot<T>& slot = *node.outputs[k];

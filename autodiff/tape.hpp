@@ -17,6 +17,7 @@
 #include <initializer_list>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace mneme {
@@ -91,6 +92,15 @@ struct Add {
   void store(const Lane& lane, T* to, V value) const {
     lane.store(to, lane.load(to) + value);
   }
+};
+
+/// How an op writes a gradient nobody wants, where one pass makes several: not at all.
+struct Skip {
+  static constexpr bool adds = false;
+  template <class T>
+  void operator()(T&, T) const {}
+  template <class Lane, class T, class V>
+  void store(const Lane&, T*, V) const {}
 };
 
 template <class T>
@@ -198,6 +208,21 @@ class Tape {
       f(Set{}, slot.data);
     }
     if (check_finite_) touched_.push_back(&slot);
+  }
+  /// As accumulate, but f also runs where x needs no gradient: f(Skip, nullptr). For one pass that makes several.
+  template <class F>
+  void accumulate_or_skip(const Var<T>& x, F f) {
+    if (x.slot)
+      accumulate(x, f);
+    else
+      f(Skip{}, static_cast<T*>(nullptr));
+  }
+  /// As accumulate_or_skip, for an op whose dx is made element by element of its dy: where x is the first to hear of
+  /// it, dx takes over the buffer of dy.
+  template <class F>
+  void accumulate_in_place(const Var<T>& x, const Var<T>& y, F f) {
+    if (x.slot && !x.slot->written && !x.slot->data && x.size() == y.size()) std::swap(x.slot->data, y.slot->data);
+    accumulate_or_skip(x, f);
   }
   /// f(dx) adds to dx, which may be zeros so far: for ops that touch a part of x.
   template <class F>

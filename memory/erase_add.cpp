@@ -117,42 +117,44 @@ Var<T> erase_add(Tape<T>& tape, Var<T> memory, Var<T> w, Var<T> e, Var<T> a) {
     const T* dy = t.gradient(y);
     T* de_row = t.allocate(batch * width);
     T* da_row = t.allocate(batch * width);
-    t.accumulate(w, [&](auto into, T* dw) {
+    T* dw_row = t.allocate(batch * n);
+    std::fill_n(dw_row, batch * n, T(0));
+    t.accumulate_in_place(memory, y, [&](auto into, T* dm) {
       for (std::size_t b = 0; b < batch; ++b)
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          Simd<T> sum(T(0));
-          for (std::size_t row = b * width; row < (b + 1) * width; ++row)
-            sum = xsimd::fma(lane.load(dy + row * n + i),
-                             Simd<T>(a.data[row]) - lane.load(memory.data + row * n + i) * Simd<T>(e.data[row]), sum);
-          into.store(lane, dw + b * n + i, sum);
+        row_blocks<T, 2>(width, [&](auto count, std::size_t m) {
+          const std::size_t row = b * width + m;
+          Simd<T> added[count], erased[count], er[count], ar[count];
+          for (std::size_t u = 0; u < count; ++u) {
+            added[u] = erased[u] = Simd<T>(T(0));
+            er[u] = Simd<T>(e.data[row + u]), ar[u] = Simd<T>(a.data[row + u]);
+          }
+          lanes<T>(n, [&](auto lane, std::size_t i) {
+            const Simd<T> weight = lane.load(w.data + b * n + i);
+            Simd<T> sum = lane.load(dw_row + b * n + i);
+            for (std::size_t u = 0; u < count; ++u) {
+              const std::size_t at = (row + u) * n + i;
+              const Simd<T> g = lane.load(dy + at), old = lane.load(memory.data + at), through = g * weight;
+              sum = xsimd::fma(g, xsimd::fnma(er[u], old, ar[u]), sum);
+              added[u] += through;
+              erased[u] = xsimd::fma(through, old, erased[u]);
+              into.store(lane, dm + at, xsimd::fnma(through, er[u], g));
+            }
+            lane.store(dw_row + b * n + i, sum);
+          });
+          for (std::size_t u = 0; u < count; ++u) {
+            da_row[row + u] = xsimd::hadd(added[u]);
+            de_row[row + u] = -xsimd::hadd(erased[u]);
+          }
         });
     });
-    if (e.slot || a.slot)
-      for (std::size_t row = 0; row < batch * width; ++row) {
-        const T* wb = w.data + row / width * n;
-        Simd<T> erased(T(0)), added(T(0));
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          const Simd<T> g = lane.keep(lane.load(dy + row * n + i) * lane.load(wb + i));
-          added += g;
-          erased = xsimd::fma(g, lane.load(memory.data + row * n + i), erased);
-        });
-        da_row[row] = xsimd::hadd(added);
-        de_row[row] = -xsimd::hadd(erased);
-      }
+    t.accumulate(w, [&](auto into, T* dw) {
+      lanes<T>(batch * n, [&](auto lane, std::size_t i) { into.store(lane, dw + i, lane.load(dw_row + i)); });
+    });
     t.accumulate(e, [&](auto into, T* de) {
       for (std::size_t row = 0; row < batch * width; ++row) into(de[row], de_row[row]);
     });
     t.accumulate(a, [&](auto into, T* da) {
       for (std::size_t row = 0; row < batch * width; ++row) into(da[row], da_row[row]);
-    });
-    t.accumulate(memory, [&](auto into, T* dm) {
-      for (std::size_t row = 0; row < batch * width; ++row) {
-        const T* wb = w.data + row / width * n;
-        const Simd<T> er(e.data[row]);
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          into.store(lane, dm + row * n + i, lane.load(dy + row * n + i) * (one - er * lane.load(wb + i)));
-        });
-      }
     });
   });
   return y;

@@ -204,14 +204,17 @@ double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip) {
     if (set.groups()[p.group].frozen) std::fill_n(g + p.offset, p.shape.size(), T(0));
   const double norm = norm_of(g, n);
   if (!std::isfinite(norm)) return norm;
+  double now = norm;
   for (const Parameter& p : set.parameters()) {
     const double limit = set.groups()[p.group].clip_norm;
     if (limit <= 0) continue;
     const double own = norm_of(g + p.offset, p.shape.size());
-    if (own > limit) scale(g + p.offset, p.shape.size(), limit / own);
+    if (own <= limit) continue;
+    scale(g + p.offset, p.shape.size(), limit / own);
+    now = -1;
   }
   if (clip.global_norm > 0) {
-    const double now = norm_of(g, n);
+    if (now < 0) now = norm_of(g, n);
     if (now > clip.global_norm) scale(g, n, clip.global_norm / now);
   }
   if (clip.element > 0) {

@@ -223,9 +223,9 @@ Numbers naive_product(bool ta, bool tb, std::size_t m, std::size_t n, std::size_
 
 TYPED_TEST(Ops, MatrixProducts) {
   using T = TypeParam;
-  for (std::size_t m : {1, 2, 5, 17})
-    for (std::size_t n : {1, 3, 16})
-      for (std::size_t k : {1, 4, 19})
+  for (std::size_t m : {1, 2, 5, 8, 15, 16, 17})
+    for (std::size_t n : {1, 3, 16, 29, 60})
+      for (std::size_t k : {1, 4, 8, 19})
         for (bool ta : {false, true})
           for (bool tb : {false, true}) {
             const Numbers a = draw(m * k, m), b = draw(k * n, n + 50);
