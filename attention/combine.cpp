@@ -30,7 +30,7 @@ Var<T> weighted_sum(Tape<T>& tape, Var<T> weights, Var<T> values) {
     const T* dy = t.gradient(y);
     T* dw = t.allocate(batch * queries * n);
     std::fill_n(dw, batch * queries * n, T(0));
-    t.accumulate_or_skip(values, [&](auto first, T* dv) {
+    t.accumulate_always(values, [&](auto first, T* dv) {
       for (std::size_t row = 0; row < batch * queries; ++row) {
         const T* w = weights.data + row * n;
         // Both in one pass over the values; of several queries the later ones add.
@@ -39,18 +39,21 @@ Var<T> weighted_sum(Tape<T>& tape, Var<T> weights, Var<T> values) {
             const std::size_t at = (row / queries * d + m) * n;
             Simd<T> g[count];
             for (std::size_t u = 0; u < count; ++u) g[u] = Simd<T>(dy[row * d + m + u]);
-            lanes<T>(n, [&](auto lane, std::size_t i) {
-              const Simd<T> weight = lane.load(w + i);
-              Simd<T> sum = lane.load(dw + row * n + i);
+            const std::size_t stride = n;
+            const T *weighted = w, *from = values.data + at;
+            T *sums = dw + row * n, *to = dv + at;
+            lanes<T>(stride, [&](auto lane, std::size_t i) {
+              const Simd<T> weight = lane.load(weighted + i);
+              Simd<T> sum = lane.load(sums + i);
               for (std::size_t u = 0; u < count; ++u) {
-                sum = xsimd::fma(g[u], lane.load(values.data + at + u * n + i), sum);
-                into.store(lane, dv + at + u * n + i, g[u] * weight);
+                sum = xsimd::fma(g[u], lane.load(from + u * stride + i), sum);
+                into.store(lane, to + u * stride + i, g[u] * weight);
               }
-              lane.store(dw + row * n + i, sum);
+              lane.store(sums + i, sum);
             });
           });
         };
-        if (row % queries == 0 || !dv)
+        if (row % queries == 0)
           pass(first);
         else
           pass(Add{});

@@ -198,8 +198,9 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
   for (std::size_t b = 0; b < batch; ++b) {
     T* centre = gated + b * stride + k;
     const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
+    const T *wc = content.data + b * n, *old = previous.data + b * n;
     lanes<T>(n, [&](auto lane, std::size_t i) {
-      lane.store(centre + i, gate * lane.load(content.data + b * n + i) + rest * lane.load(previous.data + b * n + i));
+      lane.store(centre + i, gate * lane.load(wc + i) + rest * lane.load(old + i));
     });
     wrap(gated + b * stride, n, k);
     shift_row(gated + b * stride, s.data + b * width, width, n, shifted + b * n);
@@ -217,8 +218,8 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
     T* dgamma_row = t.allocate(batch);
     T* ds_row = t.allocate(batch * width);
     T* dg_row = t.allocate(batch);
-    t.accumulate_or_skip(content, [&](auto into_content, T* dc) {
-      t.accumulate_or_skip(previous, [&](auto into_previous, T* dp) {
+    t.accumulate_always(content, [&](auto into_content, T* dc) {
+      t.accumulate_always(previous, [&](auto into_previous, T* dp) {
         for (std::size_t b = 0; b < batch; ++b) {
           const T *w = gated + b * stride, *wc = content.data + b * n, *old = previous.data + b * n;
           T* dshifted = around + k;
@@ -227,12 +228,15 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
           wrap(around, n, k);
           for (std::size_t o = 0; o < width; ++o) ds_row[b * width + o] = dot_row(dshifted, w + width - 1 - o, n);
           const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
+          const T *kernel = s.data + b * width, *wrapped = around;
+          T *to_content = dc + b * n, *to_previous = dp + b * n;
+          const std::size_t offsets = width;
           dg_row[b] = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
             Simd<T> dgated(T(0));  // as shift_row_back
-            for (std::size_t o = 0; o < width; ++o)
-              dgated = xsimd::fma(Simd<T>(s.data[b * width + o]), lane.load(around + i + o), dgated);
-            into_content.store(lane, dc + b * n + i, gate * dgated);
-            into_previous.store(lane, dp + b * n + i, rest * dgated);
+            for (std::size_t o = 0; o < offsets; ++o)
+              dgated = xsimd::fma(Simd<T>(kernel[o]), lane.load(wrapped + i + o), dgated);
+            into_content.store(lane, to_content + i, gate * dgated);
+            into_previous.store(lane, to_previous + i, rest * dgated);
             return dgated * (lane.load(wc + i) - lane.load(old + i));
           });
         }

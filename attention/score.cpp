@@ -65,7 +65,7 @@ Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys) {
     T* g = t.allocate(n);       // dc a b
     T* shrink = t.allocate(n);  // dc c b^2
     T* du_row = t.allocate(batch * queries * d);
-    t.accumulate_or_skip(keys, [&](auto first, T* dk) {
+    t.accumulate_always(keys, [&](auto first, T* dk) {
       for (std::size_t row = 0; row < batch * queries; ++row) {
         const std::size_t b = row / queries;
         const T a = query_scale[row], *u = query.data + row * d;
@@ -82,19 +82,22 @@ Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys) {
             const std::size_t at = (b * d + m) * n;
             Simd<T> sum[count], v[count];
             for (std::size_t r = 0; r < count; ++r) sum[r] = Simd<T>(T(0)), v[r] = Simd<T>(u[m + r]);
-            lanes<T>(n, [&](auto lane, std::size_t i) {
-              const Simd<T> gi = lane.load(g + i), si = lane.load(shrink + i);
+            const std::size_t stride = n;
+            const T *gs = g, *shrinks = shrink, *from = keys.data + at;
+            T* to = dk + at;
+            lanes<T>(stride, [&](auto lane, std::size_t i) {
+              const Simd<T> gi = lane.load(gs + i), si = lane.load(shrinks + i);
               for (std::size_t r = 0; r < count; ++r) {
-                const Simd<T> k = lane.load(keys.data + at + r * n + i);
+                const Simd<T> k = lane.load(from + r * stride + i);
                 sum[r] = xsimd::fma(gi, k, sum[r]);
-                into.store(lane, dk + at + r * n + i, xsimd::fnma(si, k, gi * v[r]));
+                into.store(lane, to + r * stride + i, xsimd::fnma(si, k, gi * v[r]));
               }
             });
             for (std::size_t r = 0; r < count; ++r)
               du_row[row * d + m + r] = xsimd::hadd(sum[r]) - a * a * along * u[m + r];
           });
         };
-        if (row % queries == 0 || !dk)
+        if (row % queries == 0)
           pass(first);
         else
           pass(Add{});

@@ -94,15 +94,6 @@ struct Add {
   }
 };
 
-/// How an op writes a gradient nobody wants, where one pass makes several: not at all.
-struct Skip {
-  static constexpr bool adds = false;
-  template <class T>
-  void operator()(T&, T) const {}
-  template <class Lane, class T, class V>
-  void store(const Lane&, T*, V) const {}
-};
-
 template <class T>
 class Tape {
  public:
@@ -209,20 +200,21 @@ class Tape {
     }
     if (check_finite_) touched_.push_back(&slot);
   }
-  /// As accumulate, but f also runs where x needs no gradient: f(Skip, nullptr). For one pass that makes several.
+  /// As accumulate, but f also runs where x needs no gradient, and what it writes is lost: for one pass that makes
+  /// several gradients.
   template <class F>
-  void accumulate_or_skip(const Var<T>& x, F f) {
+  void accumulate_always(const Var<T>& x, F f) {
     if (x.slot)
       accumulate(x, f);
     else
-      f(Skip{}, static_cast<T*>(nullptr));
+      f(Set{}, allocate(x.size()));
   }
-  /// As accumulate_or_skip, for an op whose dx is made element by element of its dy: where x is the first to hear of
-  /// it, dx takes over the buffer of dy.
+  /// As accumulate_always, for an op whose dx is made element by element of its dy: where x is the first to hear of it,
+  /// dx takes over the buffer of dy.
   template <class F>
   void accumulate_in_place(const Var<T>& x, const Var<T>& y, F f) {
     if (x.slot && !x.slot->written && !x.slot->data && x.size() == y.size()) std::swap(x.slot->data, y.slot->data);
-    accumulate_or_skip(x, f);
+    accumulate_always(x, f);
   }
   /// f(dx) adds to dx, which may be zeros so far: for ops that touch a part of x.
   template <class F>

@@ -20,52 +20,45 @@ LstmState<T> lstm_cell(Tape<T>& tape, Var<T> z, Var<T> c) {
   T* gates = tape.allocate(rows * 4 * n);  // s(i) s(f) tanh(g) s(o)
   T* squashed = tape.allocate(rows * n);   // tanh(c')
   for (std::size_t r = 0; r < rows; ++r) {
-    const T* zr = z.data + r * 4 * n;
-    T* gr = gates + r * 4 * n;
+    const T *zr = z.data + r * 4 * n, *old = c.data + r * n;
+    T *gr = gates + r * 4 * n, *cells = y.c.data + r * n, *kept = squashed + r * n, *out = y.h.data + r * n;
     lanes<T>(n, [&](auto lane, std::size_t j) {
       const auto i = sigmoid_of<T>(lane.load(zr + j)), f = sigmoid_of<T>(lane.load(zr + n + j));
       const auto g = xsimd::tanh(lane.load(zr + 2 * n + j)), o = sigmoid_of<T>(lane.load(zr + 3 * n + j));
-      const auto cell = f * lane.load(c.data + r * n + j) + i * g;
+      const auto cell = f * lane.load(old + j) + i * g;
       const auto s = xsimd::tanh(cell);
       lane.store(gr + j, i);
       lane.store(gr + n + j, f);
       lane.store(gr + 2 * n + j, g);
       lane.store(gr + 3 * n + j, o);
-      lane.store(y.c.data + r * n + j, cell);
-      lane.store(squashed + r * n + j, s);
-      lane.store(y.h.data + r * n + j, o * s);
+      lane.store(cells + j, cell);
+      lane.store(kept + j, s);
+      lane.store(out + j, o * s);
     });
   }
   tape.node("lstm_cell", {y.h, y.c}, [=](Tape<T>& t) {
     const T* dh = t.gradient(y.h);
     const T* dc_next = t.gradient(y.c);
     const Simd<T> one(T(1));
-    t.accumulate(z, [&](auto into, T* dz) {
-      for (std::size_t r = 0; r < rows; ++r) {
-        const T* gr = gates + r * 4 * n;
-        T* dr = dz + r * 4 * n;
-        lanes<T>(n, [&](auto lane, std::size_t j) {
-          const auto i = lane.load(gr + j), f = lane.load(gr + n + j), g = lane.load(gr + 2 * n + j),
-                     o = lane.load(gr + 3 * n + j), s = lane.load(squashed + r * n + j),
-                     dhj = lane.load(dh + r * n + j);
-          const auto d = lane.load(dc_next + r * n + j) + dhj * o * (one - s * s);
-          into.store(lane, dr + j, d * g * i * (one - i));
-          into.store(lane, dr + n + j, d * lane.load(c.data + r * n + j) * f * (one - f));
-          into.store(lane, dr + 2 * n + j, d * i * (one - g * g));
-          into.store(lane, dr + 3 * n + j, dhj * s * o * (one - o));
-        });
-      }
-    });
-    t.accumulate(c, [&](auto into, T* dc) {
-      for (std::size_t r = 0; r < rows; ++r) {
-        const T* gr = gates + r * 4 * n;
-        lanes<T>(n, [&](auto lane, std::size_t j) {
-          const auto s = lane.load(squashed + r * n + j);
-          const auto d =
-              lane.load(dc_next + r * n + j) + lane.load(dh + r * n + j) * lane.load(gr + 3 * n + j) * (one - s * s);
-          into.store(lane, dc + r * n + j, d * lane.load(gr + n + j));
-        });
-      }
+    t.accumulate_always(z, [&](auto into_z, T* dz) {
+      t.accumulate_always(c, [&](auto into_c, T* dc) {
+        for (std::size_t r = 0; r < rows; ++r) {
+          const T *gr = gates + r * 4 * n, *kept = squashed + r * n, *old = c.data + r * n, *dhr = dh + r * n,
+                  *dcr = dc_next + r * n;
+          T *to_z = dz + r * 4 * n, *to_c = dc + r * n;
+          const std::size_t stride = n;
+          lanes<T>(stride, [&](auto lane, std::size_t j) {
+            const auto i = lane.load(gr + j), f = lane.load(gr + stride + j), g = lane.load(gr + 2 * stride + j),
+                       o = lane.load(gr + 3 * stride + j), s = lane.load(kept + j), dhj = lane.load(dhr + j);
+            const auto d = lane.load(dcr + j) + dhj * o * (one - s * s);
+            into_z.store(lane, to_z + j, d * g * i * (one - i));
+            into_z.store(lane, to_z + stride + j, d * lane.load(old + j) * f * (one - f));
+            into_z.store(lane, to_z + 2 * stride + j, d * i * (one - g * g));
+            into_z.store(lane, to_z + 3 * stride + j, dhj * s * o * (one - o));
+            into_c.store(lane, to_c + j, d * f);
+          });
+        }
+      });
     });
   });
   return y;

@@ -108,9 +108,11 @@ Var<T> erase_add(Tape<T>& tape, Var<T> memory, Var<T> w, Var<T> e, Var<T> a) {
   for (std::size_t row = 0; row < batch * width; ++row) {
     const T* wb = w.data + row / width * n;
     const Simd<T> er(e.data[row]), ar(a.data[row]);
+    const T* old = memory.data + row * n;
+    T* to = y.data + row * n;
     lanes<T>(n, [&](auto lane, std::size_t i) {
-      const Simd<T> weight = lane.load(wb + i), m = lane.load(memory.data + row * n + i);
-      lane.store(y.data + row * n + i, m * (one - er * weight) + ar * weight);
+      const Simd<T> weight = lane.load(wb + i), m = lane.load(old + i);
+      lane.store(to + i, m * (one - er * weight) + ar * weight);
     });
   }
   tape.node("erase_add", {y}, [=](Tape<T>& t) {
@@ -128,18 +130,21 @@ Var<T> erase_add(Tape<T>& tape, Var<T> memory, Var<T> w, Var<T> e, Var<T> a) {
             added[u] = erased[u] = Simd<T>(T(0));
             er[u] = Simd<T>(e.data[row + u]), ar[u] = Simd<T>(a.data[row + u]);
           }
-          lanes<T>(n, [&](auto lane, std::size_t i) {
-            const Simd<T> weight = lane.load(w.data + b * n + i);
-            Simd<T> sum = lane.load(dw_row + b * n + i);
+          const std::size_t stride = n;
+          const T *wb = w.data + b * n, *grads = dy + row * n, *olds = memory.data + row * n;
+          T *sums = dw_row + b * n, *to = dm + row * n;
+          lanes<T>(stride, [&](auto lane, std::size_t i) {
+            const Simd<T> weight = lane.load(wb + i);
+            Simd<T> sum = lane.load(sums + i);
             for (std::size_t u = 0; u < count; ++u) {
-              const std::size_t at = (row + u) * n + i;
-              const Simd<T> g = lane.load(dy + at), old = lane.load(memory.data + at), through = g * weight;
+              const std::size_t at = u * stride + i;
+              const Simd<T> g = lane.load(grads + at), old = lane.load(olds + at), through = g * weight;
               sum = xsimd::fma(g, xsimd::fnma(er[u], old, ar[u]), sum);
               added[u] += through;
               erased[u] = xsimd::fma(through, old, erased[u]);
-              into.store(lane, dm + at, xsimd::fnma(through, er[u], g));
+              into.store(lane, to + at, xsimd::fnma(through, er[u], g));
             }
-            lane.store(dw_row + b * n + i, sum);
+            lane.store(sums + i, sum);
           });
           for (std::size_t u = 0; u < count; ++u) {
             da_row[row + u] = xsimd::hadd(added[u]);

@@ -72,15 +72,16 @@ class GravesRmsProp final : public Optimizer<T> {
     T* w = set.flat();
     const Simd<T> d(static_cast<T>(d_)), rest(static_cast<T>(1 - d_)), mu(static_cast<T>(mu_)),
         eps(static_cast<T>(eps_)), zero(T(0));
-    each_trained<T>(set, rate, [&](auto lane, std::size_t i, Simd<T> r, Simd<T> decay) {
+    T *square = n_, *mean = m_, *momentum = v_;
+    each_trained<T>(set, rate, [=](auto lane, std::size_t i, Simd<T> r, Simd<T> decay) {
       const Simd<T> w0 = lane.load(w + i), g = lane.load(gradient + i) + decay * w0;
-      const Simd<T> n = d * lane.load(n_ + i) + rest * g * g;
-      const Simd<T> m = d * lane.load(m_ + i) + rest * g;
+      const Simd<T> n = d * lane.load(square + i) + rest * g * g;
+      const Simd<T> m = d * lane.load(mean + i) + rest * g;
       // n >= m^2 in exact arithmetic; rounding may leave a little less
-      const Simd<T> v = mu * lane.load(v_ + i) - r * g / xsimd::sqrt(xsimd::max(n - m * m, zero) + eps);
-      lane.store(n_ + i, n);
-      lane.store(m_ + i, m);
-      lane.store(v_ + i, v);
+      const Simd<T> v = mu * lane.load(momentum + i) - r * g / xsimd::sqrt(xsimd::max(n - m * m, zero) + eps);
+      lane.store(square + i, n);
+      lane.store(mean + i, m);
+      lane.store(momentum + i, v);
       lane.store(w + i, w0 + v);
     });
   }
