@@ -57,7 +57,10 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["git_rev"] = c.git_rev;
   j["config_hash"] = experiments::hex(hash_bytes(c.config_text));
   for (const auto& entry : experiments::read_ini(c.config_text, c.path.string() + ": config"))
-    if (entry.key.find('.') == std::string::npos) j[entry.key] = entry.value;
+    if (entry.key == "seed")
+      j["seed"] = std::stoull(entry.value);
+    else if (entry.key.find('.') == std::string::npos)
+      j[entry.key] = entry.value;
   j["sequences"] = c.state.sequences;
   j["updates"] = c.state.updates;
   j["solved"] = c.state.solved;
@@ -83,8 +86,9 @@ std::string info_text(const experiments::CheckpointInfo& c) {
   const auto word = [&](const char* key) { return j.contains(key) ? j[key].get<std::string>() : "-"; };
   std::string text =
       fmt::format("{}\n  format {}, {}, run {}\n", c.path.string(), c.version, c.producer, word("config_hash"));
-  text += fmt::format("  task {}, model {}, memory {}, controller {}, optimizer {}, seed {}\n", word("task"),
-                      word("model"), word("memory"), word("controller"), word("optimizer"), word("seed"));
+  text +=
+      fmt::format("  task {}, model {}, memory {}, controller {}, optimizer {}, seed {}\n", word("task"), word("model"),
+                  word("memory"), word("controller"), word("optimizer"), j.value("seed", std::uint64_t{0}));
   text += fmt::format("  {} sequences, {} updates{}; {} parameters, hash {}\n", c.state.sequences, c.state.updates,
                       c.state.solved ? ", solved" : "", j["count"].get<std::size_t>(), word("parameter_hash"));
   if (!c.origin.empty()) text += fmt::format("  {}\n", c.origin);

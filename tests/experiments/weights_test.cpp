@@ -1,0 +1,281 @@
+// safetensors and npy: what is written comes back to the bit, and what is malformed is refused with a reason.
+#include "experiments/weights.hpp"
+
+#include "core/random.hpp"
+#include "tests/experiments/support.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace mneme::experiments {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Weights some_weights() {
+  Weights w;
+  w.arrays = {
+      {"a.weight", {2, 3}, {1, -2, 3.5f, 0, -0.0f, 1e-42f}}, {"b", {4}, {1e38f, -1e-38f, 0.1f, 7}}, {"c", {}, {5}}};
+  w.metadata = {{"format", "mneme-weights 1"}, {"config", "task = copy\n\"quoted\"\n"}};
+  return w;
+}
+
+void expect_same(const Weights& a, const Weights& b) {
+  ASSERT_EQ(a.arrays.size(), b.arrays.size());
+  for (std::size_t i = 0; i < a.arrays.size(); ++i) {
+    EXPECT_EQ(a.arrays[i].name, b.arrays[i].name);
+    EXPECT_EQ(a.arrays[i].dims, b.arrays[i].dims);
+    ASSERT_EQ(a.arrays[i].values.size(), b.arrays[i].values.size());
+    EXPECT_EQ(std::memcmp(a.arrays[i].values.data(), b.arrays[i].values.data(), a.arrays[i].values.size() * 4), 0);
+  }
+  EXPECT_EQ(a.metadata, b.metadata);
+}
+
+/// A safetensors file of this header and so many bytes of data, all zero but for `data`.
+std::string file_of(const std::string& header, std::size_t size, const std::string& data = "") {
+  std::string bytes(8, '\0');
+  const std::uint64_t n = header.size();
+  std::memcpy(bytes.data(), &n, 8);
+  std::string numbers = data;
+  numbers.resize(size, '\0');
+  return bytes + header + numbers;
+}
+
+template <class T>
+std::string bytes_of(std::initializer_list<T> values) {
+  return {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(T)};
+}
+
+TEST(Weights, EveryBitComesBackFromBothFormats) {
+  const Folder folder;
+  for (const std::string& format : weight_formats()) {
+    write_weights(folder / format, format, some_weights());
+    expect_same(read_weights(folder / format), some_weights());
+    EXPECT_FALSE(fs::exists(folder / (format + ".part")));
+  }
+}
+
+TEST(Weights, NumbersOfAFileAreAlignedAndItsHeaderIsPlain) {
+  const std::string bytes = safetensors_bytes(some_weights());
+  std::uint64_t n = 0;
+  std::memcpy(&n, bytes.data(), 8);
+  EXPECT_EQ(n % 8, 0u);
+  const Json header = Json::parse(bytes.substr(8, n));
+  EXPECT_EQ(header["a.weight"], Json::parse(R"({"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]})"));
+  EXPECT_EQ(header["b"]["data_offsets"], Json::parse("[24, 40]"));
+  EXPECT_EQ(bytes.size(), 8 + n + 44);
+}
+
+TEST(Weights, NothingIsOverwritten) {
+  const Folder folder;
+  for (const std::string& format : weight_formats()) {
+    const fs::path path = folder / (format + " old");
+    if (format == "npy") fs::create_directories(path);
+    write_file(format == "npy" ? path / "mine" : path, "mine");
+    expect_has(message_of<ArgumentError>([&] { write_weights(path, format, some_weights()); }),
+               path.string() + "] exists already");
+    EXPECT_EQ(read_file(format == "npy" ? path / "mine" : path), "mine");
+  }
+  fs::create_directories(folder / "busy.part");
+  expect_has(message_of<ArgumentError>([&] { write_weights(folder / "busy", "npy", some_weights()); }),
+             "busy.part] is in the way");
+  EXPECT_TRUE(fs::exists(folder / "busy.part"));
+}
+
+TEST(Weights, Float64IsRoundedAndFortranOrderTurned) {
+  const Weights w = parse_safetensors(
+      file_of(R"({"x":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}})", 16, bytes_of<double>({0.1, -3})), "x");
+  EXPECT_EQ(w.arrays.at(0).values, (std::vector<float>{0.1f, -3}));
+
+  const auto npy = [](const std::string& header, const std::string& data) {
+    const auto n = static_cast<std::uint16_t>(header.size());
+    return std::string("\x93NUMPY\x01\x00", 8) + std::string(reinterpret_cast<const char*>(&n), 2) + header + data;
+  };
+  const NamedArray c = parse_npy(
+      npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }  \n", bytes_of<double>({1, 2, 3, 4, 5, 6})),
+      "c");
+  const NamedArray f = parse_npy(
+      npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}", bytes_of<float>({1, 4, 2, 5, 3, 6})), "f");
+  EXPECT_EQ(c.values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(f.values, c.values);
+  EXPECT_EQ(f.dims, (std::vector<std::size_t>{2, 3}));
+}
+
+TEST(Weights, MalformedSafetensorsAreRefusedWithTheReason) {
+  const std::string x = R"("x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
+  const auto one = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
+    return fmt::format(R"({{"x":{{"dtype":{},"shape":{},"data_offsets":{}}}}})", dtype, shape, offsets);
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::string absurd(8, '\xff');
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "has 0 bytes, too few for a header's length"},
+      {"1234567", "has 7 bytes, too few"},
+      {absurd + "{}", "names a header of 18446744073709551615 bytes; the format allows 100000000"},
+      {file_of("{" + x + "}", 8).substr(0, 20), "is truncated: it names a header of"},
+      {file_of("{" + x + "}", 7), "'x'] ends at byte 8 of the data, which has 7: truncated"},
+      {file_of("[]", 0), "its header does not begin with '{'"},
+      {file_of("{" + x, 8), "header] is no JSON at byte"},
+      {file_of("{\"\xff\xfe\":1}", 8), "header] is no JSON at byte"},
+      {file_of("{" + x + "," + x + "}", 8), "header] has the key 'x' twice"},
+      {file_of(R"({"x":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8),
+       "has the key 'dtype' twice"},
+      {file_of(R"({"x":[1]})", 0), "'x'] is not dtype, shape and data_offsets"},
+      {file_of(R"({"x":{"dtype":"F32","shape":[2]}})", 8), "'x'] is not dtype, shape and data_offsets"},
+      {file_of(R"({"__metadata__":{"a":1}})", 0), "'__metadata__'] 'a' is no string"},
+      {file_of(R"({"__metadata__":"a"})", 0), "'__metadata__'] is no object"},
+      {file_of("{\"x\":" + std::string(200, '[') + std::string(200, ']') + "}", 0), "header] is nested too deep"},
+      {file_of(one("\"I64\"", "[1]", "[0,8]"), 8), "'x'] has dtype I64; F32 and F64 can be read"},
+      {file_of(one("\"BF16\"", "[4]", "[0,8]"), 8), "'x'] has dtype BF16"},
+      {file_of(one("3", "[2]", "[0,8]"), 8), "'x'] has dtype no text"},
+      {file_of(one("\"F32\"", "[-2]", "[0,8]"), 8), "'x' shape] is no list of natural numbers"},
+      {file_of(one("\"F32\"", "[2.0]", "[0,8]"), 8), "'x' shape] is no list of natural numbers"},
+      {file_of(one("\"F32\"", "2", "[0,8]"), 8), "'x' shape] is no list of natural numbers"},
+      {file_of(one("\"F32\"", "[2]", "[8]"), 8), "'x'] data_offsets [8] are no begin and end"},
+      {file_of(one("\"F32\"", "[2]", "[8,0]"), 8), "'x'] data_offsets [8 0] are no begin and end"},
+      {file_of(one("\"F32\"", "[2]", "[0,18446744073709551615]"), 8), "ends at byte 18446744073709551615 of the data"},
+      {file_of(one("\"F32\"", "[3]", "[0,8]"), 8), "'x'] of shape [3] and dtype F32 has 8 bytes"},
+      {file_of(one("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0), "of shape [4294967296 4294967296]"},
+      {file_of(one("\"F32\"", "[1]", "[0,6]"), 6), "has 6 bytes"},
+      {file_of("{" + x + R"(,"y":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12),
+       "'x' and 'y' overlap in the data"},
+      {file_of("{" + x + R"(,"y":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8), "overlap in the data"},
+      {file_of("{" + x + R"(,"y":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}})", 16),
+       "bytes 8 to 12 of the data belong to no array"},
+      {file_of("{" + x + "}", 12), "bytes 8 to 12 of the data belong to no array"},
+      {file_of("{" + x + "}", 8, bytes_of<float>({1, nan})), "'x'] number 1 is nan, which is no finite float32"},
+      {file_of(one("\"F64\"", "[1]", "[0,8]"), 8, bytes_of<double>({1e39})),
+       "number 0 is 1e+39, which is no finite float32"},
+  };
+  for (const auto& [bytes, says] : cases) {
+    const std::string m = message_of<FileError>([&] { parse_safetensors(bytes, "dir/w.safetensors"); });
+    EXPECT_EQ(m.rfind("[dir/w.safetensors", 0), 0u) << m;
+    expect_has(m, says);
+  }
+}
+
+TEST(Weights, MalformedNpyIsRefusedWithTheReason) {
+  const auto npy = [](const std::string& header, std::size_t size, const std::string& data = "") {
+    const auto n = static_cast<std::uint16_t>(header.size());
+    std::string numbers = data;
+    numbers.resize(size, '\0');
+    return std::string("\x93NUMPY\x01\x00", 8) + std::string(reinterpret_cast<const char*>(&n), 2) + header + numbers;
+  };
+  const auto dict = [](const std::string& descr, const std::string& shape) {
+    return "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  };
+  const std::string good = npy(dict("<f4", "(2,)"), 8);
+  EXPECT_EQ(parse_npy(good, "x").dims, (std::vector<std::size_t>{2}));
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "is no .npy file"},
+      {"PK\x03\x04 and more", "is no .npy file"},
+      {std::string("\x93NUMPY\x04\x00\x01\x00{", 11), "is of npy version 4; 1 to 3 can be read"},
+      {good.substr(0, 20), "is truncated: it names a header of"},
+      {std::string("\x93NUMPY\x02\x00\xff\xff", 10), "is truncated"},
+      {npy(dict(">f4", "(2,)"), 8), "is big-endian ('>f4')"},
+      {npy(dict("<i4", "(2,)"), 8), "has dtype '<i4'; '<f4' and '<f8' can be read"},
+      {npy(dict("|O", "(2,)"), 8), "has dtype '|O'"},
+      {npy(dict("<f4", "(2,)"), 7), "of shape [2] and dtype '<f4' has 7 bytes of numbers"},
+      {npy(dict("<f4", "(2,)"), 12), "has 12 bytes of numbers"},
+      {npy(dict("<f4", "(4294967296, 4294967296)"), 8), "of shape [4294967296 4294967296]"},
+      {npy(dict("<f4", "(99999999999999999999,)"), 8), "its header cannot be read at byte"},
+      {npy(dict("<f4", "(-2,)"), 8), "its header cannot be read at byte"},
+      {npy(dict("<f4", "2"), 8), "its header cannot be read at byte"},
+      {npy(dict("<f4", "(2 2)"), 16), "its header cannot be read at byte"},
+      {npy("{'descr': '<f4'", 8), "its header cannot be read at byte 15"},
+      {npy("{'descr': '<f4', 'shape': (2,)}", 8), "lacks one of descr, fortran_order, shape"},
+      {npy("{'descr': '<f4', 'descr': '<f4'}", 8), "its header has 'descr' twice"},
+      {npy("{'fortran_order': 1}", 8), "its header cannot be read"},
+      {npy("{'colour': 'red'}", 8), "its header has the unknown key 'colour'"},
+      {npy(dict("<f4", "(2,)") + "x", 8), "its header cannot be read"},
+      {npy(dict("<f4", "(2,)"), 8, bytes_of<float>({0, -infinity})), "number 1 is -inf, which is no finite float32"},
+  };
+  for (const auto& [bytes, says] : cases) {
+    const std::string m = message_of<FileError>([&] { parse_npy(bytes, "dir/x.npy"); });
+    EXPECT_EQ(m.rfind("[dir/x.npy", 0), 0u) << m;
+    expect_has(m, says);
+  }
+}
+
+TEST(Weights, AnIndexSaysWhatIsThere) {
+  const Folder folder;
+  const auto refusal = [&](const std::string& index) {
+    fs::remove_all(folder / "w");
+    write_weights(folder / "w", "npy", some_weights());
+    write_file(folder / "w/index.json", index);
+    const std::string m = message_of<FileError>([&] { read_weights(folder / "w"); });
+    expect_has(m, "index.json");
+    return m;
+  };
+  expect_has(refusal("{"), "is no JSON at byte");
+  expect_has(refusal("[]"), "is no JSON object");
+  expect_has(refusal("{}"), "is not metadata and arrays");
+  expect_has(refusal(R"({"metadata":{},"arrays":{"a.weight":[2,3],"b":[4],"c":[],"d":[1]}})"),
+             "names 'd', and there is no d.npy");
+  expect_has(refusal(R"({"metadata":{},"arrays":{"a.weight":[2,3],"c":[]}})"), "does not name 'b', which is there");
+  expect_has(refusal(R"({"metadata":{},"arrays":{"a.weight":[3,2],"b":[4],"c":[]}})"),
+             "gives 'a.weight' the shape [3 2], the file has [2 3]");
+  fs::remove(folder / "w/index.json");
+  EXPECT_EQ(read_weights(folder / "w").arrays.size(), 3u) << "a folder of .npy files is enough";
+  fs::create_directories(folder / "empty");
+  expect_has(message_of<FileError>([&] { read_weights(folder / "empty"); }), "empty] holds no .npy file");
+  expect_has(message_of<FileError>([&] { read_weights(folder / "none"); }), "none] does not exist or is no file");
+}
+
+// Bytes changed, inserted, removed, doubled and cut at random: refused with a FileError, or read as something that is
+// itself sound. Nothing else may come out: no crash, no other error, no number that is not finite.
+TEST(Weights, SurvivesThousandsOfMutations) {
+  const std::string whole = safetensors_bytes(some_weights());
+  std::uint64_t header = 0;
+  std::memcpy(&header, whole.data(), 8);
+  const std::string tokens = "{}[]\",:0123456789-.eE\\ \xff";
+  std::size_t refused = 0, read = 0;
+  for (std::uint64_t seed = 0; seed < 5000; ++seed) {
+    Random random(1, "mutation", seed);
+    const auto below = [&](std::size_t n) {
+      return static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(n) - 1));
+    };
+    std::string bytes = whole;
+    for (std::size_t edits = 1 + below(3); edits-- > 0 && !bytes.empty();) {
+      // Mostly in length and header: numbers are numbers.
+      const std::size_t at = below(below(5) ? std::min<std::size_t>(8 + header, bytes.size()) : bytes.size());
+      switch (below(6)) {
+        case 0: bytes[at] = static_cast<char>(below(256)); break;
+        case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8))); break;
+        case 2: bytes.insert(at, 1, tokens[below(tokens.size())]); break;
+        case 3: bytes.erase(at, 1 + below(8)); break;
+        case 4: bytes.insert(at, bytes.substr(at, 1 + below(60))); break;
+        default: bytes.resize(at); break;
+      }
+      // A header of another length is caught at once unless its length says so: look behind that door, too.
+      if (below(2) && bytes.size() >= 8 + 44) {
+        const std::uint64_t n = bytes.size() - 8 - 44;
+        std::memcpy(bytes.data(), &n, 8);
+      }
+    }
+    try {
+      const Weights w = parse_safetensors(bytes, "fuzz");
+      ++read;
+      std::size_t numbers = 0;
+      for (const NamedArray& a : w.arrays) {
+        std::size_t count = 1;
+        for (const std::size_t d : a.dims) count *= d;
+        ASSERT_EQ(count, a.values.size()) << "seed " << seed;
+        for (const float v : a.values) ASSERT_TRUE(std::isfinite(v)) << "seed " << seed;
+        numbers += count;
+      }
+      ASSERT_LE(numbers * 4, bytes.size()) << "seed " << seed;
+    } catch (const FileError& e) {
+      ++refused;
+      ASSERT_EQ(std::string(e.what()).rfind("[fuzz", 0), 0u) << e.what() << " seed " << seed;
+    }
+  }
+  EXPECT_GT(refused, 3000u);
+  EXPECT_GT(read, 200u) << "some mutations change names, numbers or blanks only";
+  RecordProperty("refused", static_cast<int>(refused));
+}
+
+}  // namespace
+}  // namespace mneme::experiments
