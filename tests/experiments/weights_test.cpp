@@ -4,7 +4,10 @@
 #include "core/random.hpp"
 #include "tests/experiments/support.hpp"
 
+#include <sys/resource.h>
+
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <limits>
 
@@ -81,6 +84,25 @@ TEST(Weights, NothingIsOverwritten) {
   expect_has(message_of<ArgumentError>([&] { write_weights(folder / "busy", "npy", some_weights()); }),
              "busy.part] is in the way");
   EXPECT_TRUE(fs::exists(folder / "busy.part"));
+}
+
+// A file size limit is a disk that is full: every write past it fails.
+TEST(Weights, AFullDiskLeavesNothing) {
+  const Folder folder;
+  Weights w = some_weights();
+  w.arrays.push_back({"large", {5000}, std::vector<float>(5000, 1)});
+  for (const std::string& format : weight_formats()) {
+    const Child child = in_child([&] {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit size{10000, 10000};
+      ::setrlimit(RLIMIT_FSIZE, &size);
+      return message_of<RuntimeFailure>([&] { write_weights(folder / format, format, w); });
+    });
+    EXPECT_EQ(child.code, 0);
+    expect_has(child.text, "cannot be written: File too large");
+    EXPECT_FALSE(fs::exists(folder / format));
+    EXPECT_FALSE(fs::exists(folder / (format + ".part")));
+  }
 }
 
 TEST(Weights, Float64IsRoundedAndFortranOrderTurned) {
