@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -130,26 +131,26 @@ std::string apply(const NameMap::Line& line, const NamedArray& source, Target& t
   return "";
 }
 
-/// Extents of the pieces stacked; empty where they do not fit onto each other.
-Dims stacked(const std::vector<NamedArray>& pieces) {
+/// Extents of the pieces stacked; none where they do not fit onto each other.
+std::optional<Dims> stacked(const std::vector<NamedArray>& pieces) {
   Dims dims = pieces[0].dims;
   for (std::size_t i = 1; i < pieces.size(); ++i) {
     const Dims& more = pieces[i].dims;
     if (dims.empty() || more.size() != dims.size() || !std::equal(dims.begin() + 1, dims.end(), more.begin() + 1))
-      return {};
+      return std::nullopt;
     dims[0] += more[0];
   }
   return dims;
 }
 
 std::string shape_problem(const Target& t) {
-  const Dims dims = stacked(t.pieces);
+  const std::optional<Dims> dims = stacked(t.pieces);
   if (dims == t.dims) return "";
   std::vector<std::string> shapes;
   for (const NamedArray& p : t.pieces) shapes.push_back(text_of(p.dims));
   std::string text = fmt::format("other shape: {} is {} in the model, {} in the file", t.name, text_of(t.dims),
                                  fmt::join(shapes, " on "));
-  if (dims.size() == 2 && dims[0] != dims[1] && Dims{dims[1], dims[0]} == t.dims)
+  if (dims && dims->size() == 2 && dims->at(0) != dims->at(1) && Dims{dims->at(1), dims->at(0)} == t.dims)
     text += "; say transpose in a map's line";
   return text;
 }

@@ -77,6 +77,8 @@ Json parse_object(std::string_view text, const std::string& where) {
     return j;
   } catch (const Json::parse_error& e) {
     fail<FileError>(where, "is no JSON at byte {}", e.byte);
+  } catch (const Json::out_of_range&) {  // 1e999
+    fail<FileError>(where, "holds a number that no float64 holds");
   }
 }
 

@@ -109,7 +109,8 @@ TEST(Exchange, AllThatDoesNotFitIsNamedAtOnceAndNothingIsChanged) {
 /// A set as of a layer of 2 inputs and 1 unit with 4 gates.
 struct Layer {
   ParameterSet<float> set;
-  Layer() {
+  explicit Layer(bool scalar = false) {
+    if (scalar) set.add("scale", {}, Initializer::constant(0));
     set.add("weight", {3, 4}, Initializer::constant(0));
     set.add("bias", {4, 1}, Initializer::constant(0));
     set.initialize(1);
@@ -150,6 +151,16 @@ TEST(Exchange, WhatAMapGetsWrongIsNamedWithItsLine) {
              "names.txt:4: 'ih' [4 2] cannot be added to [4 1]");
   expect_has(refusal("ih weight\nhh weight\nb1 bias reshape\nb2 bias reshape add\n"),
              "other shape: weight is [3 4] in the model, [4 2] on [4 1] in the file");
+}
+
+TEST(Exchange, TwoNumbersAreNoScalar) {
+  Layer layer(true);
+  Weights w = kTheirs;
+  w.arrays.push_back({"s", {}, {1}});
+  w.arrays.push_back({"t", {}, {2}});
+  const NameMap map = parse_name_map("s scale\nt scale\n", "names.txt");
+  expect_has(message_of<ArgumentError>([&] { fit_weights(w, map, layer.set, "w"); }),
+             "other shape: scale is [] in the model, [] on [] in the file");
 }
 
 TEST(Exchange, LinesOfAMap) {
