@@ -82,7 +82,7 @@ struct Target {
   Dims dims;
   float* values;
   std::vector<NamedArray> pieces = {};  ///< what the file gives, to be stacked along the first axis
-  bool given = false;
+  bool given = false, failed = false;   ///< a line gives it; one of them in vain
 };
 
 std::vector<Target> targets_of(ParameterSet<float>& set) {
@@ -107,7 +107,6 @@ NamedArray transposed(const NamedArray& a) {
 
 /// One line of the map applied; what is wrong, or "".
 std::string apply(const NameMap::Line& line, const NamedArray& source, Target& target) {
-  target.given = true;
   if (line.transpose && source.dims.size() != 2)
     return fmt::format("'{}' is {}: transpose wants two axes", line.theirs, text_of(source.dims));
   NamedArray piece = line.transpose ? transposed(source) : source;
@@ -175,7 +174,10 @@ void fit_weights(const Weights& weights, const NameMap& map, ParameterSet<float>
     const auto source = sources.find(line.theirs);
     const auto target = by_name.find(line.ours);
     used.insert(line.theirs);
-    if (target != by_name.end()) target->second->given = true;
+    if (target != by_name.end()) {
+      target->second->given = true;
+      target->second->failed |= source == sources.end();
+    }
     if (source == sources.end())
       wrong.push_back(
           fmt::format("{}: the file has no '{}'{}", line.where, line.theirs, suggestion(line.theirs, theirs)));
@@ -183,9 +185,10 @@ void fit_weights(const Weights& weights, const NameMap& map, ParameterSet<float>
       wrong.push_back(fmt::format("{}: the model has no '{}'{}", line.where, line.ours, suggestion(line.ours, ours)));
     if (source == sources.end() || target == by_name.end()) continue;
     const std::string problem = apply(line, *source->second, *target->second);
-    if (!problem.empty()) wrong.push_back(fmt::format("{}: {}", line.where, problem));
+    if (problem.empty()) continue;
+    target->second->failed = true;
+    wrong.push_back(fmt::format("{}: {}", line.where, problem));
   }
-  const std::size_t map_problems = wrong.size();
   std::vector<std::string> missing, left_over;
   for (const NamedArray& a : weights.arrays) {
     if (used.count(a.name)) continue;
@@ -193,17 +196,16 @@ void fit_weights(const Weights& weights, const NameMap& map, ParameterSet<float>
     if (target == by_name.end() || target->second->given)
       left_over.push_back(a.name);
     else
-      apply({}, a, *target->second);
+      target->second->pieces.push_back(a);
   }
   for (const Target& t : targets)
-    if (!t.given) missing.push_back(t.name);
+    if (!t.given && t.pieces.empty()) missing.push_back(t.name);
   for (const std::string& name : missing)
     wrong.push_back(fmt::format("missing: {} {}{}", name, text_of(by_name[name]->dims), suggestion(name, left_over)));
   for (const std::string& name : left_over)
     wrong.push_back(fmt::format("left over: {} {}{}", name, text_of(sources[name]->dims), suggestion(name, missing)));
   for (const Target& t : targets) {
-    // A line that failed has been named, and leaves its parameter short.
-    if (t.pieces.empty() || map_problems > 0) continue;
+    if (t.pieces.empty() || t.failed) continue;  // a line that failed has been named
     const std::string problem = shape_problem(t);
     if (!problem.empty()) wrong.push_back(problem);
   }
