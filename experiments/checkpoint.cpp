@@ -1,6 +1,6 @@
 // Room: experiments. Checkpoint files.
 //
-//   / attrs    format, schema_version, producer, git_rev, content_hash, parameter_hash
+//   / attrs    format, schema_version, producer, git_rev, content_hash, parameter_hash, origin (where there is one)
 //   /config    the run's INI text       /order  names of the arrays, a line each, as they are hashed
 //   /parameters/NAME  /buffers/NAME  /optimizer/STATE/NAME   f32, shaped as the parameter
 //   /state/NAME       RunState
@@ -20,7 +20,6 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 
@@ -69,10 +68,6 @@ trace::Dims dims_of(const Shape& s) {
   return d;
 }
 
-std::string text_of(const trace::Dims& d) {
-  return fmt::format("[{}]", fmt::join(d, " "));
-}
-
 /// All arrays of a model in a fixed order; the optimizer's last.
 std::vector<Array> arrays_of(ParameterSet<float>& set, Optimizer<float>* optimizer) {
   std::vector<Array> all;
@@ -106,11 +101,6 @@ void hash_state(Hash& hash, const RunState& state) {
   hash.add(state.window_metrics.data(), state.window_metrics.size() * sizeof(double));
 }
 
-struct Content {
-  CheckpointInfo info;
-  std::map<std::string, std::vector<float>> values;
-};
-
 void read_state(const trace::File& file, RunState& state) {
   RunState::each(state, [&](const char* name, auto& value) {
     using V = std::remove_reference_t<decltype(value)>;
@@ -132,15 +122,6 @@ std::uint64_t hash_of(std::string_view bytes) {
   return hash.value();
 }
 
-std::string read_bytes(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) fail<FileError>(path.string(), "does not exist or is no file");
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) fail<FileError>(path.string(), "cannot be read");
-  return bytes;
-}
-
 /// Whole and unchanged since it was sealed, or a FileError that says what is wrong.
 void check_seal(const fs::path& path) {
   const std::string bytes = read_bytes(path);
@@ -159,37 +140,38 @@ void check_seal(const fs::path& path) {
     fail<FileError>(path.string(), "is damaged: its bytes do not have the checksum at its end");
 }
 
-Content read_content(const fs::path& path) {
+CheckpointInfo read_content(const fs::path& path) {
   check_seal(path);
   const trace::File file = trace::File::open(path);
   const auto refuse = [&](const std::string& why) { fail<FileError>(path.string(), "{}", why); };
   if (!file.has_attr("/", "format") || file.text_attr("/", "format") != kCheckpointFormat)
     refuse("is no checkpoint of mneme");
-  Content c;
-  c.info.path = path;
-  c.info.version = file.text_attr("/", "schema_version");
+  CheckpointInfo c;
+  c.path = path;
+  c.version = file.text_attr("/", "schema_version");
   int major = 0;
-  std::from_chars(c.info.version.data(), c.info.version.data() + c.info.version.size(), major);
+  std::from_chars(c.version.data(), c.version.data() + c.version.size(), major);
   if (major > kCheckpointMajor)
-    refuse(fmt::format("is a checkpoint of format {}; this program reads up to {}.x: use a newer one", c.info.version,
+    refuse(fmt::format("is a checkpoint of format {}; this program reads up to {}.x: use a newer one", c.version,
                        kCheckpointMajor));
-  c.info.git_rev = file.text_attr("/", "git_rev");
-  c.info.content_hash = file.attr<std::uint64_t>("/", "content_hash");
-  c.info.parameter_hash = file.attr<std::uint64_t>("/", "parameter_hash");
-  c.info.config_text = file.read_text("/config");
+  c.producer = file.text_attr("/", "producer");
+  if (file.has_attr("/", "origin")) c.origin = file.text_attr("/", "origin");
+  c.git_rev = file.text_attr("/", "git_rev");
+  c.content_hash = file.attr<std::uint64_t>("/", "content_hash");
+  c.parameter_hash = file.attr<std::uint64_t>("/", "parameter_hash");
+  c.config_text = file.read_text("/config");
   Hash hash;
-  hash.add(c.info.config_text);
+  hash.add(c.config_text);
   std::istringstream order(file.read_text("/order"));
   for (std::string name; std::getline(order, name);) {
-    trace::Dims dims;
-    std::vector<float>& values = c.values[name];
-    values = file.read<float>("/" + name, &dims);
-    hash_array(hash, name, dims, values.data());
-    c.info.arrays.push_back({name, std::move(dims)});
+    NamedArray a{name, {}, {}};
+    a.values = file.read<float>("/" + name, &a.dims);
+    hash_array(hash, name, a.dims, a.values.data());
+    c.arrays.push_back(std::move(a));
   }
-  read_state(file, c.info.state);
-  hash_state(hash, c.info.state);
-  if (hash.value() != c.info.content_hash) refuse("is damaged: its content does not have the hash it names");
+  read_state(file, c.state);
+  hash_state(hash, c.state);
+  if (hash.value() != c.content_hash) refuse("is damaged: its content does not have the hash it names");
   return c;
 }
 
@@ -213,7 +195,7 @@ std::uint64_t parameter_hash(const ParameterSet<float>& set) {
 }
 
 void save_checkpoint(const fs::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state) {
+                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin) {
   // Only read from: the handles are those that loading writes through.
   const std::vector<Array> arrays = arrays_of(const_cast<ParameterSet<float>&>(set), &optimizer);
   Hash hash;
@@ -230,6 +212,7 @@ void save_checkpoint(const fs::path& path, const std::string& config_text, const
     file.set_attr("/", "git_rev", build_info().git_rev);
     file.set_attr("/", "content_hash", hash.value());
     file.set_attr("/", "parameter_hash", parameter_hash(set));
+    if (!origin.empty()) file.set_attr("/", "origin", origin);
     file.write("/config", config_text);
     std::string order;  // one text: HDF5 1.10 crashes on damaged variable-length strings
     for (const Array& a : arrays) {
@@ -253,27 +236,29 @@ void save_checkpoint(const fs::path& path, const std::string& config_text, const
 }
 
 CheckpointInfo inspect_checkpoint(const fs::path& path) {
-  return read_content(path).info;
+  return read_content(path);
 }
 
 CheckpointInfo load_checkpoint(const fs::path& path, ParameterSet<float>& set, Optimizer<float>* optimizer,
                                RunState* state) {
-  Content c = read_content(path);
+  CheckpointInfo c = read_content(path);
   const std::vector<Array> arrays = arrays_of(set, optimizer);
-  std::map<std::string, trace::Dims> in_file;
-  for (const CheckpointInfo::Array& a : c.info.arrays) in_file[a.name] = a.dims;
+  std::map<std::string, const NamedArray*> in_file, unused;
+  for (const NamedArray& a : c.arrays) in_file[a.name] = &a;
+  unused = in_file;
   std::vector<std::string> wrong;
   for (const Array& a : arrays) {
     const auto it = in_file.find(a.name);
     if (it == in_file.end())
       wrong.push_back(fmt::format("{}: the model has {}, the file none", a.name, text_of(a.dims)));
-    else if (it->second != a.dims)
-      wrong.push_back(fmt::format("{}: the model has {}, the file {}", a.name, text_of(a.dims), text_of(it->second)));
-    if (it != in_file.end()) in_file.erase(it);
+    else if (it->second->dims != a.dims)
+      wrong.push_back(
+          fmt::format("{}: the model has {}, the file {}", a.name, text_of(a.dims), text_of(it->second->dims)));
+    unused.erase(a.name);
   }
-  for (const auto& [name, dims] : in_file)
+  for (const auto& [name, array] : unused)
     if (optimizer || !name.starts_with("optimizer/"))
-      wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(dims)));
+      wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(array->dims)));
   if (!wrong.empty()) {
     const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
     fail<ArgumentError>(path.string(), "does not fit the configuration:\n  {}{}",
@@ -281,12 +266,12 @@ CheckpointInfo load_checkpoint(const fs::path& path, ParameterSet<float>& set, O
                         shown < wrong.size() ? fmt::format("\n  and {} more", wrong.size() - shown) : "");
   }
   for (const Array& a : arrays) {
-    const std::vector<float>& values = c.values.at(a.name);
+    const std::vector<float>& values = in_file.at(a.name)->values;
     std::copy(values.begin(), values.end(), a.target);
   }
   set.refresh();
-  if (state) *state = c.info.state;
-  return c.info;
+  if (state) *state = c.state;
+  return c;
 }
 
 namespace {

@@ -9,6 +9,7 @@
 // the model (names and both shapes); RuntimeFailure where the disk refuses.
 #pragma once
 
+#include "experiments/weights.hpp"
 #include "nn/optimizers.hpp"
 #include "nn/parameters.hpp"
 
@@ -71,20 +72,17 @@ void seal_file(const std::filesystem::path& path);
 /// Hash of all parameters and buffers: which weights made an episode.
 std::uint64_t parameter_hash(const ParameterSet<float>& set);
 
+/// `origin` says where the run's first weights came from, "" for drawn ones.
 void save_checkpoint(const std::filesystem::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state);
+                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin = "");
 
-/// What a file says of itself, without a model. `arrays` holds parameters, buffers and optimizer state.
+/// What a file holds, without a model.
 struct CheckpointInfo {
-  struct Array {
-    std::string name;  ///< "parameters/controller.weight"
-    std::vector<std::size_t> dims;
-  };
   std::filesystem::path path;
-  std::string version, git_rev, config_text;
+  std::string version, producer, git_rev, config_text, origin;
   std::uint64_t content_hash = 0, parameter_hash = 0;
   RunState state;
-  std::vector<Array> arrays;
+  std::vector<NamedArray> arrays;  ///< "parameters/NAME", "buffers/NAME", "optimizer/STATE/NAME"
 };
 /// Reads and verifies the whole file.
 CheckpointInfo inspect_checkpoint(const std::filesystem::path& path);

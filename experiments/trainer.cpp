@@ -84,7 +84,7 @@ class Run {
     std::vector<fs::path> unusable;
     for (auto path = all.rbegin(); path != all.rend(); ++path) {
       try {
-        load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_);
+        origin_ = load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_).origin;
       } catch (const FileError& e) {
         damaged += (damaged.empty() ? "" : "\n") + std::string(e.what());
         notice(fmt::format("{}; going back to the checkpoint before it", e.what()));
@@ -244,7 +244,7 @@ class Run {
   void write_checkpoint(const fs::path& path) {
     state_.metrics_bytes = metrics_.bytes();
     state_.wall_seconds = wall_before_ + seconds_since(started_);
-    save_checkpoint(path, config_.text(), session_.parameters(), session_.optimizer(), state_);
+    save_checkpoint(path, config_.text(), session_.parameters(), session_.optimizer(), state_, origin_);
   }
 
   /// What the checkpoint counts on is on disk before it is.
@@ -364,6 +364,7 @@ class Run {
   std::optional<TrainingTrace> trace_;
   RunState state_;
   RunRecord record_;
+  std::string origin_;  ///< of imported weights; every checkpoint of the run names it
 
   std::uint64_t max_ = 0, log_every_ = 1, eval_every_ = 1, checkpoint_every_ = 1;
   std::size_t eval_episodes_ = 1, keep_ = 1, metric_ = 0;

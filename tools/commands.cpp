@@ -5,10 +5,23 @@ namespace mneme::tools {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
-      list_command(),         show_command(),         train_command(),        eval_command(),
-      replay_command(),       trace_info_command(),   trace_check_command(),  trace_show_command(),
-      trace_export_command(), trace_render_command(), trace_repair_command(), gradcheck_command(),
-      reproduce_command(),    doctor_command(),
+      list_command(),
+      show_command(),
+      train_command(),
+      eval_command(),
+      replay_command(),
+      trace_info_command(),
+      trace_check_command(),
+      trace_show_command(),
+      trace_export_command(),
+      trace_render_command(),
+      trace_repair_command(),
+      checkpoint_info_command(),
+      checkpoint_export_command(),
+      checkpoint_import_command(),
+      gradcheck_command(),
+      reproduce_command(),
+      doctor_command(),
   };
   return table;
 }

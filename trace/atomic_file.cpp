@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace mneme::trace {
@@ -44,6 +45,35 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::commit() {
+  durable_rename(part_, final_);
+  committed_ = true;
+}
+
+AtomicFolder::AtomicFolder(std::filesystem::path final_path) : final_(std::move(final_path)) {
+  namespace fs = std::filesystem;
+  if (!final_.has_filename()) final_ = final_.parent_path();  // "out/" is "out"
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(final_, error)) &&
+      !(fs::is_directory(final_, error) && fs::is_empty(final_, error)))
+    fail<ArgumentError>(final_.string(), "exists already");
+  part_ = final_;
+  part_ += ".part";
+  if (final_.has_parent_path()) fs::create_directories(final_.parent_path(), error);
+  if (::mkdir(part_.c_str(), 0777) == 0) return;
+  const int e = errno;
+  if (e == EEXIST)
+    fail<ArgumentError>(part_.string(),
+                        "is in the way: another process writes it, or one was killed while it did; "
+                        "remove it then");
+  fail<RuntimeFailure>(part_.string(), "cannot be made: {}", std::strerror(e));
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove_all(part_, ignored);
+}
+
+void AtomicFolder::commit() {
   durable_rename(part_, final_);
   committed_ = true;
 }

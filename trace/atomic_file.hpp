@@ -26,6 +26,22 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// The same for a folder that is not there yet, or empty: fill part(), then commit(). ArgumentError where the final
+/// name holds something already, or another AtomicFolder's part stands in the way.
+class AtomicFolder {
+ public:
+  explicit AtomicFolder(std::filesystem::path final_path);
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+  ~AtomicFolder();
+  const std::filesystem::path& part() const { return part_; }
+  void commit();
+
+ private:
+  std::filesystem::path final_, part_;
+  bool committed_ = false;
+};
+
 /// fsync(from), rename(from, to), fsync(folder of to). RuntimeFailure names both.
 void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to);
 /// Writes a text beside, then renames it: the reader sees the old text or the new one.

@@ -32,7 +32,8 @@ class Case:
 
 def load_weights(folder):
     folder = os.path.join(folder, "weights")
-    return {f[: -len(".npy")]: np.load(os.path.join(folder, f)) for f in sorted(os.listdir(folder))}
+    files = [f for f in sorted(os.listdir(folder)) if f.endswith(".npy")]
+    return {f[: -len(".npy")]: np.load(os.path.join(folder, f)) for f in files}
 
 
 def check(folder, cases, make):

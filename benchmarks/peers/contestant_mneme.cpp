@@ -6,7 +6,7 @@
 //   run
 //
 // DIR/cases.txt                 NAME BATCHES ROWS
-// DIR/weights/PARAMETER.npy     float64; no parameter stands at its initial value
+// DIR/weights/                  as `mneme checkpoint export --format npy`; no parameter stands at its initial value
 // DIR/CASE/I.{dense,target,scored}.npy       [T B C], [T B K] and [T B], float32
 // DIR/CASE/{loss,gradient.PARAMETER}.npy     of batch 0, float64
 #include "autodiff/products.hpp"
@@ -14,6 +14,10 @@
 #include "benchmarks/steps.hpp"
 #include "core/random.hpp"
 #include "experiments/session.hpp"
+#include "experiments/weights.hpp"
+
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xnpy.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -77,18 +81,9 @@ std::map<std::string, Case> all_cases() {
 
 template <class T>
 void write_npy(const fs::path& path, const std::vector<std::size_t>& shape, const T* data) {
-  std::string dims;
   std::size_t n = 1;
-  for (const std::size_t d : shape) dims += fmt::format("{}, ", d), n *= d;
-  std::string header = fmt::format("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}), }}", sizeof(T), dims);
-  header.append(63 - (10 + header.size()) % 64, ' ');
-  header += '\n';
-  std::ofstream out(path, std::ios::binary);
-  out.write("\x93NUMPY\x01\x00", 8);
-  const auto size = static_cast<std::uint16_t>(header.size());
-  out.write(reinterpret_cast<const char*>(&size), 2);
-  out << header;
-  out.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(n * sizeof(T)));
+  for (const std::size_t d : shape) n *= d;
+  xt::dump_npy(path.string(), xt::adapt(data, n, xt::no_ownership(), shape));
 }
 
 std::vector<std::size_t> extents(const Shape& s) {
@@ -97,13 +92,14 @@ std::vector<std::size_t> extents(const Shape& s) {
   return e;
 }
 
-/// Away from the initial values, where many gradients are zero or alike.
+/// Away from the initial values, where many gradients are zero or alike; numbers that float32 holds, so that everybody
+/// has the same.
 template <class T>
 void disturb(ParameterSet<T>& set) {
   for (std::size_t p = 0; p < set.parameters().size(); ++p) {
     Random random(7, "disturb", p);
     for (std::size_t i = 0; i < set.parameters()[p].shape.size(); ++i)
-      set.value(p)[i] += static_cast<T>(0.05 * random.normal());
+      set.value(p)[i] = static_cast<float>(set.value(p)[i] + static_cast<T>(0.05 * random.normal()));
   }
   set.refresh();
 }
@@ -112,10 +108,13 @@ void export_all(const fs::path& dir) {
   ModelStep<double> model(copy_ntm());
   disturb(model.parameters());
   const auto& parameters = model.parameters().parameters();
-  fs::create_directories(dir / "weights");
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    write_npy(dir / "weights" / (parameters[i].name + ".npy"), extents(parameters[i].shape),
-              model.parameters().value(i));
+  experiments::Weights weights;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const double* values = model.parameters().value(i);
+    weights.arrays.push_back(
+        {parameters[i].name, extents(parameters[i].shape), {values, values + parameters[i].shape.size()}});
+  }
+  experiments::write_weights(dir / "weights", "npy", weights);
   std::ofstream list(dir / "cases.txt");
   for (const auto& [name, c] : all_cases()) {
     fs::create_directories(dir / name);

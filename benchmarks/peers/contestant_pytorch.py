@@ -58,7 +58,8 @@ class Contestant:
         w = torch.bmm(shift, torch.stack((torch.roll(w, -1, 1), w, torch.roll(w, 1, 1)), 1)).squeeze(1)
         return torch.softmax(torch.log(w + SHARPEN_EPS) * gamma, 1)
 
-    def gradient(self, dense, target, scored):
+    def logits(self, dense, scored):
+        """Of the scored steps and rows, [numbers K]."""
         steps, rows, _ = dense.shape
         p = self.parts(self.flat)
         x = torch.addmm(p["b"], dense.view(steps * rows, C), p["w_x"]).view(steps, rows, 4 * H).unbind(0)
@@ -91,8 +92,11 @@ class Contestant:
             features.append(rh)
         # our readout sees [h r]
         w_out = torch.cat((p["w_out"][H:], p["w_out"][:H]))
-        logits = torch.addmm(p["b_out"], torch.stack(features)[scored], w_out)
-        loss = F.binary_cross_entropy_with_logits(logits, target[scored], reduction="sum") / rows
+        return torch.addmm(p["b_out"], torch.stack(features)[scored], w_out)
+
+    def gradient(self, dense, target, scored):
+        logits = self.logits(dense, scored)
+        loss = F.binary_cross_entropy_with_logits(logits, target[scored], reduction="sum") / dense.shape[1]
         self.flat.grad = None
         loss.backward()
         return loss.item()
