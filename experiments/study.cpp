@@ -78,8 +78,11 @@ void watch_after(const fs::path& directory, std::uint64_t solved_at, const Task&
     const json j = json::parse(line, nullptr, false);
     if (j.is_discarded() || j.value("sequences", std::uint64_t{0}) <= solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
-    std::optional<double>& worst = evaluation ? row.worst_evaluation : row.worst_mean;
-    worst = std::max(worst.value_or(0), j.at(evaluation ? judged : cost).get<double>());
+    const auto note = [&](std::optional<double>& worst, const std::string& figure) {
+      worst = std::max(worst.value_or(0), j.at(figure).get<double>());
+    };
+    note(evaluation ? row.worst_evaluation : row.worst_mean_solved, judged);
+    if (!evaluation) note(row.worst_mean, cost);
   }
 }
 
@@ -95,16 +98,16 @@ std::string cell(const std::optional<std::uint64_t>& v) {
 std::string study_csv_header(const Study& study) {
   std::string text =
       "preset,seed,config_hash,commit,cpu,parameters,sequences,seconds,exit_reason,sequences_to_0.1,seconds_to_0.1,"
-      "solved_at_sequences,solved_at_seconds,worst_evaluation_after,worst_mean_bits_after";
+      "solved_at_sequences,solved_at_seconds,worst_evaluation_after,worst_mean_bits_after,worst_mean_wrong_after";
   for (std::int64_t n : study.lengths) text += fmt::format(",wrong_{}", n);
   return text + "\n";
 }
 
 std::string study_csv(const StudyRow& r) {
-  std::string text =
-      fmt::format("{},{},{},{},\"{}\",{},{},{:.3f},{},{},{},{},{},{},{}", r.preset, r.seed, r.config_hash, r.commit,
-                  r.cpu, r.parameters, r.sequences, r.seconds, r.exit_reason, cell(r.tenth_at), cell(r.tenth_seconds),
-                  cell(r.solved_at), cell(r.solved_seconds), cell(r.worst_evaluation), cell(r.worst_mean));
+  std::string text = fmt::format("{},{},{},{},\"{}\",{},{},{:.3f},{},{},{},{},{},{},{},{}", r.preset, r.seed,
+                                 r.config_hash, r.commit, r.cpu, r.parameters, r.sequences, r.seconds, r.exit_reason,
+                                 cell(r.tenth_at), cell(r.tenth_seconds), cell(r.solved_at), cell(r.solved_seconds),
+                                 cell(r.worst_evaluation), cell(r.worst_mean), cell(r.worst_mean_solved));
   for (double v : r.by_length) text += fmt::format(",{:.6g}", v);
   return text + "\n";
 }

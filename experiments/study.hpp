@@ -46,8 +46,8 @@ struct StudyRow {
   std::optional<double> tenth_seconds, solved_seconds;
   std::vector<double> by_length;  ///< the solved metric at Study::lengths
   /// Of the sequences after solving, where the run went on: the worst evaluation of the solved metric, and the worst
-  /// mean of the task's first metric over train.log-every sequences.
-  std::optional<double> worst_evaluation, worst_mean;
+  /// means over train.log-every training sequences of the task's first metric and of the solved one.
+  std::optional<double> worst_evaluation, worst_mean, worst_mean_solved;
 };
 
 struct StudyOptions {

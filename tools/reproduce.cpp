@@ -20,7 +20,7 @@ using experiments::StudyRow;
 std::string table_text(const Study& study, const std::vector<StudyRow>& rows, bool watched) {
   std::vector<std::string> header = {"preset", ">seed", ">0.1 wrong bits at", ">s", ">solved at", ">s"};
   for (std::int64_t n : study.lengths) header.push_back(fmt::format(">wrong at {}", n));
-  if (watched) header.insert(header.end(), {">worst eval after", ">worst mean bits after"});
+  if (watched) header.insert(header.end(), {">worst eval after", ">worst mean bits after", ">worst mean wrong after"});
   Table table(header);
   const auto count = [](const std::optional<std::uint64_t>& v) { return v ? std::to_string(*v) : "-"; };
   const auto number = [](const std::optional<double>& v) { return v ? fmt::format("{:.3g}", *v) : "-"; };
@@ -29,7 +29,7 @@ std::string table_text(const Study& study, const std::vector<StudyRow>& rows, bo
                                     count(r.tenth_at),  number(r.tenth_seconds),
                                     count(r.solved_at), number(r.solved_seconds)};
     for (double v : r.by_length) row.push_back(fmt::format("{:.3g}", v));
-    if (watched) row.insert(row.end(), {number(r.worst_evaluation), number(r.worst_mean)});
+    if (watched) row.insert(row.end(), {number(r.worst_evaluation), number(r.worst_mean), number(r.worst_mean_solved)});
     table.add(std::move(row));
   }
   return table.text();
