@@ -33,7 +33,13 @@ const std::vector<Study>& studies() {
         {"mgupta8143's rebuild, 2026",
          "first below 0.05 bits: feedforward 5,000, LSTM controller 10,000, LSTM never (1.03 bits at 500,000); no "
          "error "
-         "at length 120, LSTM 48 % of bits wrong"}}}};
+         "at length 120, LSTM 48 % of bits wrong"}}},
+      {"copy-batches",
+       "copy with batches of 1, 4 and 16 sequences, both controllers: whether the settings hold over seeds",
+       {"copy_ntm", "copy_ntm_b4", "copy_ntm_b16", "copy_ntm_ff", "copy_ntm_ff_b4", "copy_ntm_ff_b16"},
+       {20, 40, 80, 120},
+       200,
+       {{"pytorch-ntm, issues 2 and 15", "its settings for batch 1 do not solve copy with batch 15"}}}};
   return all;
 }
 
