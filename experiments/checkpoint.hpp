@@ -43,6 +43,8 @@ struct RunState {
   std::uint64_t tenth_at = 0;
   double tenth_seconds = 0;
 
+  double usual_norm = 0;  ///< running mean of the gradient's norm (nn/optimizers.hpp)
+
   /// Sums since the last line of metrics.jsonl.
   std::uint64_t window_updates = 0, window_sequences = 0;
   double window_loss = 0, window_norm = 0, window_norm_max = 0;
@@ -58,6 +60,7 @@ struct RunState {
     f("last_evaluation_seconds", s.last_evaluation_seconds);
     f("best", s.best), f("best_at", s.best_at);
     f("solved", s.solved), f("solved_at", s.solved_at), f("solved_seconds", s.solved_seconds);
+    f("usual_norm", s.usual_norm);
     f("tenth", s.tenth), f("tenth_at", s.tenth_at), f("tenth_seconds", s.tenth_seconds);
     f("window_updates", s.window_updates), f("window_sequences", s.window_sequences);
     f("window_loss", s.window_loss), f("window_norm", s.window_norm), f("window_norm_max", s.window_norm_max);

@@ -48,7 +48,9 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
                .floor = o.real("schedule-floor"),
                .factor = o.real("schedule-factor"),
                .every = static_cast<double>(o.integer("schedule-every"))};
-  clip_ = {.element = o.real("clip-element"), .global_norm = o.real("clip-norm")};
+  clip_ = {.element = o.real("clip-element"),
+           .global_norm = o.real("clip-norm"),
+           .usual_norm = o.real("clip-usual")};
 
   // As even as it goes: a short last shard would leave its thread waiting.
   const std::size_t n = (batch_ + o.size("shard-size") - 1) / o.size("shard-size");
@@ -158,7 +160,7 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
     if (own != g)
       for (std::size_t i = 0; i < set_.flat_size(); ++i) g[i] += own[i];
   }
-  report_.gradient_norm = clip_gradient(set_, g, clip_);
+  report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_);
   report_.rate = rate_ * schedule_.at(static_cast<double>(first));
   report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm);
   if (record_every_) {

@@ -41,6 +41,8 @@ class Session {
   const Model<float>& model() const { return *model_; }
   ParameterSet<float>& parameters() { return set_; }
   Optimizer<float>& optimizer() { return *optimizer_; }
+  /// Running mean of the gradient's norm: state of the run, as the optimizer's is.
+  double& usual_norm() { return usual_norm_; }
   std::size_t batch() const { return batch_; }
   std::size_t shards() const { return shards_.size(); }
   /// Memory that the shards' tapes hold.
@@ -113,6 +115,7 @@ class Session {
   Schedule schedule_;
   double rate_ = 0, total_ = 1;
   Clip clip_;
+  double usual_norm_ = 0;
   Workers workers_;
   std::deque<Shard> shards_;  // a deque: a Tape does not move
   std::deque<Lane> lanes_;

@@ -29,6 +29,7 @@ const OptionTable& train_table() {
           .integer("schedule-every", 10000, 1, many, "step: sequences from step to step")
           .real("clip-element", 10, 0, 1e9, "each number of the gradient to [-c, c]; 0 = off")
           .real("clip-norm", 0, 0, 1e9, "the gradient's 2-norm to at most this; 0 = off")
+          .real("clip-usual", 0, 0, 1e9, "the gradient's 2-norm to at most so many times its running mean; 0 = off")
           .choice("loss", "sequence", {"sequence", "element", "sum"},
                   "nats of a batch divided by its rows, by its scored numbers, or by nothing")
           .integer("log-every", 100, 1, many, "sequences per line of metrics.jsonl")

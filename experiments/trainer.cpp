@@ -92,6 +92,7 @@ class Run {
         continue;
       }
       saved_at_ = state_.sequences;
+      session_.usual_norm() = state_.usual_norm;
       state_.window_metrics.resize(names_->size());
       // Out of the way, or they would count as the newest and the good ones be removed for them.
       for (const fs::path& bad : unusable) fs::rename(bad, bad.string() + ".damaged");
@@ -244,6 +245,7 @@ class Run {
   void write_checkpoint(const fs::path& path) {
     state_.metrics_bytes = metrics_.bytes();
     state_.wall_seconds = wall_before_ + seconds_since(started_);
+    state_.usual_norm = session_.usual_norm();
     save_checkpoint(path, config_.text(), session_.parameters(), session_.optimizer(), state_, origin_);
   }
 

@@ -186,7 +186,7 @@ Registry<OptimizerPlugin>& optimizers() {
 }
 
 template <class T>
-double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip) {
+double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip, double* usual) {
   const std::size_t n = set.flat_size();
   const auto norm_of = [&](const T* p, std::size_t count) {
     double square = static_cast<double>(
@@ -216,7 +216,20 @@ double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip) {
   }
   if (clip.global_norm > 0) {
     if (now < 0) now = norm_of(g, n);
-    if (now > clip.global_norm) scale(g, n, clip.global_norm / now);
+    if (now > clip.global_norm) {
+      scale(g, n, clip.global_norm / now);
+      now = clip.global_norm;
+    }
+  }
+  if (clip.usual_norm > 0) {
+    if (!usual) fail<InvariantError>("clip", "a limit by the usual norm needs the usual norm");
+    if (now < 0) now = norm_of(g, n);
+    const double limit = *usual > 0 ? clip.usual_norm * *usual : now;
+    if (now > limit) {
+      scale(g, n, limit / now);
+      now = limit;
+    }
+    *usual = *usual > 0 ? *usual + usual_norm_rate * (now - *usual) : now;
   }
   if (clip.element > 0) {
     const Simd<T> high(static_cast<T>(clip.element)), low(static_cast<T>(-clip.element));
@@ -228,7 +241,7 @@ double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip) {
 
 template class Optimizer<float>;
 template class Optimizer<double>;
-template double clip_gradient<float>(const ParameterSet<float>&, float*, const Clip&);
-template double clip_gradient<double>(const ParameterSet<double>&, double*, const Clip&);
+template double clip_gradient<float>(const ParameterSet<float>&, float*, const Clip&, double*);
+template double clip_gradient<double>(const ParameterSet<double>&, double*, const Clip&, double*);
 
 }  // namespace mneme

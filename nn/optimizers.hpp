@@ -45,11 +45,17 @@ Registry<OptimizerPlugin>& optimizers();
 struct Clip {
   double element = 0;      ///< each number to [-element, element]; 0 = off
   double global_norm = 0;  ///< the whole gradient's 2-norm to at most this; 0 = off
+  double usual_norm = 0;   ///< and to at most this many times its usual norm; 0 = off
 };
 
-/// Zeroes what is frozen, applies the groups' own norm limits, then `clip`. Returns the 2-norm before any clipping, not
+/// Running mean of the gradient's norm after clipping: what is usual. After an update's worth of `clip_gradient`:
+///   usual <- (1 - a) usual + a norm, a = 0.01;  the first norm alone at first
+inline constexpr double usual_norm_rate = 0.01;
+
+/// Zeroes what is frozen, applies the groups' own norm limits, then `clip`. `usual` is the running mean, 0 before the
+/// first update; needed where clip.usual_norm is on. Returns the 2-norm before any clipping, not
 /// finite where any gradient is not: the cheap half of the finite guard.
 template <class T>
-double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip);
+double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip, double* usual = nullptr);
 
 }  // namespace mneme

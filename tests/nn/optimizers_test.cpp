@@ -278,6 +278,20 @@ TYPED_TEST(Clipping, GlobalNormLeavesSmallGradientsAlone) {
   this->expect(0, 3, 4);
 }
 
+TYPED_TEST(Clipping, UsualNorm) {
+  const double norm = std::sqrt(25 + 25 + 4.0);  // after the groups' own limits
+  double usual = 0;
+  clip_gradient(this->set, this->g.data(), {.usual_norm = 2}, &usual);
+  EXPECT_NEAR(usual, norm, 1e-5) << "the first gradient is what is usual";
+  this->expect(0, 3, 4);
+  this->put(0, 300, 400);
+  clip_gradient(this->set, this->g.data(), {.usual_norm = 2}, &usual);
+  const double much = std::sqrt(250000 + 25 + 4.0);
+  this->expect(0, 300 * 2 * norm / much, 400 * 2 * norm / much);
+  EXPECT_NEAR(usual, norm * (1 + usual_norm_rate), 1e-5) << "what was cut off does not count";
+  EXPECT_THROW(clip_gradient(this->set, this->g.data(), {.usual_norm = 2}), InvariantError);
+}
+
 TYPED_TEST(Clipping, Elements) {
   clip_gradient(this->set, this->g.data(), {.element = 3.5});
   this->expect(0, 3, 3.5);
