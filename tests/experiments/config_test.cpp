@@ -73,8 +73,9 @@ TEST(Config, PresetsComeFromTheEnvironmentFirstAndFilesWork) {
 }
 
 TEST(Config, UnknownNamesListWhatExistsAndTheNearest) {
-  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: copy");
-  expect_has(complaint({}, "task = cpy\n"), "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: copy");
+  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: babi, copy");
+  expect_has(complaint({}, "task = cpy\n"),
+             "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: babi, copy");
   expect_has(complaint({{"memory", "ntn", "--memory"}}), "[--memory] unknown memory 'ntn', did you mean 'ntm'?");
   expect_has(complaint({{"controller", "lstn", "--controller"}}), "unknown controller 'lstn', did you mean 'lstm'?");
   expect_has(complaint({{"model", "sell", "--model"}}), "unknown model 'sell', did you mean 'cell'?");
