@@ -1,9 +1,7 @@
 // Whole runs: their files, resuming to the bit, signals, kills, full disks, divergence.
 #include "experiments/trainer.hpp"
 
-#include "experiments/checkpoint.hpp"
 #include "experiments/run_directory.hpp"
-#include "experiments/session.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <sys/resource.h>
@@ -12,28 +10,6 @@
 
 namespace mneme::experiments {
 namespace {
-
-/// Everything but the clock's numbers: arrays by name with their bits, and the counters.
-std::string content_of(const fs::path& checkpoint, const Config& config) {
-  Session s(config, 1);
-  RunState state;
-  const CheckpointInfo info = load_checkpoint(checkpoint, s.parameters(), &s.optimizer(), &state);
-  std::string text;
-  for (const Parameter& p : s.parameters().parameters())
-    text.append(reinterpret_cast<const char*>(s.parameters().flat() + p.offset), p.shape.size() * sizeof(float));
-  for (auto& o : s.optimizer().state())
-    text.append(reinterpret_cast<const char*>(o.values.data()), o.values.size() * sizeof(float));
-  for (double m : state.window_metrics) text += fmt::format(" {}", m);
-  RunState::each(state, [&](const char* name, auto value) {
-    if (std::string(name).find("seconds") == std::string::npos && std::string(name) != "metrics_bytes")
-      text += fmt::format(" {}={}", name, value);
-  });
-  return text;
-}
-
-std::string last_content(const fs::path& run, const Config& config) {
-  return content_of(list_checkpoints(run).back(), config);
-}
 
 TEST(Train, LeavesTheFilesOfARun) {
   Folder folder;
