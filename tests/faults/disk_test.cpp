@@ -6,11 +6,26 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <csignal>
+
 namespace mneme::faults {
 namespace {
 
 void copy_run(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::recursive);
+}
+
+/// A run that was killed half way, with a part of a checkpoint and of a trace.
+const fs::path& half_way() {
+  static const tools_test::Scratch folder;
+  static const fs::path made = [] {
+    const fs::path run = folder / "half";
+    const Outcome o =
+        start(train_words(run), fmt::format("kill checkpoint rename {}", straight().checkpoints.size() / 2));
+    EXPECT_EQ(o.result.code, 1000 + SIGKILL) << o.result.err;
+    return run;
+  }();
+  return made;
 }
 
 /// Goes on without faults and compares. "yes", or "NO".
@@ -46,6 +61,7 @@ TEST(FullDisk, IsOneMessageAndTheRunGoesOnLater) {
     std::uint32_t number;
     int code;
     const char* file;
+    bool resumed = false;  ///< goes on with half_way()
   };
   const std::vector<Case> cases = {
       {"config.ini", "full", text, write, 1, 1, "config.ini"},
@@ -60,14 +76,19 @@ TEST(FullDisk, IsOneMessageAndTheRunGoesOnLater) {
       {"trace, half way", "full", trace, write, s.count(trace, write) / 2, 1, "traces/"},
       {"trace alone (a quota), half way", "quota", trace, write, s.count(trace, write) / 2, 0, "traces/"},
       {"run.json at the end", "full", text, write, s.count(text, write) - 1, 1, "run.json"},
-      {"DONE", "full", text, write, s.count(text, write), 1, "DONE"}};
+      {"DONE", "full", text, write, s.count(text, write), 1, "DONE"},
+      {"resume, run.json", "full", text, write, 1, 1, "run.json", true},
+      {"resume, trace", "full", trace, write, 1, 1, "traces/", true},
+      {"resume, metrics.jsonl", "full", metrics, write, 1, 1, "metrics.jsonl", true},
+      {"resume, checkpoint", "full", checkpoint, write, 1, 1, "checkpoints/", true}};
   Report report("disk full from this write on");
   for (const Case& c : cases) {
     SCOPED_TRACE(c.point);
     const tools_test::Scratch folder;
     const fs::path run = folder / "run";
+    if (c.resumed) copy_run(half_way(), run);
     const Outcome o =
-        start(train_words(run), fmt::format("{} {} {} {}", c.how, kind_names[c.kind], call_names[c.call], c.number));
+        start(go_on_words(run), fmt::format("{} {} {} {}", c.how, kind_names[c.kind], call_names[c.call], c.number));
     EXPECT_EQ(o.ledger.struck, 1);
     EXPECT_EQ(o.result.code, c.code) << o.result.err;
     EXPECT_NE(o.result.err.find("No space left on device"), std::string::npos) << o.result.err;
@@ -166,12 +187,6 @@ TEST(ReadOnly, IsOneMessageAndHarmsNothing) {
   tools_test::Setting as_nobody;
   as_nobody.as_nobody = true;
   if (tools_test::mneme({"--version"}, as_nobody).code != 0) GTEST_SKIP() << "user nobody may not run the program";
-  // Half way through, so that there is something to go on with.
-  const fs::path half = folder / "half";
-  const auto all = straight().checkpoints.size() / 2;
-  const Outcome o = start(train_words(half), fmt::format("kill checkpoint rename {}", all));
-  ASSERT_EQ(o.result.code, 1009) << o.result.err;
-
   struct Case {
     const char* point;
     const char* locked;  ///< folder of the run; "/" = the one that the run is to be made in
@@ -200,7 +215,7 @@ TEST(ReadOnly, IsOneMessageAndHarmsNothing) {
     const bool fresh = std::string(c.locked) == "/";
     const fs::path above = folder / "locked", run = above / "run";
     fs::create_directory(above);
-    if (!fresh) copy_run(half, run);
+    if (!fresh) copy_run(half_way(), run);
     const auto own = [&](const fs::path& path) {
       EXPECT_TRUE(!root || ::chown(path.c_str(), nobody, nobody) == 0) << path;
     };

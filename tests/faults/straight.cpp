@@ -56,7 +56,7 @@ Words train_words(const fs::path& out, const Words& more) {
                  "copy_ntm",
                  "--out",
                  out.string(),
-                 fmt::format("--max-sequences={}", thorough() ? 1600 : 160),
+                 fmt::format("--max-sequences={}", thorough() ? 1600 : 240),
                  "--train.stop-when-solved=false",
                  "--train.log-every=10",
                  "--train.eval-every=60",

@@ -86,8 +86,8 @@ Kind kind_of(int fd) {
   return n > 0 ? kind_of(std::string_view(path, static_cast<std::size_t>(n))) : none;
 }
 
-[[noreturn]] void die(int how) {
-  set(ledger->struck, how);
+[[noreturn]] void die() {
+  set(ledger->struck, 1);
   for (;;) ::syscall(SYS_kill, ::getpid(), SIGKILL);
 }
 
@@ -100,8 +100,9 @@ struct Busy {
     if (kind == none) return;
     set(ledger->inside, 1 + kind);
     const std::uint32_t number = ++std::atomic_ref(ledger->count[kind][call]);
-    struck = plan.kind == kind && plan.call == call && plan.number == number;
-    if (struck && plan.how == Plan::kill) die(1);
+    const bool planned = plan.kind == kind && plan.call == call;
+    struck = planned && (plan.how == Plan::tear ? plan.number <= number : plan.number == number);
+    if (struck && plan.how == Plan::kill) die();
     if (struck && (plan.how == Plan::full || plan.how == Plan::quota)) {
       set(ledger->struck, 1);
       full_now = true;
@@ -120,9 +121,10 @@ ssize_t write_some(int fd, std::size_t size, off_t offset, Raw raw) {
   if (busy.struck && plan.how == Plan::tear) {
     // The kernel may be killed between pages, never within one.
     const std::size_t begin = static_cast<std::size_t>(offset), page = (begin + size / 2) / kPage * kPage;
-    if (page <= begin) die(1);
-    raw(page - begin);
-    die(2);
+    if (page > begin) {
+      raw(page - begin);
+      die();
+    }
   }
   if (busy.refused()) {
     if (busy.struck && size > 1) return raw(size / 2);
