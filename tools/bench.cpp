@@ -209,9 +209,8 @@ Command bench_command() {
   c.values = {{"--preset", "PRESET"}};
   c.notes =
       "A step is that of a run: sampling, forward, backward, clipping, update, metrics. 'in sgemm' is the share of a\n"
-      "step that matrix products take (sgemv for single rows), GFLOP/s their speed, from rounds of their own. The "
-      "table's last rows\n"
-      "are the same model without its memory. mneme_bench, beside mneme in a build, times the kernels.";
+      "step that matrix products take (sgemv for single rows) and GFLOP/s their speed, from rounds of their own. The\n"
+      "last rows are the same model without its memory. mneme_bench, beside mneme in a build, times the kernels.";
   c.heeds_signals = true;
   c.run = run;
   return c;
