@@ -100,7 +100,7 @@ inline RunResult go_on(const fs::path& out, const std::vector<Assignment>& given
   return resume(out, given, options);
 }
 
-/// Everything but the clock's numbers: arrays by name with their bits, and the counters.
+/// Everything but the clock's numbers: the arrays' bits, and the counters.
 inline std::string content_of(const fs::path& checkpoint, const Config& config) {
   Session s(config, 1);
   RunState state;
@@ -108,6 +108,8 @@ inline std::string content_of(const fs::path& checkpoint, const Config& config) 
   std::string text;
   for (const Parameter& p : s.parameters().parameters())
     text.append(reinterpret_cast<const char*>(s.parameters().flat() + p.offset), p.shape.size() * sizeof(float));
+  for (const auto& b : s.parameters().buffers())
+    text.append(reinterpret_cast<const char*>(b.values.data()), b.values.size() * sizeof(float));
   for (auto& o : s.optimizer().state())
     text.append(reinterpret_cast<const char*>(o.values.data()), o.values.size() * sizeof(float));
   for (double m : state.window_metrics) text += fmt::format(" {}", m);

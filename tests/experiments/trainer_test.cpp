@@ -1,4 +1,4 @@
-// Whole runs: their files, resuming to the bit, signals, kills, full disks, divergence.
+// Whole runs: their files, resuming to the bit, signals, full disks, divergence. Kills: tests/faults.
 #include "experiments/trainer.hpp"
 
 #include "experiments/run_directory.hpp"
@@ -245,7 +245,7 @@ TEST(Train, TheTimeLimitStopsResumably) {
 }
 
 /// A run in a child process that is sent `signal` once metrics.jsonl has `lines` lines.
-int child_run(const Config& config, const fs::path& out, bool resumed, int signal, std::size_t lines) {
+int child_run(const Config& config, const fs::path& out, int signal, std::size_t lines) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     static std::atomic<int> flag = 0;
@@ -255,7 +255,7 @@ int child_run(const Config& config, const fs::path& out, bool resumed, int signa
       RunOptions options;
       options.out = out;
       options.signal = &flag;
-      code = exit_code((resumed ? resume(out, {}, options) : train(config, options)).reason);
+      code = exit_code(train(config, options).reason);
     } catch (const std::exception&) {
     }
     ::_exit(code);
@@ -278,25 +278,9 @@ Config long_run() {
 
 TEST(Train, SigtermInAChild) {
   Folder folder;
-  EXPECT_EQ(child_run(long_run(), folder / "run", false, SIGTERM, 10), 75);
+  EXPECT_EQ(child_run(long_run(), folder / "run", SIGTERM, 10), 75);
   EXPECT_EQ(run_json(folder / "run")["exit_reason"], "terminated");
   EXPECT_FALSE(list_checkpoints(folder / "run").empty());
-}
-
-TEST(Train, KilledAgainAndAgainItEndsWithTheSameBits) {
-  Folder folder;
-  const Config c = long_run();
-  run(c, folder / "straight");
-  int kills = 0, code = 0;
-  for (std::size_t lines = 7; lines < 90; lines += 13) {
-    code = child_run(c, folder / "run", kills > 0, SIGKILL, lines);
-    if (code != -SIGKILL) break;
-    ++kills;
-  }
-  EXPECT_GE(kills, 2);
-  go_on(folder / "run");
-  EXPECT_EQ(last_content(folder / "straight", c), last_content(folder / "run", c));
-  EXPECT_EQ(metrics_of(folder / "straight"), metrics_of(folder / "run"));
 }
 
 TEST(Train, AFullDiskIsOneClearErrorAndLosesNothing) {

@@ -1,4 +1,4 @@
-// Room: tests/faults. Disks that are full, files that are cut, folders that may not be written: what the program says,
+// Room: tests. Disks that are full, files that are cut, folders that may not be written: what the program says,
 // what is left, and that the run goes on to its bits afterwards.
 #include "experiments/run_directory.hpp"
 #include "tests/faults/straight.hpp"

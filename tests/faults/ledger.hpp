@@ -1,10 +1,11 @@
-// Room: tests/faults. What the program under test and its tester share: the calls on a run's files, counted.
+// Room: tests. What the program under test and its tester share: the calls on a run's files, counted.
 //
 // The preloaded library (preload/calls.cpp) maps the file named by MNEME_FAULT_LEDGER and counts there every call on a
 // file of a run. MNEME_FAULT is "HOW KIND CALL N", and strikes at the N-th CALL on a KIND:
 //   kill   SIGKILL instead of the call
 //   tear   of this write, or the first after it that spans pages, only the first pages; then SIGKILL
-//   full   from then on the disk is full: a last short write, then ENOSPC for every write or sync on a run's files
+//   full   from then on the disk is full: a last short write, then ENOSPC for every write on a run's
+//          files, and for every sync where CALL is sync
 //   quota  as full, but only for files of KIND
 #pragma once
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Room: tests/faults. Opens traces as a user would, with nothing but h5py, and reads every number in them.
+"""Room: tests. Opens traces as a user would, with nothing but h5py, and reads every number in them.
 
 usage: open_traces.py TRACE...      exit 77: h5py is not installed
 """

@@ -1,4 +1,4 @@
-// Room: tests/faults. See straight.hpp.
+// Room: tests. See straight.hpp.
 #include "tests/faults/straight.hpp"
 
 #include "experiments/run_directory.hpp"

@@ -1,4 +1,4 @@
-// Room: tests/faults. The run that nothing befell, and how another one is held against it.
+// Room: tests. The run that nothing befell, and how another one is held against it.
 #pragma once
 
 #include "tests/experiments/support.hpp"

@@ -1,4 +1,4 @@
-// Room: tests/faults. Stands between the program and the kernel (LD_PRELOAD): see ../ledger.hpp.
+// Room: tests. Stands between the program and the kernel (LD_PRELOAD): see ../ledger.hpp.
 //
 // It sees what HDF5, iostreams, std::filesystem and the program itself call; log.txt, written by stdio inside libc, it
 // does not. No allocation and no library but libc: it runs inside somebody else's process.
