@@ -82,7 +82,8 @@ TEST(FullDisk, IsOneMessageAndTheRunGoesOnLater) {
       {"resume, metrics.jsonl", "full", metrics, write, 1, 1, "metrics.jsonl", true},
       {"resume, checkpoint", "full", checkpoint, write, 1, 1, "checkpoints/", true}};
   Report report("disk full from this write on");
-  for (const Case& c : cases) {
+  for (std::size_t i = 0; i < cases.size(); i += thorough() ? 1 : 2) {  // the short form takes every other one
+    const Case& c = cases[i];
     SCOPED_TRACE(c.point);
     const tools_test::Scratch folder;
     const fs::path run = folder / "run";

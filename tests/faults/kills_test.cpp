@@ -90,6 +90,7 @@ TEST(Kills, EndWithTheBitsOfTheRunNeverKilled) {
                   fmt::format("{} {} {} {}", strike.how, kind_names[strike.kind], call_names[strike.call], number));
       if (o.result.code == 0) break;
       ASSERT_EQ(o.result.code, 1000 + SIGKILL) << o.result.err;
+      ASSERT_TRUE(o.ledger.struck || strike.kind == none) << "killed, but not where it was planned";
       EXPECT_EQ(o.result.err.find("going back to the checkpoint"), std::string::npos) << o.result.err;
       EXPECT_EQ(o.result.err.find("tracing stops"), std::string::npos) << o.result.err;
       ++killed;
