@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <xtensor-blas/xblas.hpp>
 #include <xtensor/xadapt.hpp>
 
@@ -108,11 +109,11 @@ void few_rows_product(std::size_t m, std::size_t n, std::size_t k, const T* a, c
   if (j < n) tiles<1, T>(TailLane<T>{n - j}, m, n, k, a, b + j, c + j, add);
 }
 
-}  // namespace
+thread_local ProductMeter* meter = nullptr;
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T* c,
-          bool add) {
+void product(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
+             T* c, bool add) {
   const T beta = add ? T(1) : T(0);
   if (m == 1 && transpose_b) return row_product_transposed(n, k, a, b, c, add);
   if (m == 1) return row_product(n, k, a, b, c, add);
@@ -123,9 +124,30 @@ void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std:
   xt::blas::gemm(view_a, view_b, view_c, transpose_a, transpose_b, T(1), beta);
 }
 
+}  // namespace
+
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T* c,
+          bool add) {
+  if (!meter) return product(transpose_a, transpose_b, m, n, k, a, b, c, add);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  product(transpose_a, transpose_b, m, n, k, a, b, c, add);
+  meter->seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+  meter->operations += 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  ++meter->products;
+}
+
 template void gemm<float>(bool, bool, std::size_t, std::size_t, std::size_t, const float*, const float*, float*, bool);
 template void gemm<double>(bool, bool, std::size_t, std::size_t, std::size_t, const double*, const double*, double*,
                            bool);
+
+ProductMeter::ProductMeter() {
+  meter = this;
+}
+ProductMeter::~ProductMeter() {
+  meter = nullptr;
+}
 
 void use_one_blas_thread() {
   openblas_set_num_threads(1);

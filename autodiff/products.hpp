@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace mneme {
@@ -15,6 +16,19 @@ void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std:
 
 /// Must be called once before the first product; tools and tests do. Two BLAS threads change bits and spin.
 void use_one_blas_thread();
+
+/// Counts and times the products of the thread that made it, while it lives. Two readings of a clock a product: it
+/// tells what share of a step they are, but the step itself is timed without it.
+struct ProductMeter {
+  ProductMeter();
+  ProductMeter(const ProductMeter&) = delete;
+  ProductMeter& operator=(const ProductMeter&) = delete;
+  ~ProductMeter();
+
+  std::uint64_t products = 0;
+  double operations = 0;  ///< 2 m n k of each
+  double seconds = 0;
+};
 
 /// "OpenBLAS 0.3.21 ... Zen", for run.json and doctor.
 std::string blas_name();

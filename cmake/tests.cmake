@@ -50,6 +50,19 @@ foreach(folder ${folders})
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/tests PROPERTIES ${properties})
 endforeach()
 
+# tests/faults runs the program under a library that kills it, or fills its disk, at a chosen call. The long form, with a
+# hundred kills, is `slow`.
+if(TARGET test_faults)
+  add_library(mneme_faults MODULE ${PROJECT_SOURCE_DIR}/tests/faults/preload/calls.cpp)
+  target_include_directories(mneme_faults PRIVATE ${PROJECT_SOURCE_DIR})
+  set_target_properties(mneme_faults PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_dependencies(test_faults mneme_faults)
+  target_sources(test_faults PRIVATE ${PROJECT_SOURCE_DIR}/tests/tools/program.cpp)
+  target_compile_definitions(test_faults PRIVATE MNEME_FAULTS_LIBRARY="$<TARGET_FILE:mneme_faults>")
+  add_test(NAME faults:long COMMAND test_faults)
+  set_tests_properties(faults:long PROPERTIES LABELS slow TIMEOUT 7200 ENVIRONMENT MNEME_KILLS=100)
+endif()
+
 # The memory that CONTRIBUTING.md shows is compiled into the conformance suite, so the page cannot go stale; not where
 # somebody follows the page and has the file already.
 if(TARGET test_conformance AND NOT EXISTS ${PROJECT_SOURCE_DIR}/memory/ring.cpp)

@@ -21,6 +21,7 @@ Command checkpoint_export_command();
 Command checkpoint_import_command();
 Command gradcheck_command();
 Command reproduce_command();
+Command bench_command();
 Command doctor_command();
 
 }  // namespace mneme::tools

@@ -242,6 +242,26 @@ TYPED_TEST(Ops, MatrixProducts) {
           }
 }
 
+TYPED_TEST(Ops, AMeterCountsTheProductsWhileItLives) {
+  using T = TypeParam;
+  const std::vector<T> a(6, T(1)), b(12, T(1));
+  std::vector<T> c(8);
+  const auto multiply = [&](std::size_t m) { gemm<T>(false, false, m, 4, 3, a.data(), b.data(), c.data(), false); };
+  multiply(2);
+  {
+    const ProductMeter meter;
+    EXPECT_EQ(meter.products, 0u);
+    multiply(2);
+    multiply(1);
+    EXPECT_EQ(meter.products, 2u);
+    EXPECT_EQ(meter.operations, 2 * 2 * 4 * 3 + 2 * 1 * 4 * 3);
+    EXPECT_GT(meter.seconds, 0);
+    EXPECT_EQ(c[0], T(3)) << "what is measured is still computed";
+  }
+  multiply(2);  // nobody is there to count
+  EXPECT_EQ(ProductMeter().products, 0u);
+}
+
 TYPED_TEST(Ops, Linear) {
   auto& t = this->tape;
   for (std::size_t rows : {1, 2, 5})

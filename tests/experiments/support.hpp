@@ -2,7 +2,9 @@
 #pragma once
 
 #include "core/error.hpp"
+#include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
+#include "experiments/session.hpp"
 #include "experiments/trainer.hpp"
 
 #include <gtest/gtest.h>
@@ -96,6 +98,30 @@ inline RunResult go_on(const fs::path& out, const std::vector<Assignment>& given
   RunOptions options;
   options.threads = threads;
   return resume(out, given, options);
+}
+
+/// Everything but the clock's numbers: the arrays' bits, and the counters.
+inline std::string content_of(const fs::path& checkpoint, const Config& config) {
+  Session s(config, 1);
+  RunState state;
+  const CheckpointInfo info = load_checkpoint(checkpoint, s.parameters(), &s.optimizer(), &state);
+  std::string text;
+  for (const Parameter& p : s.parameters().parameters())
+    text.append(reinterpret_cast<const char*>(s.parameters().flat() + p.offset), p.shape.size() * sizeof(float));
+  for (const auto& b : s.parameters().buffers())
+    text.append(reinterpret_cast<const char*>(b.values.data()), b.values.size() * sizeof(float));
+  for (auto& o : s.optimizer().state())
+    text.append(reinterpret_cast<const char*>(o.values.data()), o.values.size() * sizeof(float));
+  for (double m : state.window_metrics) text += fmt::format(" {}", m);
+  RunState::each(state, [&](const char* name, auto value) {
+    if (std::string(name).find("seconds") == std::string::npos && std::string(name) != "metrics_bytes")
+      text += fmt::format(" {}={}", name, value);
+  });
+  return text;
+}
+
+inline std::string last_content(const fs::path& run, const Config& config) {
+  return content_of(list_checkpoints(run).back(), config);
 }
 
 /// metrics.jsonl without what a clock wrote.

@@ -1,9 +1,7 @@
-// Whole runs: their files, resuming to the bit, signals, kills, full disks, divergence.
+// Whole runs: their files, resuming to the bit, signals, full disks, divergence. Kills: tests/faults.
 #include "experiments/trainer.hpp"
 
-#include "experiments/checkpoint.hpp"
 #include "experiments/run_directory.hpp"
-#include "experiments/session.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <sys/resource.h>
@@ -12,28 +10,6 @@
 
 namespace mneme::experiments {
 namespace {
-
-/// Everything but the clock's numbers: arrays by name with their bits, and the counters.
-std::string content_of(const fs::path& checkpoint, const Config& config) {
-  Session s(config, 1);
-  RunState state;
-  const CheckpointInfo info = load_checkpoint(checkpoint, s.parameters(), &s.optimizer(), &state);
-  std::string text;
-  for (const Parameter& p : s.parameters().parameters())
-    text.append(reinterpret_cast<const char*>(s.parameters().flat() + p.offset), p.shape.size() * sizeof(float));
-  for (auto& o : s.optimizer().state())
-    text.append(reinterpret_cast<const char*>(o.values.data()), o.values.size() * sizeof(float));
-  for (double m : state.window_metrics) text += fmt::format(" {}", m);
-  RunState::each(state, [&](const char* name, auto value) {
-    if (std::string(name).find("seconds") == std::string::npos && std::string(name) != "metrics_bytes")
-      text += fmt::format(" {}={}", name, value);
-  });
-  return text;
-}
-
-std::string last_content(const fs::path& run, const Config& config) {
-  return content_of(list_checkpoints(run).back(), config);
-}
 
 TEST(Train, LeavesTheFilesOfARun) {
   Folder folder;
@@ -269,7 +245,7 @@ TEST(Train, TheTimeLimitStopsResumably) {
 }
 
 /// A run in a child process that is sent `signal` once metrics.jsonl has `lines` lines.
-int child_run(const Config& config, const fs::path& out, bool resumed, int signal, std::size_t lines) {
+int child_run(const Config& config, const fs::path& out, int signal, std::size_t lines) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     static std::atomic<int> flag = 0;
@@ -279,7 +255,7 @@ int child_run(const Config& config, const fs::path& out, bool resumed, int signa
       RunOptions options;
       options.out = out;
       options.signal = &flag;
-      code = exit_code((resumed ? resume(out, {}, options) : train(config, options)).reason);
+      code = exit_code(train(config, options).reason);
     } catch (const std::exception&) {
     }
     ::_exit(code);
@@ -302,25 +278,9 @@ Config long_run() {
 
 TEST(Train, SigtermInAChild) {
   Folder folder;
-  EXPECT_EQ(child_run(long_run(), folder / "run", false, SIGTERM, 10), 75);
+  EXPECT_EQ(child_run(long_run(), folder / "run", SIGTERM, 10), 75);
   EXPECT_EQ(run_json(folder / "run")["exit_reason"], "terminated");
   EXPECT_FALSE(list_checkpoints(folder / "run").empty());
-}
-
-TEST(Train, KilledAgainAndAgainItEndsWithTheSameBits) {
-  Folder folder;
-  const Config c = long_run();
-  run(c, folder / "straight");
-  int kills = 0, code = 0;
-  for (std::size_t lines = 7; lines < 90; lines += 13) {
-    code = child_run(c, folder / "run", kills > 0, SIGKILL, lines);
-    if (code != -SIGKILL) break;
-    ++kills;
-  }
-  EXPECT_GE(kills, 2);
-  go_on(folder / "run");
-  EXPECT_EQ(last_content(folder / "straight", c), last_content(folder / "run", c));
-  EXPECT_EQ(metrics_of(folder / "straight"), metrics_of(folder / "run"));
 }
 
 TEST(Train, AFullDiskIsOneClearErrorAndLosesNothing) {

@@ -244,6 +244,46 @@ TEST(Flow, ExportAndRepair) {
   EXPECT_EQ(again.code, 2) << "a file that is there stays";
 }
 
+TEST(Bench, TimesEachStep) {
+  const Result r = mneme({"bench", "--preset", tiny_run().string(), "--rounds", "2", "--sequences", "32", "--json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  EXPECT_GT(j.at("sgemm_512_gflops").get<double>(), 0);
+  EXPECT_TRUE(j.at("environment").contains("blas"));
+  int ours = 0, bare = 0;
+  for (const Json& row : j.at("results")) {
+    ++(row.at("step") == tiny_run().string() ? ours : bare);
+    const double least = row.at("ms_per_sequence_min"), middle = row.at("ms_per_sequence");
+    EXPECT_GT(least, 0);
+    EXPECT_LE(least, middle);
+    EXPECT_LE(middle, row.at("ms_per_sequence_max").get<double>());
+    EXPECT_GE(row.at("time_steps_per_sequence").get<double>(), 2 * 3 + 1) << "lengths 3 to 6, and a delimiter";
+    EXPECT_LE(row.at("time_steps_per_sequence").get<double>(), 2 * 6 + 1);
+    if (row.at("threads") == 2) {
+      EXPECT_TRUE(row.at("sgemm_share").is_null());
+      continue;
+    }
+    EXPECT_GT(row.at("sgemm_share").get<double>(), 0);
+    EXPECT_LT(row.at("sgemm_share").get<double>(), 1);
+  }
+  EXPECT_GE(ours, 2);
+  EXPECT_EQ(bare, 2);
+  const Result bare_preset = mneme({"bench", "--preset", "copy_lstm_1x100", "--rounds", "1", "--sequences", "1"});
+  EXPECT_EQ(bare_preset.code, 0) << bare_preset.err;
+  EXPECT_FALSE(contains(bare_preset.out, "alone")) << "it has no memory to be without";
+}
+
+TEST(Bench, CanBeInterrupted) {
+  Setting setting;
+  int asked = 0;
+  setting.meanwhile = [&](int process) {
+    if (++asked == 40) ::kill(process, SIGINT);
+  };
+  const Result r = mneme({"bench", "--sequences", "1000000", "--json"}, setting);
+  EXPECT_EQ(r.code, 130) << r.err;
+  EXPECT_EQ(r.out, "");
+}
+
 TEST(Doctor, SaysALineForEachCheck) {
   const Result r = mneme({"doctor"});
   EXPECT_EQ(r.code, 0) << r.out;

@@ -65,6 +65,8 @@ Result mneme(const std::vector<std::string>& words, const Setting& setting) {
     const int nothing = ::open("/dev/null", O_RDONLY);
     ::dup2(nothing, STDIN_FILENO);
     for (int fd : {out[0], out[1], err[0], err[1]}) ::close(fd);
+    constexpr unsigned nobody = 65534;
+    if (setting.as_nobody && ::geteuid() == 0 && (::setgid(nobody) != 0 || ::setuid(nobody) != 0)) ::_exit(124);
     become(words, setting.environment);
   }
   ::close(out[1]);

@@ -23,6 +23,7 @@ struct Setting {
   std::function<void(int process)> meanwhile = {};
   std::string stdout_to = {};  ///< a file instead of Result::out
   bool stdout_closed = false;  ///< a pipe whose reader is gone
+  bool as_nobody = false;      ///< where we are root, whom no permission stops
 };
 
 /// `mneme WORDS...`; killed after two minutes.

@@ -29,6 +29,7 @@ const std::vector<Words> all_commands = {{"list"},
                                          {"checkpoint", "export"},
                                          {"checkpoint", "import"},
                                          {"gradcheck"},
+                                         {"bench"},
                                          {"doctor"}};
 
 bool contains(const std::string& text, const std::string& part) {
@@ -153,6 +154,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"checkpoint", "import", "x", "--out="}, 2, "[--out]"},
         Wrong{{"gradcheck"}, 2, "NAME is missing (or --all)"},
         Wrong{{"gradcheck", "sofmax"}, 2, "did you mean 'softmax'?"},
+        Wrong{{"bench", "--preset", "copy_ntn"}, 2, "did you mean 'copy_ntm'?"},
+        Wrong{{"bench", "--rounds", "0"}, 2, "[--rounds] '0' is out of range"},
         Wrong{{"--json", "list"}, 2, "comes before a command"}));
 
 TEST(Files, ForeignOnesAreRefused) {
@@ -208,6 +211,7 @@ TEST(Json, IsAllThereIsOnStdout) {
       {"checkpoint", "export", run, "--out", (folder / "w").string()},
       {"checkpoint", "import", (folder / "w").string(), "--out", (folder / "imported").string()},
       {"gradcheck", "softmax"},
+      {"bench", "--rounds", "1", "--sequences", "1"},
       {"doctor"}};
   for (Words words : commands) {
     words.push_back("--json");
