@@ -49,7 +49,8 @@ class Carrying {
     std::string name;
     std::size_t place = 0;
     std::optional<Line> told = {};        // the statement that told the place
-    std::vector<std::size_t> holds = {};  // things, as they came
+    std::vector<std::size_t> holds = {};  // things
+    std::vector<std::size_t> held = {};   // things ever held, each once
     std::vector<Line> acts = {};          // every statement that changed what the actor holds
   };
   struct Visit {
@@ -122,6 +123,12 @@ class Carrying {
     things_[thing].last_act = line;
   }
 
+  void take(std::size_t a, std::size_t thing) {
+    Actor& actor = actors_[a];
+    actor.holds.push_back(thing);
+    if (std::find(actor.held.begin(), actor.held.end(), thing) == actor.held.end()) actor.held.push_back(thing);
+  }
+
   void get(std::size_t a, std::size_t thing) {
     static const std::vector<std::string> ways = {"got", "grabbed", "took", "picked up"};
     Thing& o = things_[thing];
@@ -129,7 +136,7 @@ class Carrying {
     const char* there = number_ != 3 || t_.toss(0.2) ? " there" : "";
     note(a, thing, t_.say(fmt::format("{} {} the {}{}.", actors_[a].name, way, o.name, there)));
     o.holder = a;
-    actors_[a].holds.push_back(thing);
+    take(a, thing);
     if (actors_[a].told) o.visits.push_back({actors_[a].place, a, *actors_[a].told});
   }
 
@@ -153,7 +160,7 @@ class Carrying {
     note(b, thing, line);
     o.holder = b;
     std::erase(actors_[a].holds, thing);
-    actors_[b].holds.push_back(thing);
+    take(b, thing);
     gifts_.push_back({a, b, thing, line});
   }
 
@@ -189,7 +196,9 @@ class Carrying {
       default: {
         if (actor.acts.empty()) return false;
         std::string list;
-        for (std::size_t i : actor.holds) list += (list.empty() ? "" : ",") + things_[i].name;
+        for (std::size_t i : actor.held)  // in the order they first came, as published
+          if (things_[i].holder == static_cast<std::size_t>(&actor - actors_.data()))
+            list += (list.empty() ? "" : ",") + things_[i].name;
         t_.ask(fmt::format("What is {} carrying? ", actor.name), list.empty() ? "nothing" : list, actor.acts);
         return true;
       }

@@ -85,6 +85,12 @@ void Solver::go(const std::string& who, const std::string& place) {
     if (auto& visits = things_[thing].visits; visits.empty() || visits.back() != place) visits.push_back(place);
 }
 
+void Solver::take(const std::string& who, const std::string& thing) {
+  Person& p = people_[who];
+  p.holds.push_back(thing);
+  if (std::find(p.held.begin(), p.held.end(), thing) == p.held.end()) p.held.push_back(thing);
+}
+
 bool Solver::tell(const std::string& statement) {
   Words w = split(statement);
   int time = -1;
@@ -125,7 +131,7 @@ bool Solver::tell(const std::string& statement) {
   } else if (verb(w, kGet, used) && used + 1 == w.size()) {
     Thing& thing = things_[w.back()];
     thing.holder = who;
-    people_[who].holds.push_back(w.back());
+    take(who, w.back());
     const std::string& place = people_[who].place;
     if (!place.empty() && (thing.visits.empty() || thing.visits.back() != place)) thing.visits.push_back(place);
   } else if (verb(w, kDrop, used) && used + 1 == w.size()) {
@@ -135,7 +141,7 @@ bool Solver::tell(const std::string& statement) {
     std::erase(people_[who].holds, w.back());
   } else if (verb(w, kGive, used) && w.size() == 4 && w[2] == "to") {
     std::erase(people_[who].holds, w[1]);
-    people_[w[3]].holds.push_back(w[1]);
+    take(w[3], w[1]);
     things_[w[1]].holder = w[3];
     gifts_.push_back({who, w[1], w[3]});
   } else {
@@ -151,6 +157,7 @@ bool Solver::tell_is(const Words& subject, const Words& rest) {
   };
   const auto known = [&](Person p) {  // where somebody is or may be; what they carry stays
     p.holds = people_[x].holds;
+    p.held = people_[x].held;
     people_[x] = p;
     subjects_ = {x};
     return true;
@@ -180,7 +187,6 @@ bool Solver::tell_is(const Words& subject, const Words& rest) {
     kinds_.emplace_back(x, after(2));
   } else if (rest.size() == 2) {
     quality_[x] = rest[1];
-    coloured_.push_back(x);
   } else {
     return false;
   }
@@ -311,10 +317,11 @@ std::string Solver::ask(const std::string& question) const {
     return moves;
   }
   if (starts(w, {"what", "is"}) && w.back() == "carrying") {
-    if (person == people_.end() || person->second.holds.empty()) return "nothing";
+    // In the order in which they first came, as published: what was dropped and taken again keeps its place.
     std::string list;
-    for (const std::string& thing : person->second.holds) list += (list.empty() ? "" : ",") + thing;
-    return list;
+    for (const std::string& thing : person == people_.end() ? Words{} : person->second.held)
+      if (things_.at(thing).holder == w[2]) list += (list.empty() ? "" : ",") + thing;
+    return list.empty() ? "nothing" : list;
   }
   if (starts(w, {"what", "is"}) && n > 4 && w[n - 2] == "afraid") {
     for (const auto& [name, kind] : kinds_)
@@ -342,8 +349,9 @@ std::string Solver::ask(const std::string& question) const {
         if (who == name) return kind;
       return std::string();
     };
-    for (auto at = coloured_.rbegin(); at != coloured_.rend(); ++at)
-      if (kind_of(*at) == kind_of(w[3])) return quality_.at(*at);
+    // Published stories have animals of one kind in several colours; the one introduced last counts.
+    for (auto at = kinds_.rbegin(); at != kinds_.rend(); ++at)
+      if (at->second == kind_of(w[3]) && quality_.count(at->first)) return quality_.at(at->first);
     return "?";
   }
   const Gift* g = nullptr;

@@ -21,10 +21,11 @@ class Solver {
  private:
   using Words = std::vector<std::string>;
   struct Person {
-    std::string place = {};               ///< "" = not known
-    std::string not_in = {};              ///< known not to be there
-    std::string other = {};               ///< either in `place` or here
-    std::vector<std::string> holds = {};  ///< in the order they came
+    std::string place = {};   ///< "" = not known
+    std::string not_in = {};  ///< known not to be there
+    std::string other = {};   ///< either in `place` or here
+    std::vector<std::string> holds = {};
+    std::vector<std::string> held = {};   ///< ever, each once, in the order they first came
     std::array<std::string, 4> day = {};  ///< places by time of day
   };
   struct Thing {
@@ -40,6 +41,7 @@ class Solver {
   };
 
   void go(const std::string& who, const std::string& place);
+  void take(const std::string& who, const std::string& thing);
   bool tell_is(const Words& subject, const Words& rest);
   std::string ask_is(const Words& w) const;
   std::string place_of(const std::string& thing) const;
@@ -55,7 +57,6 @@ class Solver {
   std::vector<std::pair<std::string, std::string>> bigger_;
   std::map<std::string, std::string> fears_, quality_;
   std::vector<std::pair<std::string, std::string>> kinds_;  ///< name, kind
-  std::vector<std::string> coloured_;                       ///< names in the order their quality was told
 };
 
 }  // namespace mneme::babi
