@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <iterator>
 
 namespace mneme::babi {
 
@@ -180,15 +181,10 @@ Stories parse(std::string_view text, const std::string& name) {
 
 Stories read(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
-  std::string text;
-  if (in) {
-    in.seekg(0, std::ios::end);
-    const std::streamoff size = in.tellg();
-    if (size > 0) text.resize(static_cast<std::size_t>(size));
-    in.seekg(0);
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  }
-  if (!in) fail<RuntimeFailure>(file.string(), "cannot be read");
+  std::error_code error;
+  if (!in || std::filesystem::is_directory(file, error)) fail<RuntimeFailure>(file.string(), "cannot be read");
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (in.bad()) fail<RuntimeFailure>(file.string(), "cannot be read to its end");
   return parse(text, file.string());
 }
 

@@ -71,9 +71,9 @@ class Carrying {
 
   std::size_t statements() {
     switch (number_) {
-      case 2: return t_.between(2, 5);
+      case 2: return t_.between(2, 6);
       case 3: return t_.between(4, 22);
-      case 5: return t_.between(2, 6);
+      case 5: return t_.between(2, 4);
       case 7:
       case 8: return t_.between(2, 3);
       default: return 2;
@@ -81,9 +81,15 @@ class Carrying {
   }
 
   void step() {
-    constexpr double acts[9] = {0, 0, 0.4, 0.35, 0, 0.5, 0.3, 0.45, 0.4};
-    const std::size_t a = t_.below(actors_.size());
-    if (t_.toss(acts[number_]) && act(a)) return;
+    constexpr double acts[9] = {0, 0, 0.4, 0.4, 0, 0.6, 0.3, 0.6, 0.6};
+    std::size_t a = t_.below(actors_.size());
+    if (t_.toss(acts[number_])) {
+      if (number_ >= 7 && busy_ && t_.toss(0.6)) a = *busy_;  // so that somebody's hands have a history
+      if (act(a)) {
+        busy_ = a;
+        return;
+      }
+    }
     go(a);
   }
 
@@ -166,43 +172,49 @@ class Carrying {
 
   // False where there is nothing to ask yet.
   bool ask() {
-    const Actor& actor = actors_[t_.below(actors_.size())];
-    const Thing& thing = things_[t_.below(things_.size())];
-    switch (number_) {
-      case 1:
-        if (!actor.told) return false;
-        t_.ask(fmt::format("Where is {}? ", actor.name), places_[actor.place], {*actor.told});
-        return true;
-      case 2:
-        if (thing.visits.empty()) return false;
-        t_.ask(fmt::format("Where is the {}? ", thing.name), places_[thing.visits.back().place],
-               {thing.last_act, thing.visits.back().told});
-        return true;
-      case 3: return ask_before(thing);
-      case 5: return ask_gift();
-      case 6: {
-        if (!actor.told) return false;
-        const bool yes = t_.toss();
-        const std::size_t place = yes ? actor.place : elsewhere(t_, actor.place, places_.size());
-        t_.ask(fmt::format("Is {} in the {}? ", actor.name, places_[place]), yes ? "yes" : "no", {*actor.told});
-        return true;
-      }
-      case 7: {
-        static const char* const numbers[] = {"none", "one", "two", "three"};
-        if (actor.acts.empty()) return false;
-        t_.ask(fmt::format("How many objects is {} carrying? ", actor.name), numbers[actor.holds.size()], actor.acts);
-        return true;
-      }
-      default: {
-        if (actor.acts.empty()) return false;
-        std::string list;
-        for (std::size_t i : actor.held)  // in the order they first came, as published
-          if (things_[i].holder == static_cast<std::size_t>(&actor - actors_.data()))
-            list += (list.empty() ? "" : ",") + things_[i].name;
-        t_.ask(fmt::format("What is {} carrying? ", actor.name), list.empty() ? "nothing" : list, actor.acts);
-        return true;
-      }
+    if (number_ == 5) return ask_gift();
+    if (number_ == 2 || number_ == 3) {
+      for (std::size_t i : t_.choose(things_.size(), things_.size()))
+        if (number_ == 2 ? ask_place(things_[i]) : ask_before(things_[i])) return true;
+      return false;
     }
+    for (std::size_t a : t_.choose(actors_.size(), actors_.size()))
+      if (number_ < 7 ? ask_actor_place(actors_[a]) : ask_load(a)) return true;
+    return false;
+  }
+
+  bool ask_actor_place(const Actor& actor) {
+    if (!actor.told) return false;
+    if (number_ == 1) {
+      t_.ask(fmt::format("Where is {}? ", actor.name), places_[actor.place], {*actor.told});
+      return true;
+    }
+    const bool yes = t_.toss();
+    const std::size_t place = yes ? actor.place : elsewhere(t_, actor.place, places_.size());
+    t_.ask(fmt::format("Is {} in the {}? ", actor.name, places_[place]), yes ? "yes" : "no", {*actor.told});
+    return true;
+  }
+
+  bool ask_load(std::size_t a) {
+    static const char* const numbers[] = {"none", "one", "two", "three"};
+    const Actor& actor = actors_[a];
+    if (actor.acts.empty()) return false;
+    if (number_ == 7) {
+      t_.ask(fmt::format("How many objects is {} carrying? ", actor.name), numbers[actor.holds.size()], actor.acts);
+      return true;
+    }
+    std::string list;
+    for (std::size_t i : actor.held)  // in the order they first came, as published
+      if (things_[i].holder == a) list += (list.empty() ? "" : ",") + things_[i].name;
+    t_.ask(fmt::format("What is {} carrying? ", actor.name), list.empty() ? "nothing" : list, actor.acts);
+    return true;
+  }
+
+  bool ask_place(const Thing& thing) {
+    if (thing.visits.empty()) return false;
+    t_.ask(fmt::format("Where is the {}? ", thing.name), places_[thing.visits.back().place],
+           {thing.last_act, thing.visits.back().told});
+    return true;
   }
 
   // The last two places, where the one who was last at it brought it from one to the other.
@@ -247,6 +259,7 @@ class Carrying {
   std::vector<Actor> actors_;
   std::vector<Thing> things_;
   std::vector<Gift> gifts_;
+  std::optional<std::size_t> busy_;  // who did the last act
 };
 
 }  // namespace
