@@ -112,7 +112,8 @@ class Carrying {
       for (std::size_t b = 0; b < actors_.size(); ++b)
         if (b != a && actors_[b].place == actor.place) friends.push_back(b);
     if (!friends.empty() && t_.toss(0.7)) {
-      give(a, t_.pick(friends), t_.pick(actor.holds));
+      const std::size_t b = t_.pick(friends);
+      give(a, b, t_.pick(actor.holds));
     } else if (!near.empty() && (actor.holds.empty() || t_.toss())) {
       get(a, t_.pick(near));
     } else if (!actor.holds.empty()) {

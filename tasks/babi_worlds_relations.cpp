@@ -36,8 +36,10 @@ class Grid {
 
   /// A step from anywhere to a free place.
   void grow() {
-    for (;;)
-      if (step(t_.below(at_.size()), t_.below(4))) return;
+    for (;;) {
+      const std::size_t from = t_.below(at_.size());  // one draw a statement: their order is the same on every compiler
+      if (step(from, t_.below(4))) return;
+    }
   }
   /// False where the place is taken.
   bool step(std::size_t from, std::size_t direction) {
@@ -88,7 +90,10 @@ void ask_neighbour(Teller& t) {
   const auto room = rooms(t, 3);
   Grid grid(t);
   const std::size_t axis = t.below(2);
-  while (grid.steps().size() < 2) grid.step(t.below(grid.steps().size() + 1), axis + 2 * t.below(2));
+  while (grid.steps().size() < 2) {
+    const std::size_t from = t.below(grid.steps().size() + 1);
+    grid.step(from, axis + 2 * t.below(2));
+  }
   for (std::size_t i = 3; i < room.size(); ++i) grid.grow();
   grid.tell([&](std::size_t x, std::size_t d, std::size_t y) {
     return t.say(fmt::format("The {} is {} of the {}.", room[x], kDirections[d].compass, room[y]));
