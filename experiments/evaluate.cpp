@@ -18,9 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// `mneme eval` draws from another part of the "eval" stream than the evaluations that stopped the training.
-constexpr std::uint64_t kFirstEpisode = std::uint64_t{1} << 40;
-
 /// The run's task, with its length option set to `length` alone where one is given.
 std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
   const TaskPlugin& plugin = tasks().find(config.task);
@@ -98,7 +95,7 @@ Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options)
       const std::size_t now = std::min(chunk, options.episodes - begin);
       session.evaluate({.task = tasks[l].get(),
                         .seed = result.seed,
-                        .first = kFirstEpisode + begin,
+                        .first = kTestNumbers + begin,
                         .count = now,
                         .rows = rows,
                         .stop = options.signal},
@@ -110,7 +107,7 @@ Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options)
     result.results.push_back(summary(lengths[l], options.episodes, values));
     if (!sink) continue;
     for (std::size_t i = 0; i < std::min(options.traced, options.episodes); ++i)
-      sink->append(session.trace_episode(*tasks[l], result.seed, kFirstEpisode + i, *recorder));
+      sink->append(session.trace_episode(*tasks[l], result.seed, kTestNumbers + i, *recorder));
   }
   if (sink) {
     sink->close();

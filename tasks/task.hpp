@@ -18,12 +18,16 @@
 
 namespace mneme {
 
+/// Numbers of the "eval" stream from here on are the test that `mneme eval` asks; the evaluations that stop a training
+/// stay below. Tasks with a fixed set of sequences keep a validation and a test set apart by it.
+inline constexpr std::uint64_t kTestNumbers = std::uint64_t{1} << 40;
+
 /// Which sequences to sample. A batch of training is `batch_rows` sequences from number `first` on; a shard asks for
 /// `rows` of them from `row_begin` on. What one batch shares (a length, as published) is drawn from (seed, stream,
 /// first).
 struct Draw {
   std::uint64_t seed = 1;
-  std::string_view stream = "task";  ///< "task" (training) or "eval"
+  std::string_view stream = "task";  ///< "task" (training) or "eval" (validation, and test from kTestNumbers on)
   std::uint64_t first = 0;
   std::size_t row_begin = 0;
   std::size_t rows = 1;

@@ -1,0 +1,301 @@
+// Room: tasks. babi: questions about little stories (Weston et al. 2015), from files of the published format or from
+// worlds of our own (tasks/babi_worlds.hpp). One sequence is one question with the statements before it.
+//
+//   form   items (Sukhbaatar et al. 2015)                words (read one by one)
+//   items  a statement each, oldest first, support       none
+//   steps  the question's words                          statements' words, "." after each, question's words, "?"
+//   target the answer's class at the last step, phase answer; nothing else is scored
+//
+// The last tenth of a task's training questions (from a story's start on) is for validation. Stream "task" runs through
+// the training questions, "eval" through validation below kTestNumbers and through the test from there on, in an order
+// that is drawn anew each time round. An answer that training never has is a class of its own that is always wrong.
+#include "core/error.hpp"
+#include "tasks/babi_words.hpp"
+#include "tasks/babi_worlds.hpp"
+#include "tasks/task.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+
+namespace mneme {
+
+namespace {
+
+using babi::Encoded;
+
+class Babi final : public Task {
+ public:
+  static OptionTable options() {
+    return OptionTable()
+        .text("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
+        .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; 1:20 = the joint task")
+        .range("eval-number", {0, 0}, 0, babi::kTasks, "tasks that evaluations ask from; 0 = all of task.number")
+        .choice("form", "items", {"items", "words"}, "statements as an item set, or the story word by word")
+        .integer("memory", 50, 1, 65536, "statements kept of a story, the last ones")
+        .integer("questions", 1000, 20, 1000000, "own stories: training questions of each task; the test has 1000")
+        .integer("stories-seed", 1, 0, std::int64_t{1} << 53, "own stories: which ones")
+        .integer("pace", 1, 1, 100, "own stories: statements between questions, times the published number (1-3, 5-14)")
+        .integer("actors", 0, 0, 12, "own stories: people, 2..12; 0 = four, as published (1-3, 5-14, 20)")
+        .integer("decoys", 0, 0, 100, "own stories: statements that no answer needs, for each question or story");
+  }
+
+  explicit Babi(const Options& o) : words_form_(o.text("form") == "words"), memory_(o.size("memory")) {
+    const Range number = o.range("number");
+    Range asked = o.range("eval-number");
+    if (asked.low == 0 && asked.high == 0) asked = number;
+    if (asked.low < number.low || asked.high > number.high)
+      fail<ArgumentError>("task.eval-number", "{}:{} is not within task.number {}:{}", asked.low, asked.high,
+                          number.low, number.high);
+    std::vector<babi::Stories> training, test;
+    for (std::int64_t n = number.low; n <= number.high; ++n) {
+      training.push_back(stories(o, static_cast<int>(n), "train"));
+      test.push_back(stories(o, static_cast<int>(n), "test"));
+    }
+    vocabulary_ = babi::Vocabulary(training);
+    for (std::size_t i = 0; i < training.size(); ++i) {
+      const int n = static_cast<int>(number.low) + static_cast<int>(i);
+      const bool is_asked = n >= asked.low && n <= asked.high;
+      const std::size_t begin = training_.questions.size(), begin_test = test_.questions.size();
+      training_.add(training[i], vocabulary_, n);
+      test_.add(test[i], vocabulary_, n);
+      split(begin, is_asked);
+      for (std::size_t q = begin_test; is_asked && q < test_.questions.size(); ++q)
+        test_order_.push_back(static_cast<std::uint32_t>(q));
+    }
+    items_ = std::min(memory_, std::max(training_.longest_story, test_.longest_story));
+    item_words_ = std::max(training_.longest_statement, test_.longest_statement);
+    guess();
+  }
+
+  BatchSpec spec() const override {
+    const std::size_t words = vocabulary_.words().size() + 1;
+    return {.vocabulary = words_form_ ? words + 2 : words,
+            .item_vocabulary = words_form_ ? 0 : words,
+            .target = TargetKind::classes,
+            .outputs = vocabulary_.answers().size() + 1};
+  }
+
+  void sample(const Draw& draw, Batch& batch) const override {
+    const bool eval = draw.stream == "eval";
+    const Encoded& set = eval && draw.first >= kTestNumbers ? test_ : training_;
+    const auto question = [&](std::size_t row) -> const Encoded::Item& {
+      const std::uint64_t number = draw.first + draw.row_begin + row;
+      const auto& order = !eval ? training_order_ : number < kTestNumbers ? validation_order_ : test_order_;
+      return set.questions[order[place(draw, number % kTestNumbers, order.size())]];
+    };
+    const auto kept = [&](const Encoded::Item& q) { return q.end - q.first > memory_ ? q.end - memory_ : q.first; };
+    const auto steps = [&](const Encoded::Item& q) {
+      std::size_t n = q.word_end - q.word_begin;
+      if (words_form_)
+        for (std::size_t s = kept(q); s < q.end; ++s) n += set.end[s] - set.begin[s] + 1;
+      return n + words_form_;
+    };
+    std::size_t longest = 0;
+    for (std::size_t b = 0; b < draw.rows; ++b) longest = std::max(longest, steps(question(b)));
+    batch.reset(spec(), draw.rows, longest, items_, item_words_);
+    constexpr std::array<const char*, 3> names = {"task", "statements", "unknown_words"};
+    batch.parameters.resize(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      batch.parameters[i].first = names[i];
+      batch.parameters[i].second.resize(draw.rows);
+    }
+    for (std::size_t b = 0; b < draw.rows; ++b) {
+      const Encoded::Item& q = question(b);
+      std::size_t t = 0, unknown = 0;
+      const auto step = [&](std::int32_t word) {
+        unknown += word == unknown_word();
+        batch.tokens(t++, b) = word;
+      };
+      const std::size_t from = kept(q);
+      if (!words_form_) batch.items.count[b] = static_cast<std::uint32_t>(q.end - from);
+      for (std::size_t s = from; s < q.end; ++s) {
+        for (std::size_t w = set.begin[s]; w < set.end[s]; ++w)
+          if (words_form_) {
+            step(set.words[w]);
+          } else {
+            unknown += set.words[w] == unknown_word();
+            batch.items.tokens(b, s - from, w - set.begin[s]) = set.words[w];
+          }
+        if (words_form_) step(full_stop());
+      }
+      for (std::size_t i = q.support_begin; !words_form_ && i < q.support_end; ++i)
+        if (set.support[i] >= from) batch.items.support(b, set.support[i] - from) = 1;
+      for (std::size_t w = q.word_begin; w < q.word_end; ++w) step(set.words[w]);
+      if (words_form_) step(question_mark());
+      batch.lengths[b] = static_cast<std::uint32_t>(t);
+      batch.phase(t - 1, b) = static_cast<std::uint8_t>(Phase::answer);
+      batch.target.scored(t - 1, b) = 1;
+      batch.target.indices(t - 1, b) = q.answer;
+      batch.parameters[0].second[b] = static_cast<float>(q.task);
+      batch.parameters[1].second[b] = static_cast<float>(q.end - q.first);
+      batch.parameters[2].second[b] = static_cast<float>(unknown);
+    }
+  }
+
+  const std::vector<Metric>& metrics() const override { return metrics_; }
+
+  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
+             const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const override {
+    const std::size_t t = batch.lengths[row] - 1;
+    const std::int32_t want = batch.target.indices(t, row), have = indices(t, row);
+    const bool right = have == want && want != unseen_answer() && values(t, row, static_cast<std::size_t>(have)) > 0;
+    out[0] = nats;
+    out[1] = right ? 0 : 100;
+  }
+
+  std::vector<double> chance() const override { return chance_; }
+  std::size_t solved_metric() const override { return 1; }
+  double solved_threshold() const override { return 5; }
+
+  std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
+    const std::size_t last = batch.lengths[row] - 1;
+    const auto whole = static_cast<std::size_t>(batch.parameters[1].second[row]);
+    std::string text =
+        fmt::format("babi task {}, {} statements", static_cast<int>(batch.parameters[0].second[row]), whole);
+    text += whole > memory_ ? fmt::format(", the last {} kept\n", memory_) : "\n";
+    std::vector<std::string> lines(1);  // in the form words: the statements, then the question
+    for (std::size_t t = 0; t < batch.lengths[row]; ++t)
+      if (batch.tokens(t, row) == full_stop())
+        lines.emplace_back();
+      else if (batch.tokens(t, row) != question_mark())
+        lines.back() += ' ' + word(batch.tokens(t, row));
+    std::size_t number = 0;
+    if (words_form_)
+      for (; number + 1 < lines.size(); ++number) text += fmt::format("  {:>4} {}\n", number + 1, lines[number]);
+    else
+      for (; number < batch.items.count[row]; ++number) {
+        text += fmt::format("{} {:>4} ", batch.items.support(row, number) ? "*" : " ", number + 1);
+        for (std::size_t w = 0; w < item_words_ && batch.items.tokens(row, number, w) >= 0; ++w)
+          text += ' ' + word(batch.items.tokens(row, number, w));
+        text += '\n';
+      }
+    const std::int32_t want = batch.target.indices(last, row);
+    text += fmt::format("question{}?\nanswer   {}\n", lines.back(), answer(want));
+    if (!values) return text;
+    std::size_t best = 0;
+    for (std::size_t k = 1; k <= vocabulary_.answers().size(); ++k)
+      if ((*values)(last, row, k) > (*values)(last, row, best)) best = k;
+    const bool right = static_cast<std::int32_t>(best) == want && want != unseen_answer();
+    return text + fmt::format("output   {} ({:.2f}){}\n", answer(static_cast<std::int32_t>(best)),
+                              (*values)(last, row, best), right ? "" : ", wrong");
+  }
+
+ private:
+  static constexpr std::size_t kTestQuestions = 1000;
+
+  static babi::Stories stories(const Options& o, int number, const char* part) {
+    const std::string& data = o.text("data");
+    if (data.empty()) {
+      const babi::Difficulty difficulty{o.size("pace"), o.size("actors"), o.size("decoys")};
+      const bool test = part == std::string_view("test");
+      return babi::tell(number, difficulty, o.size("stories-seed"), part, test ? kTestQuestions : o.size("questions"));
+    }
+    const OptionTable table = options();
+    for (const auto& [key, value] : o.items())
+      for (const char* own : {"questions", "stories-seed", "pace", "actors", "decoys"})
+        if (key == own && value != table.find(key)->standard)
+          fail<ArgumentError>("task." + key, "{} is about stories of our own making; task.data gives others", value);
+    const auto file = babi::find_file(data, number, part);
+    babi::Stories read = babi::read(file);
+    if (read.questions.empty()) fail<FileError>(file.string(), "there is no question in it");
+    return read;
+  }
+
+  /// Training questions from `begin` on: the last tenth, from a story's start on, is for validation.
+  void split(std::size_t begin, bool asked) {
+    const auto& all = training_.questions;
+    std::size_t cut = begin + ((all.size() - begin) * 9 + 9) / 10;
+    const auto starts = [&](std::size_t q) { return q > begin && all[q].first != all[q - 1].first; };
+    while (cut < all.size() && !starts(cut)) ++cut;
+    if (cut == all.size())  // the last tenth is within the last story
+      while (--cut > begin && !starts(cut)) {
+      }
+    if (cut == begin)
+      fail<ArgumentError>("task.data", "task {} has a single training story; validation needs one of its own",
+                          all[begin].task);
+    for (std::size_t q = begin; q < all.size(); ++q) {
+      if (q < cut)
+        training_order_.push_back(static_cast<std::uint32_t>(q));
+      else if (asked)
+        validation_order_.push_back(static_cast<std::uint32_t>(q));
+    }
+  }
+
+  /// The answer shares of the training questions of the tasks asked, judged on their test: always the commonest answer,
+  /// and its cross-entropy (one is added to each count, so that no answer is impossible).
+  void guess() {
+    std::vector<double> count(vocabulary_.answers().size() + 1, 1);
+    for (const Encoded::Item& q : training_.questions)
+      if (q.task >= test_.questions[test_order_.front()].task && q.task <= test_.questions[test_order_.back()].task)
+        ++count[static_cast<std::size_t>(q.answer)];
+    double total = 0, nats = 0, right = 0;
+    for (double n : count) total += n;
+    const auto common = std::max_element(count.begin(), count.end()) - count.begin();
+    for (std::uint32_t i : test_order_) {
+      const std::int32_t answer = test_.questions[i].answer;
+      nats -= std::log(count[static_cast<std::size_t>(answer)] / total);
+      right += answer == common;
+    }
+    const auto n = static_cast<double>(test_order_.size());
+    chance_ = {nats / n, 100 - 100 * right / n};
+  }
+
+  /// Place of `number` in a shuffled order of 0..size-1, another one each time round: a Feistel network on as many bits
+  /// as size needs, walked until it is inside.
+  static std::size_t place(const Draw& draw, std::uint64_t number, std::size_t size) {
+    Random random(hash_bytes(draw.stream, draw.seed), "babi order", number / size);
+    const std::array<std::uint32_t, 4> keys = {random.bits(), random.bits(), random.bits(), random.bits()};
+    const int half = (std::bit_width(size) + 1) / 2;
+    const std::uint64_t mask = (std::uint64_t{1} << half) - 1;
+    std::uint64_t at = number % size;
+    do {
+      std::uint64_t left = at >> half, right = at & mask;
+      for (const std::uint32_t key : keys) {
+        std::uint64_t x = (right + key) * 0x9e3779b97f4a7c15ULL;
+        x ^= x >> 29;
+        x = (x * 0xbf58476d1ce4e5b9ULL) >> 20;
+        left ^= x & mask;
+        std::swap(left, right);
+      }
+      at = left << half | right;
+    } while (at >= size);
+    return at;
+  }
+
+  std::int32_t unknown_word() const { return static_cast<std::int32_t>(vocabulary_.words().size()); }
+  std::int32_t full_stop() const { return unknown_word() + 1; }
+  std::int32_t question_mark() const { return unknown_word() + 2; }
+  std::int32_t unseen_answer() const { return static_cast<std::int32_t>(vocabulary_.answers().size()); }
+
+  std::string word(std::int32_t w) const {
+    return w == unknown_word() ? "<unknown>" : vocabulary_.words()[static_cast<std::size_t>(w)];
+  }
+  std::string answer(std::int32_t a) const {
+    return a == unseen_answer() ? "<never seen in training>" : vocabulary_.answers()[static_cast<std::size_t>(a)];
+  }
+
+  bool words_form_;
+  std::size_t memory_;
+  babi::Vocabulary vocabulary_;
+  Encoded training_, test_;
+  std::vector<std::uint32_t> training_order_, validation_order_, test_order_;  // places in questions
+  std::size_t items_ = 0, item_words_ = 0;                                     // N and W of every batch
+  std::vector<double> chance_;
+  std::vector<Metric> metrics_{
+      {"nats_per_question", "nats", "cross-entropy of the answer"},
+      {"error_percent", "%", "100 where the likeliest answer is wrong, else 0: its mean is the share of wrong answers"},
+  };
+};
+
+[[maybe_unused]] const bool registered =
+    tasks().add("babi", {.summary = "questions about little stories, 20 kinds of reasoning",
+                         .source = "Weston et al. 2015, Towards AI-Complete Question Answering",
+                         .options = Babi::options(),
+                         .length_option = "eval-number",
+                         .make = [](const Options& o) { return std::make_unique<Babi>(o); }});
+
+}  // namespace
+
+}  // namespace mneme
