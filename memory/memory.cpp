@@ -46,6 +46,16 @@ std::size_t MemoryLayout::read_size() const {
 }
 
 template <class T>
+Var<T> Memory<T>::question(Tape<T>&, const Batch&) const {
+  fail<ArgumentError>("memory", "this one is not asked questions; those filled from items are");
+}
+
+template <class T>
+Var<T> Memory<T>::answer(Tape<T>&, Values<T>) const {
+  fail<ArgumentError>("memory", "this one gives no answers; those filled from items do");
+}
+
+template <class T>
 Values<T> copy_values(Tape<T>& tape, Values<T> values) {
   auto* copy = tape.template scratch<Var<T>>(values.size());
   std::uninitialized_copy(values.begin(), values.end(), copy);
@@ -95,6 +105,7 @@ Registry<MemoryPlugin>& memories() {
 }
 
 #define MNEME_INSTANTIATE(T)                                                                              \
+  template class Memory<T>;                                                                               \
   template Values<T> copy_values(Tape<T>&, Values<T>);                                                    \
   template Memory<T>::Step apply_parameters(const Memory<T>&, Tape<T>&, Values<T>, Values<T>);            \
   template Var<T> address_site(const Memory<T>&, Tape<T>&, std::size_t, Values<T>, Values<T>, Values<T>); \
