@@ -12,7 +12,8 @@ std::size_t index_of(const std::vector<Declared>& list, const std::string& site,
   fail<InvariantError>("memory", "nothing is declared as {}.{}", site, name);
 }
 
-/// Addresses and then reads, or addresses all and then writes.
+/// Addresses and then reads, or addresses all and then writes. A site sees the sites before it: a hop follows from the
+/// value of the last.
 template <class T>
 Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<T> parameters, Values<T> state,
                     Values<T> stages) {
@@ -22,7 +23,7 @@ Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<
     const Site& site = layout.sites[s];
     if ((site.kind == "write") != writes) continue;
     tape.at(site.name.c_str());
-    next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, state, stages);
+    next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, next, stages);
     if (!writes) next[layout.state_index(site.name, "value")] = memory.read(tape, s, next);
   }
   return writes ? memory.update(tape, parameters, next) : next;
