@@ -52,6 +52,8 @@ void Batch::reset(const BatchSpec& spec, std::size_t rows, std::size_t max_steps
 }
 
 void Batch::check(const BatchSpec& spec) const {
+  if (!spec.output_tokens.empty() && spec.output_tokens.size() != spec.outputs)
+    fail<InvariantError>("batch", "{} output tokens for {} outputs", spec.output_tokens.size(), spec.outputs);
   if (lengths.size() != size) fail<InvariantError>("batch", "lengths has {} rows, B={}", lengths.size(), size);
   if (spec.channels) require_shape<float, 3>("dense", dense, {steps, size, spec.channels});
   if (spec.vocabulary) require_shape<std::int32_t, 2>("tokens", tokens, {steps, size});

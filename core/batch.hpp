@@ -35,6 +35,10 @@ struct BatchSpec {
   std::size_t item_vocabulary = 0;  ///< number of item tokens (sentences share the step vocabulary); 0 = none
   TargetKind target = TargetKind::bits;
   std::size_t outputs = 0;  ///< K; for pointer targets the largest number of items
+  /// Class k as a token, where classes are words: models may then share a word's row between stories and answers.
+  /// -1 = no word; empty = classes are no words.
+  std::vector<std::int32_t> output_tokens = {};
+  std::size_t max_items = 0;  ///< the most items a row will have; 0 = not known
 };
 
 struct Target {

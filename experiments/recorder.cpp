@@ -17,7 +17,7 @@ namespace {
 
 /// [M N] inside, N x M on paper.
 bool swapped(const Declared& d) {
-  return d.axes == std::vector<std::string>{"cell", "slot"};
+  return d.axes == std::vector<std::string>{"cell", "slot"} || d.axes == std::vector<std::string>{"cell", "item"};
 }
 
 trace::Logged logged(const Declared& d, trace::Level level) {
@@ -191,8 +191,10 @@ void Recorder::copy(const StepView<float>& view, const Source& s, std::size_t ro
   const std::size_t own = v.size() / rows;  // an item axis may be shorter than declared
   const float* from = v.data + row * own;
   if (s.swap_rows) {
+    const std::size_t columns = own / s.swap_rows;
+    std::fill_n(to + own, s.count - own, 0.0f);
     for (std::size_t m = 0; m < s.swap_rows; ++m)
-      for (std::size_t n = 0; n < s.swap_columns; ++n) to[n * s.swap_rows + m] = from[m * s.swap_columns + n];
+      for (std::size_t n = 0; n < columns; ++n) to[n * s.swap_rows + m] = from[m * columns + n];
     return;
   }
   const std::size_t n = std::min(own, s.count);

@@ -45,6 +45,7 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
                                           : Schedule::Kind::constant,
                .total = total_,
                .warmup = static_cast<double>(o.integer("schedule-warmup")),
+               .hold = o.real("schedule-hold"),
                .floor = o.real("schedule-floor"),
                .factor = o.real("schedule-factor"),
                .every = static_cast<double>(o.integer("schedule-every"))};

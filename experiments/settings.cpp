@@ -24,6 +24,7 @@ const OptionTable& train_table() {
           .real("learning-rate", 1e-4, 0, 1e6, "base rate, times the schedule's factor")
           .choice("schedule", "constant", {"constant", "linear", "cosine", "step"}, "how the rate changes over the run")
           .integer("schedule-warmup", 0, 0, many, "sequences over which the rate rises from 0 first")
+          .real("schedule-hold", 0, 0, 1e6, "a constant factor during these first sequences instead; 0 = rise")
           .real("schedule-floor", 0, 0, 1, "linear, cosine: factor at the end of the run; step: the least factor")
           .real("schedule-factor", 0.5, 0, 1, "step: factor at each step")
           .integer("schedule-every", 10000, 1, many, "step: sequences from step to step")

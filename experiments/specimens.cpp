@@ -49,8 +49,7 @@ std::vector<std::string> other_values(const Option& o) {
 
 /// A value that a variable of this kind may take, away from the borders.
 template <class T>
-void draw_interior(const Declared& d, Random& random, T* to) {
-  const std::size_t n = d.count(), row = d.dims.empty() ? 1 : d.dims.back();
+void draw_interior(const Declared& d, Random& random, std::size_t n, std::size_t row, T* to) {
   for (std::size_t i = 0; i < n; ++i) {
     switch (d.kind) {
       case Kind::weights:
@@ -73,42 +72,62 @@ template <class T>
 class MemoryRecurrent final : public Recurrent<T> {
  public:
   MemoryRecurrent(const Builder<T>& build, const Specimen& s) {
-    // A memory that is filled from items refuses a task without them.
+    // A memory that is filled from items refuses a task without them, or with the other kind.
     BatchSpec spec{.channels = 3, .outputs = 2};
-    try {
-      ParameterSet<T> scratch;
-      s.memory->make<T>(Builder<T>(scratch), s.options, {control_width, spec});
-    } catch (const ArgumentError&) {
-      spec.item_width = 2;
+    const auto refused = [&] {
+      try {
+        ParameterSet<T> scratch;
+        s.memory->make<T>(Builder<T>(scratch), s.options, {control_width, spec});
+        return false;
+      } catch (const ArgumentError&) {
+        return true;
+      }
+    };
+    if (refused()) {
+      spec.item_vocabulary = 6;
+      if (refused()) {
+        spec.item_vocabulary = 0;
+        spec.item_width = 2;
+      }
       items_.emplace();
-      items_->reset(spec, item_rows, 1, 4);
+      items_->reset(spec, item_rows, 1, 4, 3);
       for (std::size_t b = 0; b < item_rows; ++b) {
         Random random(1, "specimen items", b);
         items_->items.count[b] = static_cast<std::uint32_t>(2 + b % 3);
         for (std::size_t i = 0; i < items_->items.count[b]; ++i)
           for (std::size_t k = 0; k < spec.item_width; ++k)
             items_->items.values(b, i, k) = static_cast<float>(random.uniform(-1, 1));
+        for (std::size_t i = 0; spec.item_vocabulary && i < items_->items.count[b]; ++i)
+          for (std::size_t w = 0; w <= (b + i) % 3; ++w)
+            items_->items.tokens(b, i, w) = static_cast<std::int32_t>(random.integer(0, 5));
       }
     }
     memory_ = s.memory->make<T>(build, s.options, {control_width, spec});
+    const auto slots = static_cast<std::uint32_t>(memory_->layout().slots);
+    if (items_)
+      for (std::uint32_t& n : items_->items.count) n = std::min(n, slots);
   }
   const std::vector<Declared>& state() const override { return memory_->layout().state; }
   const std::vector<Declared>& outputs() const override { return memory_->layout().parameters; }
   std::size_t input_size() const override { return control_width; }
   Values<T> begin(Tape<T>& tape, std::size_t first_row, std::size_t rows) const override {
-    if (!items_) return memory_->begin(tape, rows, nullptr);
+    if (!items_) return memory_->begin(tape, {.rows = rows});
     const auto [entry, fresh] = given_.try_emplace({first_row, rows});
     ItemSet& some = entry->second;
     if (fresh) {
       some = items_->items;
-      const std::size_t n = some.values.shape()[1], d = some.values.shape()[2];
+      const std::size_t n = some.support.shape()[1], d = some.values.shape()[2], words = some.tokens.shape()[2];
       some.count.assign(items_->items.count.begin() + static_cast<std::ptrdiff_t>(first_row),
                         items_->items.count.begin() + static_cast<std::ptrdiff_t>(first_row + rows));
-      some.values.resize({rows, n, d});
-      std::copy_n(items_->items.values.data() + first_row * n * d, rows * n * d, some.values.data());
+      const auto part = [&](const auto& from, auto& to, std::size_t one) {
+        to.resize({rows, one ? n : 0, one});
+        std::copy_n(from.data() + first_row * n * one, rows * n * one, to.data());
+      };
+      part(items_->items.values, some.values, d);
+      part(items_->items.tokens, some.tokens, some.tokens.shape()[1] ? words : 0);
       some.support.resize({rows, n});
     }
-    return memory_->begin(tape, rows, &some);
+    return memory_->begin(tape, {.rows = rows, .items = &some});
   }
   typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const override {
     return memory_->step(tape, input, state);
@@ -255,7 +274,8 @@ Values<T> Rig<T>::interior(std::size_t first_row, std::size_t rows) {
     state[i] = tape.variable(state[i].shape);
     for (std::size_t b = 0; b < rows; ++b) {
       Random random(i + 1, "specimen state", first_row + b);
-      draw_interior(d, random, state[i].data + b * d.count());
+      const std::size_t n = state[i].size() / rows;  // an item axis may be shorter than declared
+      draw_interior(d, random, n, d.dims.empty() ? 1 : state[i].shape.last(), state[i].data + b * n);
     }
   }
   return state;
@@ -302,6 +322,13 @@ std::vector<ModelSpecimen> model_specimens() {
       {"classes of tokens", {.vocabulary = 5, .target = TargetKind::classes, .outputs = 3}},
       {"real", {.channels = 2, .vocabulary = 4, .target = TargetKind::real, .outputs = 2}},
       {"pointer to points", {.channels = 2, .item_width = 2, .target = TargetKind::pointer, .outputs = 4}},
+      {"class of a question",
+       {.vocabulary = 6,
+        .item_vocabulary = 6,
+        .target = TargetKind::classes,
+        .outputs = 3,
+        .output_tokens = {4, -1, 1}}},
+      {"class that is no word", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3}},
       {"pointer to sentences", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4}},
   };
   // At least one entry each, so that the loops below run for models that use none.

@@ -1,6 +1,7 @@
 #include "memory/cases.hpp"
 
 #include "memory/addressing.hpp"
+#include "memory/bags.hpp"
 #include "memory/erase_add.hpp"
 
 #include <memory>
@@ -106,6 +107,41 @@ void addressing_cases(std::vector<GradientCase>& list) {
     }
 }
 
+/// Bags with words that come twice, in one bag and in several, an empty bag and an empty row.
+struct SomeBags {
+  std::vector<std::uint32_t> count{3, 0, 2}, begin{0, 3, 3, 5, 5, 5, 5, 6, 9, 9};
+  std::vector<std::int32_t> word{2, 0, 2, 1, 4, 2, 3, 3, 0}, age{2, 1, 0, 0, 0, 0, 3, 0, 0};
+  std::vector<double> constant{0.5, 1, 0.25, -1, 0.3, 1, 2, 0.7, 0.1};
+  std::vector<double> slope{0.1, 0, -0.2, 0.4, 0.25, 0, -0.1, 0.15, 0.3};
+  Bags<double> bags() const { return {3, 3, count.data(), begin.data(), word.data(), constant.data(), slope.data()}; }
+};
+
+void bag_cases(std::vector<GradientCase>& list) {
+  for (std::size_t width : {1, 3, 4, 9}) {
+    const GradientFunction words = [some = SomeBags()](Tape<double>& t, Inputs x) {
+      return embed_bags(t, some.bags(), x[0]);
+    };
+    const GradientFunction aged = [some = SomeBags()](Tape<double>& t, Inputs x) {
+      return embed_bags(t, some.bags(), x[0], x[1], some.age.data());
+    };
+    const std::string text = fmt::format("D={}", width);
+    list.push_back({"embed_bags", text, {{{5, width}}}, words});
+    list.push_back({"embed_bags", text + ", ages", {{{5, width}}, {{4, width}}}, aged});
+    list.push_back({"embed_bags",
+                    text + ", parameters",
+                    {{{5, width}, -1, 1, Role::parameter}, {{4, width}, -1, 1, Role::parameter}},
+                    aged});
+    list.push_back({"score_rows", text, {{{3, width}}, {{4, width}}}, [](Tape<double>& t, Inputs x) {
+                      return score_rows(t, x[0], x[1]);
+                    }});
+  }
+  const GradientFunction aged = [some = SomeBags()](Tape<double>& t, Inputs x) {
+    return embed_bags(t, some.bags(), x[0], x[1], some.age.data());
+  };
+  list.push_back({"embed_bags", "table constant", {{{5, 3}, -1, 1, Role::constant}, {{4, 3}}}, aged});
+  list.push_back({"embed_bags", "ages constant", {{{5, 3}}, {{4, 3}, -1, 1, Role::constant}}, aged});
+}
+
 }  // namespace
 
 std::vector<GradientCase> memory_cases() {
@@ -113,6 +149,7 @@ std::vector<GradientCase> memory_cases() {
   write_cases(list);
   split_cases(list);
   addressing_cases(list);
+  bag_cases(list);
   return list;
 }
 

@@ -1,5 +1,5 @@
-// Room: memory. Gradient cases of this room's ops: erase, write, split_parameters and every registered addressing
-// scheme.
+// Room: memory. Gradient cases of this room's ops: erase, write, split_parameters, bags of words and every registered
+// addressing scheme.
 #pragma once
 
 #include "autodiff/gradcheck.hpp"

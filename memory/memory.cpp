@@ -12,7 +12,8 @@ std::size_t index_of(const std::vector<Declared>& list, const std::string& site,
   fail<InvariantError>("memory", "nothing is declared as {}.{}", site, name);
 }
 
-/// Addresses and then reads, or addresses all and then writes.
+/// Addresses and then reads, or addresses all and then writes. A site sees the sites before it: a hop follows from the
+/// value of the last.
 template <class T>
 Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<T> parameters, Values<T> state,
                     Values<T> stages) {
@@ -22,7 +23,7 @@ Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<
     const Site& site = layout.sites[s];
     if ((site.kind == "write") != writes) continue;
     tape.at(site.name.c_str());
-    next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, state, stages);
+    next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, next, stages);
     if (!writes) next[layout.state_index(site.name, "value")] = memory.read(tape, s, next);
   }
   return writes ? memory.update(tape, parameters, next) : next;
@@ -43,6 +44,16 @@ std::size_t MemoryLayout::read_size() const {
   for (const Site& s : sites)
     if (s.kind != "write") n += state[state_index(s.name, "value")].count();
   return n;
+}
+
+template <class T>
+Var<T> Memory<T>::question(Tape<T>&, const Batch&) const {
+  fail<ArgumentError>("memory", "this one is not asked questions; those filled from items are");
+}
+
+template <class T>
+Var<T> Memory<T>::answer(Tape<T>&, Values<T>) const {
+  fail<ArgumentError>("memory", "this one gives no answers; those filled from items do");
 }
 
 template <class T>
@@ -95,6 +106,7 @@ Registry<MemoryPlugin>& memories() {
 }
 
 #define MNEME_INSTANTIATE(T)                                                                              \
+  template class Memory<T>;                                                                               \
   template Values<T> copy_values(Tape<T>&, Values<T>);                                                    \
   template Memory<T>::Step apply_parameters(const Memory<T>&, Tape<T>&, Values<T>, Values<T>);            \
   template Var<T> address_site(const Memory<T>&, Tape<T>&, std::size_t, Values<T>, Values<T>, Values<T>); \

@@ -2,7 +2,7 @@
 //
 // Five small functions over explicit, named state (core/declared.hpp):
 //
-//   begin(rows, items) -> state              M_0, w_0, r_0; memories filled from data embed `items` here
+//   begin(start) -> state                    M_0, w_0, r_0; memories filled from data embed `start.items` here
 //   head_parameters(control) -> parameters   what the controller's output asks of each head
 //   address(site, parameters, state) -> w    pure; the site's new weights over the slots
 //   update(parameters, state) -> state       pure; writes with the weights that the state holds
@@ -49,14 +49,23 @@ struct MemoryLayout {
   std::size_t read_size() const;
 };
 
+/// What begin() is told. Noise and linear start depend on nothing else, so a step runs again to the bit.
+struct Start {
+  std::size_t rows = 0;
+  const ItemSet* items = nullptr;  ///< null unless the task gives item sets
+  bool train = false;              ///< noise and linear start are on
+  std::uint64_t seed = 0;          ///< of the stream "noise"
+  std::uint64_t sequence = 0;      ///< number of row 0 in its stream: the noise stream's index, and how far training is
+};
+
 template <class T>
 class Memory {
  public:
   virtual ~Memory() = default;
   virtual const MemoryLayout& layout() const = 0;
 
-  /// State before the first step for `rows` sequences. `items` is null unless the task gives item sets.
-  virtual Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet* items) const = 0;
+  /// State before the first step. An axis "item" may be shorter than declared: the longest set among these rows.
+  virtual Values<T> begin(Tape<T>& tape, const Start& start) const = 0;
   /// control [B H] -> one handle per layout().parameters
   virtual Values<T> head_parameters(Tape<T>& tape, Var<T> control) const = 0;
   /// -> [B N], of the kind the layout declares for the site's weights
@@ -73,6 +82,13 @@ class Memory {
   };
   /// One time step. Most memories return step_in_order().
   virtual Step step(Tape<T>& tape, Var<T> control, Values<T> state) const = 0;
+
+  // Memories that are asked questions (MemorySetup::question) embed them, and the answers, themselves: their papers tie
+  // both to the items' embeddings.
+  /// The tokens of each row as one question -> u [B M], the control of the one step.
+  virtual Var<T> question(Tape<T>& tape, const Batch& batch) const;
+  /// After the step: how well each class answers -> logits [B K].
+  virtual Var<T> answer(Tape<T>& tape, Values<T> state) const;
 };
 
 /// A new list with the same handles.
@@ -98,6 +114,7 @@ Var<T> address_site(const Memory<T>& memory, Tape<T>& tape, std::size_t site, Va
 struct MemorySetup {
   std::size_t control_size = 0;  ///< H, width of the controller's output
   BatchSpec batch;               ///< for memories that are filled from items
+  bool question = false;         ///< the control is question(), as wide as the slots, and answer() will be called
 };
 
 struct MemoryPlugin {

@@ -11,7 +11,7 @@ class None final : public Memory<T> {
   static OptionTable options() { return {}; }
   None(const Builder<T>&, const Options&, const MemorySetup&) {}
   const MemoryLayout& layout() const override { return layout_; }
-  Values<T> begin(Tape<T>&, std::size_t, const ItemSet*) const override { return {}; }
+  Values<T> begin(Tape<T>&, const Start&) const override { return {}; }
   Values<T> head_parameters(Tape<T>&, Var<T>) const override { return {}; }
   Var<T> address(Tape<T>&, std::size_t, Values<T>, Values<T>) const override {
     fail<InvariantError>("none", "has no site to address");

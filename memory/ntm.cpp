@@ -132,7 +132,8 @@ class Ntm final : public Memory<T> {
 
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet*) const override {
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    const std::size_t rows = start.rows;
     Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
     new (&state[0]) Var<T>(initial_contents(tape, rows));
     for (std::size_t s = 0; s < layout_.sites.size(); ++s) {

@@ -43,7 +43,7 @@ class Cell final : public Model<T> {
     Tape<T>& tape = context.tape;
     const std::size_t steps = batch.steps, rows = batch.size, parts = 1 + reads_.size();
     std::span<Var<T>> control = controller_->begin(tape, rows);
-    Values<T> memory = memory_->begin(tape, rows, batch.items.count.empty() ? nullptr : &batch.items);
+    Values<T> memory = memory_->begin(tape, start_of(batch, context));
     if (context.observer) {
       context.observer->begin({0, memory, {}, control, {}});
       tape.watch(context.observer->wants_stages());

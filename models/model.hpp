@@ -46,6 +46,12 @@ struct Context {
   Observer<T>* observer = nullptr;
 };
 
+/// What a model tells its memory.
+template <class T>
+Start start_of(const Batch& batch, const Context<T>& c) {
+  return {batch.size, batch.items.count.empty() ? nullptr : &batch.items, c.train, c.seed, c.sequence};
+}
+
 template <class T>
 struct Forward {
   Var<T> loss;    ///< [], nats times loss_scale

@@ -10,18 +10,20 @@
 namespace mneme {
 
 /// `kind`: constant; linear (1 to `floor` over the run); cosine (the same along half a cosine); step (times `factor`
-/// every `every` sequences, never below `floor`). `warmup` sequences rise linearly from 0 first.
+/// every `every` sequences, never below `floor`). `warmup` sequences come first: a linear rise from 0, or a constant
+/// factor `hold`.
 struct Schedule {
   enum class Kind { constant, linear, cosine, step };
   Kind kind = Kind::constant;
   double total = 1;   ///< sequences of the whole run, warmup included
   double warmup = 0;  ///< sequences
+  double hold = 0;    ///< factor during warmup; 0 = rise
   double floor = 0;   ///< factor at the end of linear and cosine, and the least of step
   double factor = 0.5;
   double every = 1;  ///< sequences
 
   double at(double sequences) const {
-    if (warmup > 0 && sequences < warmup) return sequences / warmup;
+    if (warmup > 0 && sequences < warmup) return hold > 0 ? hold : sequences / warmup;
     const double span = total > warmup ? total - warmup : 1;
     const double x = sequences >= total ? 1 : (sequences - warmup) / span;
     switch (kind) {

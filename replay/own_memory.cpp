@@ -91,7 +91,7 @@ void OwnMemory::start() {
   for (Slot& s : state_) std::fill(s.values.begin(), s.values.end(), 0.0);
   if (std::none_of(state_.begin(), state_.end(), opaque)) return;
   tape_.begin(false);
-  const Values<double> fresh = memory_->begin(tape_, 1, nullptr);
+  const Values<double> fresh = memory_->begin(tape_, {.rows = 1});
   for (std::size_t i = 0; i < state_.size(); ++i)
     if (opaque(state_[i])) state_[i].values.assign(fresh[i].data, fresh[i].data + fresh[i].size());
 }

@@ -66,16 +66,11 @@ class Babi final : public Task {
     }
     items_ = std::min(memory_, std::max(training_.longest_story, test_.longest_story));
     item_words_ = std::max(training_.longest_statement, test_.longest_statement);
+    promise();
     guess();
   }
 
-  BatchSpec spec() const override {
-    const std::size_t words = vocabulary_.words().size() + 1;
-    return {.vocabulary = words_form_ ? words + 2 : words,
-            .item_vocabulary = words_form_ ? 0 : words,
-            .target = TargetKind::classes,
-            .outputs = vocabulary_.answers().size() + 1};
-  }
+  BatchSpec spec() const override { return spec_; }
 
   void sample(const Draw& draw, Batch& batch) const override {
     const bool eval = draw.stream == "eval";
@@ -94,7 +89,7 @@ class Babi final : public Task {
     };
     std::size_t longest = 0;
     for (std::size_t b = 0; b < draw.rows; ++b) longest = std::max(longest, steps(question(b)));
-    batch.reset(spec(), draw.rows, longest, items_, item_words_);
+    batch.reset(spec_, draw.rows, longest, items_, item_words_);
     constexpr std::array<const char*, 3> names = {"task", "statements", "unknown_words"};
     batch.parameters.resize(names.size());
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -223,6 +218,21 @@ class Babi final : public Task {
     }
   }
 
+  /// An answer of one word is that word's token; a list is a token of its own, past all that stories have.
+  void promise() {
+    std::size_t tokens = vocabulary_.words().size() + (words_form_ ? 3 : 1);
+    for (const std::string& answer : vocabulary_.answers()) {
+      const std::int32_t word = vocabulary_.word(answer);
+      spec_.output_tokens.push_back(word != unknown_word() ? word : static_cast<std::int32_t>(tokens++));
+    }
+    spec_.output_tokens.push_back(-1);  // an answer that training never has
+    spec_.vocabulary = tokens;
+    spec_.item_vocabulary = words_form_ ? 0 : tokens;
+    spec_.target = TargetKind::classes;
+    spec_.outputs = spec_.output_tokens.size();
+    spec_.max_items = words_form_ ? 0 : items_;
+  }
+
   /// The answer shares of the training questions of the tasks asked, judged on their test: always the commonest answer,
   /// and its cross-entropy (one is added to each count, so that no answer is impossible).
   void guess() {
@@ -278,6 +288,7 @@ class Babi final : public Task {
 
   bool words_form_;
   std::size_t memory_;
+  BatchSpec spec_;
   babi::Vocabulary vocabulary_;
   Encoded training_, test_;
   std::vector<std::uint32_t> training_order_, validation_order_, test_order_;  // places in questions

@@ -88,7 +88,8 @@ class Faulty final : public Memory<T> {
   }
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet*) const override {
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    const std::size_t rows = start.rows;
     if (fault == Fault::few_slots && slots_ == 1) fail<ArgumentError>("faulty", "one slot is too few");
     Values<T> state{tape.template scratch<Var<T>>(4), 4};
     state[0] = repeat_rows(tape, tape.parameter(start_), rows);

@@ -27,7 +27,8 @@ Record record_run(Rig<T>& rig, bool recording, std::size_t first_row = 0, std::s
   for (std::size_t t = 0; t < trail.state.size(); ++t)
     for (std::size_t i = 0; i < trail.state[t].size(); ++i)
       if (rig.module->state()[i].kind != Kind::opaque)
-        keep(record, fmt::format("step {} {}", t, rig.module->state()[i].full_name()), trail.state[t][i]);
+        keep(record, fmt::format("step {} {}", t, rig.module->state()[i].full_name()), trail.state[t][i],
+             rig.module->state()[i]);
   for (std::size_t t = 0; t < trail.outputs.size(); ++t)
     for (std::size_t i = 0; i < trail.outputs[t].size(); ++i)
       keep(record, fmt::format("step {} {}", t + 1, rig.module->outputs()[i].full_name()), trail.outputs[t][i]);

@@ -40,7 +40,7 @@ struct Watcher final : Observer<T> {
     expect_promises<T>(complaints, where, controller, view.controller, rows_, begun);
     if (!complaints.empty()) return;
     for (std::size_t i = 0; i < memory.size(); ++i)
-      if (memory[i].kind != Kind::opaque) keep(states.back(), memory[i].full_name(), view.memory[i]);
+      if (memory[i].kind != Kind::opaque) keep(states.back(), memory[i].full_name(), view.memory[i], memory[i]);
     for (std::size_t i = 0; i < controller.size(); ++i)
       keep(states.back(), controller[i].full_name(), view.controller[i]);
   }

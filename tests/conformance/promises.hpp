@@ -14,6 +14,10 @@ bool finite(const T* x, std::size_t n) {
   return true;
 }
 
+inline bool has_items(const Declared& d) {
+  return !d.axes.empty() && d.axes.back() == "item";
+}
+
 /// `begun`: before the first step, where weights may still be all zero.
 template <class T>
 void expect_promise(Complaints& out, const std::string& where, const Declared& d, const Var<T>& v, std::size_t rows,
@@ -22,13 +26,16 @@ void expect_promise(Complaints& out, const std::string& where, const Declared& d
   Shape shape{rows};
   for (std::size_t n : d.dims) shape.push_back(n);
   if (d.dims.empty() && v.shape == Shape{rows, 1}) shape = v.shape;
+  // An item axis is as long as these rows' longest set.
+  const bool fits = v && v.shape.rank() == shape.rank() && has_items(d) && v.shape.last() <= shape.last();
+  if (fits && v.shape.rows() * shape.last() == shape.size()) shape = v.shape;
   if (!v || !(v.shape == shape)) {
     out.push_back(fmt::format("{}: {} has shape {}, declared {}", where, d.full_name(), v ? v.shape.text() : "none",
                               shape.text()));
     return;
   }
   const double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
-  const std::size_t width = d.dims.empty() ? 1 : d.dims.back();
+  const std::size_t width = d.dims.empty() ? 1 : v.shape.last();
   const bool sums = d.kind == Kind::weights || d.kind == Kind::sub_weights;
   for (std::size_t i = 0; i < v.size(); ++i) {
     const double x = static_cast<double>(v.data[i]);
@@ -69,6 +76,16 @@ using Record = std::vector<std::pair<std::string, std::vector<double>>>;
 template <class T>
 void keep(Record& record, const std::string& name, const Var<T>& v) {
   record.emplace_back(name, std::vector<double>(v.data, v.data + v.size()));
+}
+
+/// As declared: an item axis that is shorter here is filled up with zeros.
+template <class T>
+void keep(Record& record, const std::string& name, const Var<T>& v, const Declared& d) {
+  if (!has_items(d) || v.shape.last() >= d.dims.back()) return keep(record, name, v);
+  const std::size_t have = v.shape.last(), full = d.dims.back();
+  std::vector<double> values(v.shape.rows() * full);
+  for (std::size_t i = 0; i < v.size(); ++i) values[i / have * full + i % have] = static_cast<double>(v.data[i]);
+  record.emplace_back(name, std::move(values));
 }
 
 /// The first number further apart than tolerance * max(1, |a|), or nothing.

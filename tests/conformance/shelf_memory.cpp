@@ -36,7 +36,9 @@ class Shelf final : public Memory<T> {
   }
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet* items) const override {
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    const std::size_t rows = start.rows;
+    const ItemSet* items = start.items;
     if (!items) fail<InvariantError>("memory shelf", "got no items");
     const std::size_t given = items->values.shape()[1], d = items->values.shape()[2];
     if (given > slots_) fail<ArgumentError>("memory shelf", "{} items for {} places", given, slots_);

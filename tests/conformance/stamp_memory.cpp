@@ -46,7 +46,8 @@ class Stamp final : public Memory<T> {
   }
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet*) const override {
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    const std::size_t rows = start.rows;
     Values<T> state{tape.template scratch<Var<T>>(6), 6};
     state[0] = tape.filled({rows, width_, slots_}, T(0));
     for (std::size_t i = 0; i < state[0].size(); ++i)

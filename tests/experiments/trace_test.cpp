@@ -183,6 +183,39 @@ TEST(Trace, AModelWithoutMemoryIsTracedToo) {
   EXPECT_EQ(episodes_of(folder / "run").size(), 2u);
 }
 
+// The hops of a memory network: the same at every word of the question, zero past the story's end.
+TEST(Trace, HopsOverItemsAreTraced) {
+  Folder folder;
+  for (const char* memory : {"end_to_end", "key_value"})
+    for (const char* level : {"weights", "full"}) {
+      const Config c = Config::from({{"task", "babi", ""},
+                                     {"model", "memory_network", ""},
+                                     {"memory", memory, ""},
+                                     {"memory.width", "6", ""},
+                                     {"train.batch", "4", ""},
+                                     {"train.max-sequences", "40", ""},
+                                     {"trace.level", level, ""},
+                                     {"trace.every", "3", ""}});
+      const std::string name = std::string(memory) + level;
+      run(c, folder / name);
+      const auto episodes = episodes_of(folder / name);
+      ASSERT_EQ(episodes.size(), 14u);
+      for (const trace::Episode& e : episodes) {
+        ASSERT_EQ(e.sites.size(), 3u);
+        for (const auto& hop : e.sites) {
+          const std::size_t n = hop.weights.size() / e.steps;
+          double sum = 0;
+          for (std::size_t i = 0; i < n; ++i) {
+            sum += static_cast<double>(hop.weights[i]);
+            EXPECT_EQ(hop.weights[(e.steps - 1) * n + i], hop.weights[i]);
+            if (i >= e.items.count) EXPECT_EQ(hop.weights[i], 0);
+          }
+          EXPECT_NEAR(sum, 1, 1e-5);
+        }
+      }
+    }
+}
+
 TEST(Trace, AResumedRunTracesEachSequenceOnce) {
   Folder folder;
   const Config c = traced("params");

@@ -18,6 +18,7 @@ INSTANTIATE_TEST_SUITE_P(Op, MemoryGradients, testing::ValuesIn(test::op_names(m
 TEST(MemoryCases, EveryDeclaredOpHasOne) {
   test::expect_listed(memory_cases(), "memory/erase_add.hpp");
   test::expect_listed(memory_cases(), "memory/heads.hpp", "Values<T>");
+  test::expect_listed(memory_cases(), "memory/bags.hpp");
 }
 
 TEST(MemoryCases, EveryAddressingSchemeHasOne) {

@@ -99,7 +99,7 @@ void expect_paper(const Given& given) {
   Ntm<double> ntm(given);
   const MemoryLayout& layout = ntm.memory->layout();
   const std::size_t n = layout.slots, m = layout.width, rows = 2;
-  Values<double> state = ntm.memory->begin(ntm.tape, rows, nullptr);
+  Values<double> state = ntm.memory->begin(ntm.tape, {.rows = rows});
   std::vector<std::vector<test::PlainHead>> heads(rows);
   std::vector<test::Matrix> memory(rows);
   for (std::size_t b = 0; b < rows; ++b) {
@@ -203,7 +203,7 @@ TEST(Ntm, TheLayoutNamesSitesStateAndParameters) {
 
 TEST(Ntm, ConstantMemoryAndStartSlot) {
   Ntm<double> ntm({{"initial-value", "0.25"}, {"start-slot", "2"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
+  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
   test::expect_value(state[0], {2, 3, 5}, Numbers(30, 0.25), 0);
   EXPECT_EQ(ntm.state(state, "read_0", "weights"), (Numbers{0, 0, 1, 0, 0, 0, 0, 1, 0, 0}));
   EXPECT_EQ(ntm.state(state, "write_0", "weights"), (Numbers{0, 0, 1, 0, 0, 0, 0, 1, 0, 0}));
@@ -212,12 +212,12 @@ TEST(Ntm, ConstantMemoryAndStartSlot) {
 
 TEST(Ntm, AConstantMemoryIsUsuallySmallButNotZero) {
   Ntm<double> ntm(Given{});
-  test::expect_value(ntm.memory->begin(ntm.tape, 1, nullptr)[0], {1, 3, 5}, Numbers(15, 1e-6), 0);
+  test::expect_value(ntm.memory->begin(ntm.tape, {.rows = 1})[0], {1, 3, 5}, Numbers(15, 1e-6), 0);
 }
 
 TEST(Ntm, ZeroWeights) {
   Ntm<double> ntm({{"initial-weights", "zero"}, {"initial-memory", "random"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
+  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
   EXPECT_EQ(ntm.state(state, "read_0", "weights"), Numbers(10, 0));
   EXPECT_EQ(ntm.state(state, "write_0", "weights"), Numbers(10, 0));
 }
@@ -225,7 +225,7 @@ TEST(Ntm, ZeroWeights) {
 TEST(Ntm, LearnedWeightsAreASoftmaxOfEachHeadsOwnNumbers) {
   Ntm<double> ntm({{"initial-weights", "learned"}, {"read-addressing", "content"}});
   ntm.set_parameter("write_0.initial_weights", {0, std::log(2), 0, 0, std::log(3)});
-  const Values<double> state = ntm.memory->begin(ntm.tape, 1, nullptr);
+  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 1});
   test::expect_near(ntm.state(state, "write_0", "weights"), {0.125, 0.25, 0.125, 0.125, 0.375}, 1e-15);
   // A head that never looks back has none to learn.
   for (const Parameter& p : ntm.set.parameters()) EXPECT_NE(p.name, "read_0.initial_weights");
@@ -234,7 +234,7 @@ TEST(Ntm, LearnedWeightsAreASoftmaxOfEachHeadsOwnNumbers) {
 TEST(Ntm, RandomMemoryIsDrawnOnceAndExtendsWhenSlotsAreAdded) {
   const auto contents = [](std::size_t slots, std::uint64_t seed) {
     Ntm<double> ntm({{"initial-memory", "random"}, {"initial-value", "0.5"}, {"slots", std::to_string(slots)}}, seed);
-    const Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
+    const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
     const Numbers flat = test::numbers(state[0]);
     test::Matrix rows(slots, test::Row(3));
     for (std::size_t i = 0; i < slots; ++i)
@@ -255,7 +255,7 @@ TEST(Ntm, RandomMemoryIsDrawnOnceAndExtendsWhenSlotsAreAdded) {
 TEST(Ntm, TheUsualHalfWidthOfRandomMemoryFollowsItsSize) {
   Ntm<double> ntm({{"initial-memory", "random"}, {"slots", "50"}, {"width", "14"}});
   double most = 0;
-  for (double v : test::numbers(ntm.memory->begin(ntm.tape, 1, nullptr)[0])) most = std::max(most, std::abs(v));
+  for (double v : test::numbers(ntm.memory->begin(ntm.tape, {.rows = 1})[0])) most = std::max(most, std::abs(v));
   EXPECT_LE(most, 1.0 / 8);
   EXPECT_GT(most, 0.9 / 8);
 }
@@ -263,11 +263,11 @@ TEST(Ntm, TheUsualHalfWidthOfRandomMemoryFollowsItsSize) {
 TEST(Ntm, ALearnedRowIsSharedAndALearnedRowASlotIsNot) {
   Ntm<double> shared(Given{{"initial-memory", "learned"}});
   shared.set_parameter("initial_memory", {1, 2, 3});
-  EXPECT_EQ(test::numbers(shared.memory->begin(shared.tape, 1, nullptr)[0]),
+  EXPECT_EQ(test::numbers(shared.memory->begin(shared.tape, {.rows = 1})[0]),
             (Numbers{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3}));
   Ntm<double> own({{"initial-memory", "learned-slots"}, {"slots", "2"}});
   own.set_parameter("initial_memory", {1, 2, 3, 4, 5, 6});  // [N M]
-  EXPECT_EQ(test::numbers(own.memory->begin(own.tape, 1, nullptr)[0]), (Numbers{1, 4, 2, 5, 3, 6}));
+  EXPECT_EQ(test::numbers(own.memory->begin(own.tape, {.rows = 1})[0]), (Numbers{1, 4, 2, 5, 3, 6}));
 }
 
 // Rows that start equal and are looked at equally stay equal: such pairs are refused, all others run.
@@ -333,7 +333,7 @@ TEST(Ntm, OptionsThatDoNotFitAreNamed) {
 // The two write heads' numbers exchanged: the same memory (section 3.2).
 TEST(Ntm, TheOrderOfWriteHeadsIsFree) {
   Ntm<double> ntm({{"write-heads", "2"}, {"initial-memory", "random"}});
-  Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
+  Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
   state = ntm.memory->step(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 80)), state).state;
   const Values<double> p = ntm.memory->head_parameters(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 81)));
   const MemoryLayout& layout = ntm.memory->layout();
@@ -349,7 +349,7 @@ TEST(Ntm, TheOrderOfWriteHeadsIsFree) {
 
 TEST(Ntm, WritersAddressTheMemoryAsItWas) {
   Ntm<double> ntm({{"write-heads", "2"}, {"write-addressing", "content"}, {"initial-memory", "random"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, 1, nullptr);
+  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 1});
   const auto next = ntm.memory->step(ntm.tape, given(ntm.tape, {1, H}, draw(H, 82)), state);
   for (std::size_t s : {1, 2})
     EXPECT_EQ(test::numbers(ntm.memory->address(ntm.tape, s, next.parameters, state)),
@@ -359,7 +359,7 @@ TEST(Ntm, WritersAddressTheMemoryAsItWas) {
 TEST(Ntm, ApplyingLoggedParametersIsTheStep) {
   for (const char* order : {"read-first", "write-first"}) {
     Ntm<double> ntm(Given{{"order", order}});
-    const Values<double> state = ntm.memory->begin(ntm.tape, 2, nullptr);
+    const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
     const auto next = ntm.memory->step(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 83)), state);
     const Values<double> again = apply_parameters(*ntm.memory, ntm.tape, next.parameters, state).state;
     for (std::size_t i = 0; i < again.size(); ++i)
@@ -371,8 +371,8 @@ TEST(Ntm, FloatFollowsDouble) {
   const Given given{{"read-heads", "2"}, {"initial-memory", "random"}};
   Ntm<float> a(given);
   Ntm<double> b(given);
-  Values<float> x = a.memory->begin(a.tape, 2, nullptr);
-  Values<double> y = b.memory->begin(b.tape, 2, nullptr);
+  Values<float> x = a.memory->begin(a.tape, {.rows = 2});
+  Values<double> y = b.memory->begin(b.tape, {.rows = 2});
   for (std::size_t t = 0; t < 5; ++t) {
     x = a.memory->step(a.tape, test::given(a.tape, {2, H}, draw(2 * H, t)), x).state;
     y = b.memory->step(b.tape, test::given(b.tape, {2, H}, draw(2 * H, t)), y).state;

@@ -325,6 +325,16 @@ TEST(Schedule, Constant) {
   for (double at : {0.0, 50.0, 100.0, 1e9}) EXPECT_EQ(s.at(at), 1);
 }
 
+TEST(Schedule, WarmupHoldsAFactorOrRises) {
+  const Schedule rises{.kind = Schedule::Kind::step, .total = 100, .warmup = 20, .every = 40};
+  const Schedule holds{.kind = Schedule::Kind::step, .total = 100, .warmup = 20, .hold = 0.25, .every = 40};
+  EXPECT_EQ(rises.at(5), 0.25);
+  EXPECT_EQ(holds.at(0), 0.25);
+  EXPECT_EQ(holds.at(19), 0.25);
+  for (const double x : {20.0, 59.0, 60.0, 99.0}) EXPECT_EQ(holds.at(x), rises.at(x));
+  EXPECT_EQ(holds.at(60), 0.5);
+}
+
 TEST(Schedule, LinearAndCosineReachTheFloor) {
   const Schedule linear{.kind = Schedule::Kind::linear, .total = 100, .floor = 0.2};
   EXPECT_DOUBLE_EQ(linear.at(0), 1);

@@ -46,7 +46,8 @@ class Tired final : public Memory<T> {
   }
 
   const MemoryLayout& layout() const override { return layout_; }
-  Values<T> begin(Tape<T>& tape, std::size_t rows, const ItemSet*) const override {
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    const std::size_t rows = start.rows;
     auto* s = tape.template scratch<Var<T>>(5);
     new (s) Var<T>(repeat_rows(tape, tape.parameter(start_), rows));
     new (s + 1) Var<T>(tape.filled({rows, n_}, T(0)));

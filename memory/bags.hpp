@@ -1,0 +1,65 @@
+// Room: memory. Bags of words: what turns statements and questions into vectors (MemN2N section 4.1).
+//
+//   m_i = sum_j l_j . A x_ij + T_A(i)
+//
+// with l_j = 1 in every component for a bag of words, or the position encoding, and T_A(i) a learned row for each age
+// of a statement. item_bags() and question_bags() look words and positions up once; embed_bags() then serves every
+// table. No word (-1) has no row and adds nothing: it is the nil word of other programs.
+#pragma once
+
+#include "autodiff/tape.hpp"
+#include "core/batch.hpp"
+
+#include <string>
+#include <vector>
+
+namespace mneme {
+
+enum class Encoding {
+  bag,       ///< l_kj = 1
+  position,  ///< l_kj = (1 - j/J) - (k/D) (1 - 2 j/J), word j of J and component k of D, both from 1
+};
+/// "bag", "position"
+std::vector<std::string> encoding_names();
+Encoding encoding_of(const std::string& name);
+
+/// Sets of bags, looked up; lives in the tape's arena.
+template <class T>
+struct Bags {
+  std::size_t rows = 0, items = 0;       ///< B, N = the longest set, at least 1
+  const std::uint32_t* count = nullptr;  ///< [B]
+  const std::uint32_t* begin = nullptr;  ///< [B N + 1]: bag n of row b has words begin[b N + n] .. begin[b N + n + 1]
+  const std::int32_t* word = nullptr;
+  const T *constant = nullptr, *slope = nullptr;  ///< of each word: l_k = constant + slope k, k from 1
+
+  /// 1 where there is an item: [B N]
+  Var<T> present(Tape<T>& tape) const;
+};
+
+/// The part of each item that is taken: all words, all but the last `split`, or only the last `split`.
+enum class Part { all, front, back };
+
+template <class T>
+Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, Encoding encoding, std::size_t width,
+                  Part part = Part::all, std::size_t split = 0);
+/// The tokens of each row's steps as one bag: N = 1.
+template <class T>
+Bags<T> question_bags(Tape<T>& tape, const Batch& batch, Encoding encoding, std::size_t width);
+
+/// Statement n of a row of `count` has age count - 1 - n: the last one has 0. With `noise`, each story gets up to
+/// ceil(noise count) empty statements, drawn from the stream "noise" of (seed, sequence + row), that only make others
+/// older. -> [B N], at most `ages` - 1.
+template <class T>
+const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ages, double noise, std::uint64_t seed,
+                              std::uint64_t sequence);
+
+/// table [V D], times [ages D] or none -> [B D N], zero past a row's count
+template <class T>
+Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times = {},
+                  const std::int32_t* age = nullptr);
+
+/// u rows [B D] against the rows of a table [K D] -> [B K]
+template <class T>
+Var<T> score_rows(Tape<T>& tape, Var<T> u, Var<T> rows);
+
+}  // namespace mneme

@@ -1,0 +1,203 @@
+// Room: memory. end_to_end: the memory of an End-To-End Memory Network (Sukhbaatar et al. 2015).
+//
+//   m_i = sum_j l_j . A x_ij + T_A(i),  c_i likewise by C and T_C       section 2.1, 4.1; memory/bags.hpp
+//   p^k = softmax(u^k . m_i),  o^k = sum_i p^k_i c_i                    eq. 1, 2: score, normalize, combine
+//   u^{k+1} = u^k + o^k, or H u^k + o^k                                 eq. 4; layer-wise
+//   a = W u^{K+1}                                                       eq. 3, before its softmax
+//
+// Statements are the batch's items. Tables are adjacent (C^k is A^{k+1}; B is A^1, and W's rows are those of the last
+// C where classes are words) or layer-wise (one A, one C; B, W and H of their own). Trained with noise in the ages of
+// statements, and for the first `linear-start` sequences without the softmax.
+#include "attention/combine.hpp"
+#include "attention/normalize.hpp"
+#include "attention/score.hpp"
+#include "autodiff/ops.hpp"
+#include "memory/bags.hpp"
+#include "memory/heads.hpp"
+#include "nn/linear.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+template <class T>
+class EndToEnd final : public Memory<T> {
+ public:
+  static OptionTable options() {
+    return OptionTable()
+        .integer("slots", 50, 1, 1 << 20, "N, the most statements a story may have")
+        .integer("width", 20, 1, 4096, "D, width of the embeddings")
+        .integer("hops", 3, 1, 64, "K, hops over the statements")
+        .choice("encoding", "position", encoding_names(), "how a statement's words add up")
+        .choice("tying", "adjacent", {"adjacent", "layer-wise"}, "which tables the hops share")
+        .flag("temporal", true, "a learned row for each age of a statement")
+        .real("noise", 0.1, 0, 10, "training: up to this share of empty statements makes the others older")
+        .integer("linear-start", 0, 0, 1'000'000'000'000, "training sequences before the softmax is put in")
+        .real("table-clip", 40, 0, 1e9, "2-norm limit of each matrix's gradient; 0 = off");
+  }
+
+  EndToEnd(const Builder<T>& build, const Options& o, const MemorySetup& setup)
+      : slots_(o.size("slots")),
+        width_(o.size("width")),
+        hops_(o.size("hops")),
+        adjacent_(o.text("tying") == "adjacent"),
+        encoding_(encoding_of(o.text("encoding"))),
+        noise_(o.real("noise")),
+        linear_start_(static_cast<std::uint64_t>(o.integer("linear-start"))),
+        answer_tokens_(setup.batch.output_tokens) {
+    const BatchSpec& batch = setup.batch;
+    if (!batch.item_vocabulary) fail<ArgumentError>("memory end_to_end", "needs a task whose items are words");
+    if (batch.max_items > slots_)
+      fail<ArgumentError>("memory.slots", "{} slots for up to {} statements", slots_, batch.max_items);
+    const Group group{.name = "embeddings", .clip_norm = o.real("table-clip")};
+    const Initializer normal = Initializer::normal(0.1);
+    const auto table = [&](const std::string& name, std::size_t rows) {
+      return build.parameter(name, {rows, width_}, normal, group);
+    };
+    const std::size_t vocabulary = std::max(batch.vocabulary, batch.item_vocabulary);
+    for (std::size_t e = 0; e < (adjacent_ ? hops_ + 1 : 2); ++e) {
+      tables_.push_back(table("table_" + std::to_string(e), vocabulary));
+      if (o.flag("temporal")) times_.push_back(table("times_" + std::to_string(e), slots_));
+    }
+    if (!adjacent_) hop_ = build.parameter("hop.weight", {width_, width_}, normal, group);
+    if (setup.question) {
+      question_ = adjacent_ ? tables_.front() : table("question.table", vocabulary);
+      const bool tied = adjacent_ && !answer_tokens_.empty();
+      answer_ = tied ? tables_.back() : table("answer.table", batch.outputs);
+      if (!tied) answer_tokens_.clear();
+    } else {
+      projection_.emplace(build.scope("heads"), setup.control_size, width_,
+                          Initializer::xavier(setup.control_size, width_));
+    }
+    declare();
+  }
+
+  const MemoryLayout& layout() const override { return layout_; }
+
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    if (!start.items) fail<InvariantError>("memory end_to_end", "got no items");
+    const Bags<T> bags = item_bags(tape, *start.items, start.rows, encoding_, width_);
+    if (bags.items > slots_)
+      fail<ArgumentError>("memory.slots", "{} slots for a story of {} statements", slots_, bags.items);
+    const std::int32_t* age =
+        times_.empty() ? nullptr : item_ages(tape, bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence);
+    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
+    new (&state[present]) Var<T>(bags.present(tape));
+    const bool linear = start.train && start.sequence < linear_start_;
+    new (&state[softmax_off]) Var<T>(tape.filled({start.rows, 1}, linear ? T(1) : T(0)));
+    new (&state[query]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    for (std::size_t e = 0; e < tables_.size(); ++e)
+      new (&state[embedded + e])
+          Var<T>(embed_bags(tape, bags, tape.parameter(tables_[e]), age ? tape.parameter(times_[e]) : Var<T>{}, age));
+    for (std::size_t k = 0; k < hops_; ++k) {
+      new (&state[weights(k)]) Var<T>(tape.filled({start.rows, bags.items}, T(0)));
+      new (&state[value(k)]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    }
+    return state;
+  }
+
+  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
+    auto* u = tape.template scratch<Var<T>>(1);
+    new (u) Var<T>(projection_ ? (*projection_)(tape, control) : control);
+    return {u, 1};
+  }
+
+  // p = softmax(u . m_i) over the statements there are   (eq. 1); without the softmax during linear start
+  Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
+    const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
+    const Var<T> u = query_of(tape, k, parameters, state);
+    const Var<T> scores = dot_score(tape, u.reshaped({rows, 1, width_}), state[keys(k)]);  // score
+    if (state[softmax_off].data[0] > 0) return multiply(tape, scores.reshaped({rows, n}), state[present]);
+    auto* may = tape.template scratch<std::uint8_t>(rows * n);
+    for (std::size_t i = 0; i < rows * n; ++i) may[i] = state[present].data[i] > 0;
+    return softmax(tape, scores, {may, false}).reshaped({rows, n});  // normalize
+  }
+
+  // u^{K+1}, what the answer is made from
+  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
+    Values<T> next = copy_values(tape, state);
+    next[query] = query_of(tape, hops_, parameters, state);
+    return next;
+  }
+
+  // o = sum_i p_i c_i   (eq. 2)
+  Var<T> read(Tape<T>& tape, std::size_t k, Values<T> state) const override {
+    const Var<T> p = state[weights(k)];
+    return weighted_sum(tape, p.reshaped({p.shape[0], 1, p.shape[1]}), state[keys(k) + 1])  // combine
+        .reshaped({p.shape[0], width_});
+  }
+
+  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
+    return step_in_order(*this, tape, control, state);
+  }
+
+  Var<T> question(Tape<T>& tape, const Batch& batch) const override {
+    return embed_bags(tape, question_bags(tape, batch, encoding_, width_), tape.parameter(question_))
+        .reshaped({batch.size, width_});
+  }
+
+  Var<T> answer(Tape<T>& tape, Values<T> state) const override {
+    const Var<T> table = tape.parameter(answer_);
+    return score_rows(tape, state[query], answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
+  }
+
+ private:
+  // the state, in this order; then weights and value of each hop
+  enum { present, softmax_off, query, embedded };
+  std::size_t keys(std::size_t k) const { return embedded + (adjacent_ ? k : 0); }
+  std::size_t weights(std::size_t k) const { return embedded + tables_.size() + 2 * k; }
+  std::size_t value(std::size_t k) const { return weights(k) + 1; }
+
+  // u^{k+1} = u^k + o^k (eq. 4), or H u^k + o^k (section 2.2)
+  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const {
+    Var<T> u = parameters[0];
+    for (std::size_t j = 0; j < k; ++j)
+      u = add(tape, adjacent_ ? u : linear(tape, u, tape.parameter(hop_)), state[value(j)]);
+    return u;
+  }
+
+  void declare() {
+    layout_.slots = slots_;
+    layout_.width = width_;
+    layout_.update = "next-query";
+    layout_.state = {{"present", "", {slots_}, Kind::hard, "1 where there is a statement", {"item"}},
+                     {"softmax_off", "", {}, Kind::hard, "1 during linear start"},
+                     {"query", "", {width_}, Kind::plain, "query after the last hop u^{K+1}", {"cell"}}};
+    for (std::size_t e = 0; e < tables_.size(); ++e)
+      layout_.state.push_back({"embedded_" + std::to_string(e),
+                               "",
+                               {width_, slots_},
+                               Kind::plain,
+                               "statements embedded by table " + std::to_string(e),
+                               {"cell", "item"}});
+    layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query u^1", {"cell"}}};
+    // Without the softmax rows sum to anything, so a memory that ever does without promises nothing.
+    const Kind kind = linear_start_ ? Kind::plain : Kind::weights;
+    for (std::size_t k = 0; k < hops_; ++k) {
+      const std::string site = "hop_" + std::to_string(k);
+      layout_.sites.push_back({site, "hop", "dot", "item"});
+      layout_.state.push_back({"weights", site, {slots_}, kind, "weights over the statements p^k", {"item"}});
+      layout_.state.push_back({"value", site, {width_}, Kind::plain, "what was found o^k", {"cell"}});
+    }
+  }
+
+  std::size_t slots_, width_, hops_;
+  bool adjacent_;
+  Encoding encoding_;
+  double noise_;
+  std::uint64_t linear_start_;
+  std::vector<std::int32_t> answer_tokens_;
+  std::vector<std::size_t> tables_, times_;  // parameters, by table
+  std::size_t hop_ = 0, question_ = 0, answer_ = 0;
+  std::optional<Linear<T>> projection_;
+  MemoryLayout layout_;
+};
+
+const bool registered = register_memory<EndToEnd>("end_to_end", "statements, read in several hops by what they say",
+                                                  "Sukhbaatar et al. 2015, sections 2 and 4.1");
+
+}  // namespace
+
+}  // namespace mneme

@@ -1,0 +1,214 @@
+// Room: memory. key_value: the memory of a Key-Value Memory Network (Miller et al. 2016).
+//
+//   q_1 = A phi(x);  k_i = A phi_K(fact i),  v_i = A phi_V(fact i)       section 3.1; memory/bags.hpp
+//   p = normalize(score(q_j, k_i)),  o = sum_i p_i v_i                   value reading
+//   q_{j+1} = R_j (q_j + o)                                              key addressing of the next hop
+//   a = softmax(q_{H+1} . B phi_Y(y_i)) over the candidates y_i          before its softmax
+//
+// Facts are the batch's items. A fact is key and value alike, or its last words are the value and the others the key
+// ("blade runner directed_by | ridley scott"). Which facts come in is the task's choice: there is no hashing here.
+#include "attention/combine.hpp"
+#include "attention/normalize.hpp"
+#include "attention/score.hpp"
+#include "autodiff/ops.hpp"
+#include "memory/bags.hpp"
+#include "memory/heads.hpp"
+#include "nn/linear.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+std::vector<std::string> scores_with_query() {
+  std::vector<std::string> names;
+  for (const auto& [name, plugin] : scores().entries())
+    if (plugin.needs_query) names.push_back(name);
+  return names;
+}
+
+template <class T>
+class KeyValue final : public Memory<T> {
+ public:
+  static OptionTable options() {
+    return OptionTable()
+        .integer("slots", 50, 1, 1 << 20, "N, the most facts a set may have")
+        .integer("width", 40, 1, 4096, "D, width of the embeddings")
+        .integer("hops", 3, 1, 64, "H, hops over the facts")
+        .choice("score", "dot", scores_with_query(), "how well a key fits the query")
+        .choice("normalize", "softmax", normalizers().names(), "scores to weights")
+        .choice("encoding", "position", encoding_names(), "how a fact's words add up")
+        .integer("value-words", 0, 0, 4096,
+                 "the last words of a fact that are its value, the others its key; 0 = all are both")
+        .choice("values", "shared", {"shared", "own"}, "the values' table: the keys' (A), or one of its own")
+        .choice("answers", "own", {"own", "shared"},
+                "the candidates' table B: of its own, or A where classes are words")
+        .flag("temporal", true, "keys and values get a learned row for each age of a fact")
+        .real("noise", 0.1, 0, 10, "training: up to this share of empty facts makes the others older")
+        .real("table-clip", 40, 0, 1e9, "2-norm limit of each matrix's gradient; 0 = off");
+  }
+
+  KeyValue(const Builder<T>& build, const Options& o, const MemorySetup& setup)
+      : slots_(o.size("slots")),
+        width_(o.size("width")),
+        hops_(o.size("hops")),
+        value_words_(o.size("value-words")),
+        encoding_(encoding_of(o.text("encoding"))),
+        noise_(o.real("noise")),
+        normalize_(&normalizers().find(o.text("normalize"))),
+        answer_tokens_(setup.batch.output_tokens) {
+    const BatchSpec& batch = setup.batch;
+    if (!batch.item_vocabulary) fail<ArgumentError>("memory key_value", "needs a task whose items are words");
+    if (batch.max_items > slots_)
+      fail<ArgumentError>("memory.slots", "{} slots for up to {} facts", slots_, batch.max_items);
+    const Group group{.name = "embeddings", .clip_norm = o.real("table-clip")};
+    const auto table = [&](const std::string& name, std::size_t rows) {
+      return build.parameter(name, {rows, width_}, Initializer::normal(0.1), group);
+    };
+    const std::size_t vocabulary = std::max(batch.vocabulary, batch.item_vocabulary);
+    keys_ = table("keys.table", vocabulary);
+    values_ = o.text("values") == "own" ? table("values.table", vocabulary) : keys_;
+    if (o.flag("temporal")) {
+      key_times_ = table("keys.times", slots_);
+      value_times_ = o.text("values") == "own" ? table("values.times", slots_) : key_times_;
+    }
+    // The last R makes the query that answers; where nothing is answered, nothing would train it.
+    for (std::size_t k = 0; k + !setup.question < hops_; ++k)
+      turns_.push_back(
+          build.parameter("turn_" + std::to_string(k), {width_, width_}, Initializer::xavier(width_, width_), group));
+    score_ = scores().find(o.text("score")).template make<T>(build.scope("score"), {width_, width_, 0});
+    if (setup.question) {
+      const bool shared = o.text("answers") == "shared" && !answer_tokens_.empty();
+      answer_ = shared                   ? keys_
+                : answer_tokens_.empty() ? table("answers.table", batch.outputs)
+                                         : table("answers.table", vocabulary);
+    } else {
+      projection_.emplace(build.scope("heads"), setup.control_size, width_,
+                          Initializer::xavier(setup.control_size, width_));
+    }
+    declare(o.text("score"));
+  }
+
+  const MemoryLayout& layout() const override { return layout_; }
+
+  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+    if (!start.items) fail<InvariantError>("memory key_value", "got no items");
+    const bool split = value_words_ > 0;
+    const Bags<T> key_bags =
+        item_bags(tape, *start.items, start.rows, encoding_, width_, split ? Part::front : Part::all, value_words_);
+    if (key_bags.items > slots_)
+      fail<ArgumentError>("memory.slots", "{} slots for a set of {} facts", slots_, key_bags.items);
+    const Bags<T> value_bags =
+        split ? item_bags(tape, *start.items, start.rows, encoding_, width_, Part::back, value_words_) : key_bags;
+    const std::int32_t* age =
+        key_times_ ? item_ages(tape, key_bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence) : nullptr;
+    const auto times = [&](std::optional<std::size_t> index) { return index ? tape.parameter(*index) : Var<T>{}; };
+    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
+    new (&state[present]) Var<T>(key_bags.present(tape));
+    new (&state[query]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    new (&state[keys]) Var<T>(embed_bags(tape, key_bags, tape.parameter(keys_), times(key_times_), age));
+    const bool alike = !split && values_ == keys_;
+    new (&state[values])
+        Var<T>(alike ? state[keys] : embed_bags(tape, value_bags, tape.parameter(values_), times(value_times_), age));
+    for (std::size_t k = 0; k < hops_; ++k) {
+      new (&state[weights(k)]) Var<T>(tape.filled({start.rows, key_bags.items}, T(0)));
+      new (&state[value(k)]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    }
+    return state;
+  }
+
+  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
+    auto* q = tape.template scratch<Var<T>>(1);
+    new (q) Var<T>(projection_ ? (*projection_)(tape, control) : control);
+    return {q, 1};
+  }
+
+  Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
+    const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
+    auto* may = tape.template scratch<std::uint8_t>(rows * n);
+    for (std::size_t i = 0; i < rows * n; ++i) may[i] = state[present].data[i] > 0;
+    const Var<T> q = query_of(tape, k, parameters, state);
+    const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), state[keys]);  // score
+    return normalize_->apply(tape, scores, Mask{may, false}).reshaped({rows, n});       // normalize
+  }
+
+  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
+    Values<T> next = copy_values(tape, state);
+    next[query] = query_of(tape, hops_, parameters, state);
+    return next;
+  }
+
+  Var<T> read(Tape<T>& tape, std::size_t k, Values<T> state) const override {
+    const Var<T> p = state[weights(k)];
+    return weighted_sum(tape, p.reshaped({p.shape[0], 1, p.shape[1]}), state[values])  // combine
+        .reshaped({p.shape[0], width_});
+  }
+
+  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
+    return step_in_order(*this, tape, control, state);
+  }
+
+  Var<T> question(Tape<T>& tape, const Batch& batch) const override {
+    return embed_bags(tape, question_bags(tape, batch, encoding_, width_), tape.parameter(keys_))
+        .reshaped({batch.size, width_});
+  }
+
+  Var<T> answer(Tape<T>& tape, Values<T> state) const override {
+    const Var<T> table = tape.parameter(answer_);
+    return score_rows(tape, state[query], answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
+  }
+
+ private:
+  // the state, in this order; then weights and value of each hop
+  enum { present, query, keys, values, first_hop };
+  static std::size_t weights(std::size_t k) { return first_hop + 2 * k; }
+  static std::size_t value(std::size_t k) { return weights(k) + 1; }
+
+  // q_{j+1} = R_j (q_j + o)   (section 3.1)
+  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const {
+    Var<T> q = parameters[0];
+    for (std::size_t j = 0; j < k; ++j) {
+      q = add(tape, q, state[value(j)]);
+      if (j < turns_.size()) q = linear(tape, q, tape.parameter(turns_[j]));
+    }
+    return q;
+  }
+
+  void declare(const std::string& score) {
+    layout_.slots = slots_;
+    layout_.width = width_;
+    layout_.update = "next-query";
+    layout_.state = {{"present", "", {slots_}, Kind::hard, "1 where there is a fact", {"item"}},
+                     {"query", "", {width_}, Kind::plain, "query after the last hop q_{H+1}", {"cell"}},
+                     {"keys", "", {width_, slots_}, Kind::plain, "key memories k_i", {"cell", "item"}},
+                     {"values", "", {width_, slots_}, Kind::plain, "value memories v_i", {"cell", "item"}}};
+    layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query q_1", {"cell"}}};
+    const Kind kind = normalize_->sums_to_one ? Kind::weights : Kind::plain;
+    for (std::size_t k = 0; k < hops_; ++k) {
+      const std::string site = "hop_" + std::to_string(k);
+      layout_.sites.push_back({site, "hop", score, "item"});
+      layout_.state.push_back({"weights", site, {slots_}, kind, "weights over the facts p", {"item"}});
+      layout_.state.push_back({"value", site, {width_}, Kind::plain, "what was read o", {"cell"}});
+    }
+  }
+
+  std::size_t slots_, width_, hops_, value_words_;
+  Encoding encoding_;
+  double noise_;
+  const NormalizerPlugin* normalize_;
+  std::vector<std::int32_t> answer_tokens_;
+  std::size_t keys_ = 0, values_ = 0, answer_ = 0;  // parameters
+  std::optional<std::size_t> key_times_, value_times_;
+  std::vector<std::size_t> turns_;
+  std::unique_ptr<Score<T>> score_;
+  std::optional<Linear<T>> projection_;
+  MemoryLayout layout_;
+};
+
+const bool registered = register_memory<KeyValue>("key_value", "facts found by key, read by value, in several hops",
+                                                  "Miller et al. 2016, section 3.1");
+
+}  // namespace
+
+}  // namespace mneme

@@ -1,0 +1,76 @@
+// Room: models. memory_network: a question, hops over a memory of items, an answer; no controller (Sukhbaatar et al.
+// 2015, figure 1; Miller et al. 2016, figure 1).
+//
+//   tokens of the steps -> question -> u -> one memory step (all hops) -> answer -> logits
+//
+// There is one answer a sequence, the same at each of its steps: whichever are scored. The memory embeds question,
+// items and answers, because the papers tie these tables.
+#include "autodiff/ops.hpp"
+#include "models/model.hpp"
+
+#include <algorithm>
+
+namespace mneme {
+
+namespace {
+
+template <class T>
+class MemoryNetwork final : public Model<T> {
+ public:
+  static OptionTable options() { return {}; }
+  static void validate(const BatchSpec& spec) {
+    if (!spec.vocabulary || !spec.item_vocabulary || spec.target != TargetKind::classes)
+      fail<ArgumentError>("model memory_network",
+                          "asks a question in words about items in words, answered by a class; the task gives other "
+                          "things (babi: task.form items)");
+  }
+
+  MemoryNetwork(const Builder<T>& build, const Options&, const ModelSetup& setup) {
+    std::size_t width = 0;
+    for (const auto& [name, value] : setup.memory_options.items())
+      if (name == "width") width = setup.memory_options.size("width");
+    memory_ = setup.memory->make<T>(build.scope("memory"), setup.memory_options, {width, setup.batch, true});
+    const auto& sites = memory_->layout().sites;
+    if (sites.empty() || std::any_of(sites.begin(), sites.end(), [](const Site& s) { return s.kind != "hop"; }))
+      fail<ArgumentError>("model memory_network", "needs a memory that is filled from items and read in hops");
+  }
+
+  ModelParts parts() const override { return {&memory_->layout(), nullptr}; }
+
+  Forward<T> forward(const Batch& batch, const Context<T>& context) const override {
+    Tape<T>& tape = context.tape;
+    tape.at(0, "question");
+    const Var<T> u = memory_->question(tape, batch);
+    tape.at(0, "memory");
+    const Values<T> start = memory_->begin(tape, start_of(batch, context));
+    if (context.observer) {
+      context.observer->begin({0, start, {}, {}, {}});
+      tape.watch(context.observer->wants_stages());
+    }
+    const typename Memory<T>::Step done = memory_->step(tape, u, start);
+    if (context.observer)
+      for (std::size_t t = 0; t < batch.steps; ++t)
+        context.observer->step({t, done.state, done.parameters, {}, done.stages});
+    tape.at(0, "answer");
+    const Var<T> answer = memory_->answer(tape, done.state);
+    const std::size_t rows = batch.steps * batch.size;
+    const Var<T> logits = repeat_rows(tape, answer, batch.steps).reshaped({rows, answer.shape.last()});
+    return {class_loss(tape, logits, batch.target.indices.data(), batch.target.scored.data(), context.loss_scale),
+            logits};
+  }
+
+  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
+    read_prediction(batch, forward(batch, context).logits, out);
+  }
+
+ private:
+  std::unique_ptr<Memory<T>> memory_;
+};
+
+const bool registered =
+    register_model<MemoryNetwork>("memory_network", "a question, hops over items, an answer; no controller",
+                                  "Sukhbaatar et al. 2015, figure 1", true, false);
+
+}  // namespace
+
+}  // namespace mneme
