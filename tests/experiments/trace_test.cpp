@@ -208,7 +208,9 @@ TEST(Trace, HopsOverItemsAreTraced) {
           for (std::size_t i = 0; i < n; ++i) {
             sum += static_cast<double>(hop.weights[i]);
             EXPECT_EQ(hop.weights[(e.steps - 1) * n + i], hop.weights[i]);
-            if (i >= e.items.count) EXPECT_EQ(hop.weights[i], 0);
+            if (i >= e.items.count) {
+              EXPECT_EQ(hop.weights[i], 0);
+            }
           }
           EXPECT_NEAR(sum, 1, 1e-5);
         }

@@ -82,7 +82,9 @@ TEST(KeyValue, TakesEveryScoreAndNormalizerByName) {
         const Row w = asked.state(state, "hop_2", "weights", b);
         double total = 0;
         for (double x : w) total += x;
-        if (normalizer == "softmax") EXPECT_NEAR(total, b == 2 ? 0 : 1, 1e-12) << score;
+        if (normalizer == "softmax") {
+          EXPECT_NEAR(total, b == 2 ? 0 : 1, 1e-12) << score;
+        }
         for (std::size_t i = stories.batch.items.count[b]; i < w.size(); ++i) EXPECT_EQ(w[i], 0) << score;
       }
     }

@@ -389,7 +389,7 @@ TEST(None, HasNothingAndDoesNothing) {
   tape.begin(true);
   EXPECT_TRUE(set.parameters().empty());
   EXPECT_EQ(none->layout().read_size(), 0u);
-  EXPECT_TRUE(none->begin(tape, 3, nullptr).empty());
+  EXPECT_TRUE(none->begin(tape, {.rows = 3}).empty());
   const auto next = none->step(tape, tape.filled({3, H}, 1), {});
   EXPECT_TRUE(next.state.empty());
   EXPECT_TRUE(next.parameters.empty());
