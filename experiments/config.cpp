@@ -196,7 +196,7 @@ class Resolver {
       const std::string owner = owner_of(own, plugins);
       if (given.second < chosen_in && !owner.empty()) {
         // The file's section described the plug-in that the command line replaced.
-        notices_.push_back(fmt::format("{}: dropped, it belongs to {} '{}' and {} is '{}'", place(given.first), section,
+        notices_.push_back(fmt::format("{}: dropped, it belongs to {} {} and {} is '{}'", place(given.first), section,
                                        owner, section, plugin));
         it = given_.erase(it);
         continue;
@@ -208,7 +208,7 @@ class Resolver {
       const std::string has =
           valid.empty() ? "which has no options" : fmt::format("which has: {}", fmt::join(valid, ", "));
       if (!owner.empty())
-        fail<ArgumentError>(place(given.first), "{} belongs to {} '{}', but {}{}", key, section, owner, chosen_text,
+        fail<ArgumentError>(place(given.first), "{} belongs to {} {}, but {}{}", key, section, owner, chosen_text,
                             plugin.empty() ? "" : ", " + has);
       const std::string near = nearest_name(key, valid);
       fail<ArgumentError>(place(given.first), "unknown key '{}'{} {}{}", key,
@@ -219,9 +219,10 @@ class Resolver {
   }
 
   static std::string owner_of(const std::string& option, const std::map<std::string, const OptionTable*>& plugins) {
+    std::vector<std::string> owners;
     for (const auto& [name, table] : plugins)
-      if (table->find(option)) return name;
-    return "";
+      if (table->find(option)) owners.push_back(fmt::format("'{}'", name));
+    return fmt::format("{}", fmt::join(owners, " or "));
   }
 
   Options parse(const std::string& section, const OptionTable& table) const {

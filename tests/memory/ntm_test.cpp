@@ -399,7 +399,7 @@ TEST(None, HasNothingAndDoesNothing) {
 
 TEST(Memories, AnUnknownNameListsWhatExists) {
   EXPECT_EQ(complaint([] { memories().find("ntn"); }),
-            "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: none, ntm");
+            "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: end_to_end, key_value, none, ntm");
 }
 
 }  // namespace

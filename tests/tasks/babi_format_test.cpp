@@ -6,6 +6,7 @@
 #include "tasks/babi_worlds.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <regex>
@@ -134,7 +135,7 @@ TEST(BabiFormat, RefusesSupportThatIsNone) {
 }
 
 TEST(BabiFormat, FilesAndDirectories) {
-  const auto dir = std::filesystem::path(testing::TempDir()) / "babi_format_test";
+  const auto dir = std::filesystem::path(testing::TempDir()) / ("babi_format_test_" + std::to_string(::getpid()));
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);
   const auto message = [](auto&& f) -> std::string {
