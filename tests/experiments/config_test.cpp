@@ -97,10 +97,12 @@ TEST(Config, UnknownKeysAreErrorsThatNameTheirPlace) {
 
 TEST(Config, LeftOverKeysAreErrors) {
   EXPECT_EQ(complaint({}, "task = copy\nmemory = none\n[memory]\nslots = 4\n"),
-            "[x.ini:4: memory.slots] memory.slots belongs to memory 'end_to_end' or 'ntm', but memory is 'none', which "
+            "[x.ini:4: memory.slots] memory.slots belongs to memory 'end_to_end' or 'key_value' or 'ntm', but memory "
+            "is 'none', which "
             "has no options");
-  expect_has(complaint({{"memory", "none", "--memory"}, {"memory.slots", "4", "--memory.slots"}}),
-             "[--memory.slots] memory.slots belongs to memory 'end_to_end' or 'ntm', but memory is 'none'");
+  expect_has(
+      complaint({{"memory", "none", "--memory"}, {"memory.slots", "4", "--memory.slots"}}),
+      "[--memory.slots] memory.slots belongs to memory 'end_to_end' or 'key_value' or 'ntm', but memory is 'none'");
   expect_has(complaint({{"optimizer.beta1", "0.5", "--optimizer.beta1"}}),
              "optimizer.beta1 belongs to optimizer 'adam', but optimizer is 'rmsprop_graves', which has: ");
 }
@@ -109,7 +111,7 @@ TEST(Config, AnotherPluginOnTopOfAFileDropsTheFilesKeysWithANotice) {
   const Config c = Config::load("copy_ntm", {{"memory", "none", "--memory"}});
   EXPECT_EQ(c.memory, "none");
   ASSERT_FALSE(c.notices.empty());
-  expect_has(c.notices[0], "dropped, it belongs to memory 'end_to_end' or 'ntm' and memory is 'none'");
+  expect_has(c.notices[0], "dropped, it belongs to memory 'ntm' and memory is 'none'");
   EXPECT_THROW(Config::parse("task = copy\n[memory]\nslotz = 4\n", "x.ini", {{"memory", "none", "--memory"}}),
                ArgumentError)
       << "a key that nobody has is wrong in any case";
