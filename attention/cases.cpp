@@ -68,6 +68,7 @@ void normalize_cases(List& list) {
   static constexpr std::uint8_t per_query[] = {1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1,
                                                0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 1};  // [2 3 5], one row closed
   static constexpr std::uint8_t closed[] = {0, 0, 0, 0, 0, 1, 0, 1, 1, 0};                    // [2 5]
+  static constexpr std::uint32_t empty[] = {3, 0};
   struct Masked {
     const char* what;
     Mask mask;
@@ -75,7 +76,9 @@ void normalize_cases(List& list) {
   const Masked masks[] = {{"no mask", {}},
                           {"mask", {rows, false}},
                           {"mask a query", {per_query, true}},
-                          {"a fully masked row", {closed, false}}};
+                          {"a fully masked row", {closed, false}},
+                          {"empty elements", {rows, false, empty}},
+                          {"empty elements, no mask", {nullptr, false, empty}}};
   for (const auto& [name, plugin] : normalizers().entries()) {
     const char* op = name == "sigmoid" ? "sigmoid_normalize" : name.c_str();
     const auto apply = [plugin = &plugin](Mask mask) -> GradientFunction {

@@ -4,6 +4,7 @@
 #include "autodiff/lanes.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace mneme {
@@ -50,7 +51,8 @@ void back_through_strength(Tape<T>& t, const Rows& r, const T* dz, Var<T> scores
 
 }  // namespace
 
-// z = beta e;  w = exp(z - max z) / sum exp(z - max z) over what the mask lets through
+// z = beta e;  w = exp(z - max z) / sum exp(z - max z) over what the mask lets through, with `empty` times z = 0 in
+// maximum and sum
 template <class T>
 Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
   const Rows r = rows_of("softmax", scores, beta);
@@ -61,6 +63,7 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
     const std::uint8_t* may = mask_row(mask, r, row);
     if (r.n == 0) break;
     const T b = beta ? beta.data[row] : T(1);
+    const std::uint32_t empty = mask.empty ? mask.empty[row / r.queries] : 0;
     T top = -std::numeric_limits<T>::infinity();
     if (may) {
       for (std::size_t i = 0; i < r.n; ++i) {
@@ -71,17 +74,20 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
         std::fill_n(y, r.n, T(0));
         continue;
       }
+      if (empty) top = std::max(top, T(0));
       for (std::size_t i = 0; i < r.n; ++i) y[i] = may[i] ? y[i] - top : T(-1e4);  // exp gives 0, and no inf - inf
     } else {
       lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, Simd<T>(b) * lane.load(e + i)); });
       top = largest(y, r.n);
+      if (empty) top = std::max(top, T(0));
       lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, lane.load(y + i) - Simd<T>(top)); });
     }
-    const T total = lanes_sum<T>(r.n, [&](auto lane, std::size_t i) {
+    T total = lanes_sum<T>(r.n, [&](auto lane, std::size_t i) {
       const auto x = xsimd::exp(lane.load(y + i));
       lane.store(y + i, x);
       return x;
     });
+    if (empty) total += static_cast<T>(empty) * std::exp(-top);
     const Simd<T> scale(1 / total);
     lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, scale * lane.load(y + i)); });
   }

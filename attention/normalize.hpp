@@ -16,9 +16,12 @@ namespace mneme {
 struct Mask {
   const std::uint8_t* data = nullptr;
   bool per_query = false;
+  /// [B]: so many empty elements of score 0 compete with the others in a softmax. They are not among the weights, which
+  /// therefore sum to less than 1. Null: none.
+  const std::uint32_t* empty = nullptr;
 };
 
-/// w = softmax_n(beta e), beta [B Q] or none = 1   (NTM eq. 5)
+/// w = softmax_n(beta e), beta [B Q] or none = 1   (NTM eq. 5); with empty elements exp(z_n) / (empty + sum_j exp(z_j))
 template <class T>
 Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {});
 

@@ -196,6 +196,19 @@ Var<T> Bags<T>::present(Tape<T>& tape) const {
 }
 
 template <class T>
+Mask item_mask(Tape<T>& tape, Var<T> present, std::size_t slots) {
+  const std::size_t rows = present.shape[0], n = present.shape[1];
+  auto* may = tape.template scratch<std::uint8_t>(rows * n);
+  auto* empty = tape.template scratch<std::uint32_t>(rows);
+  for (std::size_t b = 0; b < rows; ++b) {
+    std::size_t count = 0;
+    for (std::size_t i = b * n; i < (b + 1) * n; ++i) count += may[i] = present.data[i] > 0;
+    empty[b] = static_cast<std::uint32_t>(slots > count ? slots - count : 0);
+  }
+  return {may, false, slots ? empty : nullptr};
+}
+
+template <class T>
 Var<T> score_rows(Tape<T>& tape, Var<T> u, Var<T> rows) {
   const std::size_t batch = u.shape[0], d = u.shape[1], k = rows.shape[0];
   return batched_product(tape, u.reshaped({1, batch, d}), rows.reshaped({1, k, d}), true).reshaped({batch, k});
@@ -207,6 +220,7 @@ Var<T> score_rows(Tape<T>& tape, Var<T> u, Var<T> rows) {
   template Bags<T> question_bags(Tape<T>&, const Batch&, Encoding, std::size_t);                                       \
   template const std::int32_t* item_ages(Tape<T>&, const Bags<T>&, std::size_t, double, std::uint64_t, std::uint64_t); \
   template Var<T> embed_bags(Tape<T>&, const Bags<T>&, Var<T>, Var<T>, const std::int32_t*);                           \
+  template Mask item_mask(Tape<T>&, Var<T>, std::size_t);                                                              \
   template Var<T> score_rows(Tape<T>&, Var<T>, Var<T>);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)

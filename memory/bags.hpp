@@ -7,7 +7,7 @@
 // table. No word (-1) has no row and adds nothing: it is the nil word of other programs.
 #pragma once
 
-#include "autodiff/tape.hpp"
+#include "attention/normalize.hpp"
 #include "core/batch.hpp"
 
 #include <string>
@@ -57,6 +57,10 @@ const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ag
 template <class T>
 Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times = {},
                   const std::int32_t* age = nullptr);
+
+/// Softmax over the items there are; with `slots` the empty ones of so many compete, as vectors of zeros would.
+template <class T>
+Mask item_mask(Tape<T>& tape, Var<T> present, std::size_t slots);
 
 /// u rows [B D] against the rows of a table [K D] -> [B K]
 template <class T>

@@ -6,8 +6,9 @@
 //   a = W u^{K+1}                                                       eq. 3, before its softmax
 //
 // Statements are the batch's items. Tables are adjacent (C^k is A^{k+1}; B is A^1, and W's rows are those of the last
-// C where classes are words) or layer-wise (one A, one C; B, W and H of their own). Trained with noise in the ages of
-// statements, and for the first `linear-start` sequences without the softmax.
+// C where classes are words) or layer-wise (one A, one C; B, W and H of their own). As in the authors' program, there
+// are as many slots as the longest story has statements, and the empty ones compete in the softmax: a hop may find
+// nothing. Trained with noise in the ages of statements, and for the first `linear-start` sequences without the softmax.
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
@@ -33,24 +34,26 @@ class EndToEnd final : public Memory<T> {
         .choice("encoding", "position", encoding_names(), "how a statement's words add up")
         .choice("tying", "adjacent", {"adjacent", "layer-wise"}, "which tables the hops share")
         .flag("temporal", true, "a learned row for each age of a statement")
+        .flag("empty-slots", true, "slots that hold nothing compete in the softmax, with score 0")
         .real("noise", 0.1, 0, 10, "training: up to this share of empty statements makes the others older")
         .integer("linear-start", 0, 0, 1'000'000'000'000, "training sequences before the softmax is put in")
         .real("table-clip", 40, 0, 1e9, "2-norm limit of each matrix's gradient; 0 = off");
   }
 
   EndToEnd(const Builder<T>& build, const Options& o, const MemorySetup& setup)
-      : slots_(o.size("slots")),
+      : slots_(setup.batch.max_items ? std::min(o.size("slots"), setup.batch.max_items) : o.size("slots")),
         width_(o.size("width")),
         hops_(o.size("hops")),
         adjacent_(o.text("tying") == "adjacent"),
         encoding_(encoding_of(o.text("encoding"))),
+        empty_slots_(o.flag("empty-slots")),
         noise_(o.real("noise")),
         linear_start_(static_cast<std::uint64_t>(o.integer("linear-start"))),
         answer_tokens_(setup.batch.output_tokens) {
     const BatchSpec& batch = setup.batch;
     if (!batch.item_vocabulary) fail<ArgumentError>("memory end_to_end", "needs a task whose items are words");
-    if (batch.max_items > slots_)
-      fail<ArgumentError>("memory.slots", "{} slots for up to {} statements", slots_, batch.max_items);
+    if (batch.max_items > o.size("slots"))
+      fail<ArgumentError>("memory.slots", "{} slots for up to {} statements", o.size("slots"), batch.max_items);
     const Group group{.name = "embeddings", .clip_norm = o.real("table-clip")};
     const Initializer normal = Initializer::normal(0.1);
     const auto table = [&](const std::string& name, std::size_t rows) {
@@ -110,9 +113,8 @@ class EndToEnd final : public Memory<T> {
     const Var<T> u = query_of(tape, k, parameters, state);
     const Var<T> scores = dot_score(tape, u.reshaped({rows, 1, width_}), state[keys(k)]);  // score
     if (state[softmax_off].data[0] > 0) return multiply(tape, scores.reshaped({rows, n}), state[present]);
-    auto* may = tape.template scratch<std::uint8_t>(rows * n);
-    for (std::size_t i = 0; i < rows * n; ++i) may[i] = state[present].data[i] > 0;
-    return softmax(tape, scores, {may, false}).reshaped({rows, n});  // normalize
+    const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
+    return softmax(tape, scores, mask).reshaped({rows, n});  // normalize
   }
 
   // u^{K+1}, what the answer is made from
@@ -174,7 +176,7 @@ class EndToEnd final : public Memory<T> {
                                {"cell", "item"}});
     layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query u^1", {"cell"}}};
     // Without the softmax rows sum to anything, so a memory that ever does without promises nothing.
-    const Kind kind = linear_start_ ? Kind::plain : Kind::weights;
+    const Kind kind = linear_start_ ? Kind::plain : empty_slots_ ? Kind::sub_weights : Kind::weights;
     for (std::size_t k = 0; k < hops_; ++k) {
       const std::string site = "hop_" + std::to_string(k);
       layout_.sites.push_back({site, "hop", "dot", "item"});
@@ -186,6 +188,7 @@ class EndToEnd final : public Memory<T> {
   std::size_t slots_, width_, hops_;
   bool adjacent_;
   Encoding encoding_;
+  bool empty_slots_;
   double noise_;
   std::uint64_t linear_start_;
   std::vector<std::int32_t> answer_tokens_;

@@ -45,23 +45,25 @@ class KeyValue final : public Memory<T> {
         .choice("answers", "own", {"own", "shared"},
                 "the candidates' table B: of its own, or A where classes are words")
         .flag("temporal", true, "keys and values get a learned row for each age of a fact")
+        .flag("empty-slots", true, "slots that hold nothing compete in the softmax, with score 0")
         .real("noise", 0.1, 0, 10, "training: up to this share of empty facts makes the others older")
         .real("table-clip", 40, 0, 1e9, "2-norm limit of each matrix's gradient; 0 = off");
   }
 
   KeyValue(const Builder<T>& build, const Options& o, const MemorySetup& setup)
-      : slots_(o.size("slots")),
+      : slots_(setup.batch.max_items ? std::min(o.size("slots"), setup.batch.max_items) : o.size("slots")),
         width_(o.size("width")),
         hops_(o.size("hops")),
         value_words_(o.size("value-words")),
         encoding_(encoding_of(o.text("encoding"))),
+        empty_slots_(o.flag("empty-slots")),
         noise_(o.real("noise")),
         normalize_(&normalizers().find(o.text("normalize"))),
         answer_tokens_(setup.batch.output_tokens) {
     const BatchSpec& batch = setup.batch;
     if (!batch.item_vocabulary) fail<ArgumentError>("memory key_value", "needs a task whose items are words");
-    if (batch.max_items > slots_)
-      fail<ArgumentError>("memory.slots", "{} slots for up to {} facts", slots_, batch.max_items);
+    if (batch.max_items > o.size("slots"))
+      fail<ArgumentError>("memory.slots", "{} slots for up to {} facts", o.size("slots"), batch.max_items);
     const Group group{.name = "embeddings", .clip_norm = o.real("table-clip")};
     const auto table = [&](const std::string& name, std::size_t rows) {
       return build.parameter(name, {rows, width_}, Initializer::normal(0.1), group);
@@ -126,11 +128,10 @@ class KeyValue final : public Memory<T> {
 
   Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
     const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
-    auto* may = tape.template scratch<std::uint8_t>(rows * n);
-    for (std::size_t i = 0; i < rows * n; ++i) may[i] = state[present].data[i] > 0;
+    const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
     const Var<T> q = query_of(tape, k, parameters, state);
     const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), state[keys]);  // score
-    return normalize_->apply(tape, scores, Mask{may, false}).reshaped({rows, n});       // normalize
+    return normalize_->apply(tape, scores, mask).reshaped({rows, n});                   // normalize
   }
 
   Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
@@ -184,7 +185,7 @@ class KeyValue final : public Memory<T> {
                      {"keys", "", {width_, slots_}, Kind::plain, "key memories k_i", {"cell", "item"}},
                      {"values", "", {width_, slots_}, Kind::plain, "value memories v_i", {"cell", "item"}}};
     layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query q_1", {"cell"}}};
-    const Kind kind = normalize_->sums_to_one ? Kind::weights : Kind::plain;
+    const Kind kind = !normalize_->sums_to_one ? Kind::plain : empty_slots_ ? Kind::sub_weights : Kind::weights;
     for (std::size_t k = 0; k < hops_; ++k) {
       const std::string site = "hop_" + std::to_string(k);
       layout_.sites.push_back({site, "hop", score, "item"});
@@ -195,6 +196,7 @@ class KeyValue final : public Memory<T> {
 
   std::size_t slots_, width_, hops_, value_words_;
   Encoding encoding_;
+  bool empty_slots_;
   double noise_;
   const NormalizerPlugin* normalize_;
   std::vector<std::int32_t> answer_tokens_;

@@ -96,6 +96,7 @@ template <class T>
 Values<T> copy_values(Tape<T>& tape, Values<T> values);
 
 /// Reads (address, then read) and writes (address all write sites on one memory, then update), in the layout's order.
+/// Each site sees the state so far: hop_1 sees the value of hop_0.
 template <class T>
 typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, Var<T> control, Values<T> state);
 

@@ -127,6 +127,26 @@ TYPED_TEST(Normalize, MaskedScoresMayBeAnything) {
   test::expect_value(softmax(this->tape, scores, {may.data(), false}), {1, 1, 4}, {0.25, 0, 0.75, 0}, 1e-6);
 }
 
+// As if there were so many more elements of score 0, whose weights nobody sees.
+TYPED_TEST(Normalize, EmptyElementsCompete) {
+  using T = TypeParam;
+  const std::vector<std::uint32_t> empty{2, 0, 7};
+  const std::vector<std::uint8_t> may{1, 0, 1, 1, 1, 1, 0, 0, 0};
+  const Numbers e{0.5, 9, -3, 1, 2, -1, 4, 4, 4};
+  const Var<T> scores = given<T>(this->tape, {3, 1, 3}, e), beta = given<T>(this->tape, {3, 1}, {1, 2, 3});
+  Numbers want(9);
+  for (std::size_t b = 0; b < 3; ++b) {
+    double total = empty[b];
+    for (std::size_t i = b * 3; i < b * 3 + 3; ++i) total += may[i] ? std::exp(static_cast<double>(b + 1) * e[i]) : 0;
+    for (std::size_t i = b * 3; i < b * 3 + 3; ++i)
+      want[i] = may[i] ? std::exp(static_cast<double>(b + 1) * e[i]) / total : 0;
+  }
+  test::expect_value(softmax(this->tape, scores, {may.data(), false, empty.data()}, beta), {3, 1, 3}, want);
+  const Var<T> far = given<T>(this->tape, {3, 1, 3}, {-1e30, -2e4, 0, 1e30, 0, 0, 900, -900, 900});
+  test::expect_value(softmax(this->tape, far, {nullptr, false, empty.data()}), {3, 1, 3},
+                     {0, 0, 1. / 3, 1, 0, 0, 0.5, 0, 0.5});
+}
+
 TYPED_TEST(Normalize, LargeAndFarApartScoresStayFinite) {
   using T = TypeParam;
   const Var<T> far = given<T>(this->tape, {1, 1, 4}, {-1e30, 1e30, -3e4, 1e30}),

@@ -192,6 +192,7 @@ TEST(Trace, HopsOverItemsAreTraced) {
                                      {"model", "memory_network", ""},
                                      {"memory", memory, ""},
                                      {"memory.width", "6", ""},
+                                     {"memory.empty-slots", "false", ""},
                                      {"train.batch", "4", ""},
                                      {"train.max-sequences", "40", ""},
                                      {"trace.level", level, ""},

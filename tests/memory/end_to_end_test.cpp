@@ -18,6 +18,7 @@ using test::Table;
 Given small(Given given) {
   given.try_emplace("slots", "6");
   given.try_emplace("width", "5");
+  given.try_emplace("empty-slots", "false");
   return given;
 }
 
@@ -34,7 +35,9 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
   const bool adjacent = value_or(given, "tying", "adjacent") == "adjacent";
   const bool position = value_or(given, "encoding", "position") == "position";
   const bool temporal = value_or(given, "temporal", "true") == "true";
+  const bool empty = value_or(given, "empty-slots", "false") == "true";
   const std::size_t hops = std::stoul(value_or(given, "hops", "3")), width = 5;
+  const std::size_t slots = std::stoul(value_or(given, "slots", "6"));
   const Values<double> state = asked.ask(stories.batch);
   const Var<double> logits = asked.memory->answer(asked.tape, state);
   ASSERT_TRUE((logits.shape == Shape{counts.size(), 3}));
@@ -54,7 +57,7 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
       const std::string site = "hop_" + std::to_string(k);
       Row e;
       for (const Row& m : embed(adjacent ? k : 0)) e.push_back(test::dot(u, m));
-      Row p = test::plain_softmax(e);
+      Row p = test::plain_softmax(e, empty ? slots - n : 0);
       const Row o = test::weighted(p, embed(adjacent ? k + 1 : 1), width);
       p.resize(std::max<std::size_t>(*std::max_element(counts.begin(), counts.end()), 1));
       test::expect_near(asked.state(state, site, "weights", b), p, 1e-13);
@@ -83,6 +86,8 @@ TEST(EndToEnd, IsThePaperInEveryVariant) {
   expect_paper({{"tying", "layer-wise"}, {"hops", "1"}}, kMixed, {2, 0, 6});
   expect_paper({{"encoding", "bag"}}, kMixed);
   expect_paper({{"temporal", "false"}}, kMixed);
+  expect_paper({{"empty-slots", "true"}}, kMixed);
+  expect_paper({{"empty-slots", "true"}, {"slots", "40"}, {"tying", "layer-wise"}}, kMixed);
   expect_paper({}, kMixed, {2, -1, 6});
 }
 

@@ -18,6 +18,7 @@ Given small(Given given) {
   given.try_emplace("slots", "6");
   given.try_emplace("width", "5");
   given.try_emplace("noise", "0");
+  given.try_emplace("empty-slots", "false");
   return given;
 }
 
@@ -46,7 +47,7 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
     for (std::size_t h = 0; h < hops; ++h) {
       Row e;
       for (const Row& k : keys) e.push_back(test::dot(q, k));
-      Row p = test::plain_softmax(e);
+      Row p = test::plain_softmax(e, is("empty-slots", "true") ? 6 - counts[b] : 0);
       const Row o = test::weighted(p, values, 5);
       p.resize(6);
       test::expect_near(asked.state(state, "hop_" + std::to_string(h), "weights", b), p, 1e-13);
@@ -64,6 +65,7 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
 TEST(KeyValue, IsThePaperInEveryVariant) {
   for (std::size_t hops = 1; hops <= 4; ++hops) expect_paper({{"hops", std::to_string(hops)}}, hops);
   expect_paper({{"values", "own"}}, 3);
+  expect_paper({{"empty-slots", "true"}}, 3);
   expect_paper({{"value-words", "1"}}, 3);
   expect_paper({{"value-words", "2"}, {"values", "own"}, {"temporal", "false"}, {"encoding", "bag"}}, 3);
   expect_paper({}, 3, {2, -1, 6});

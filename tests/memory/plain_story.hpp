@@ -91,8 +91,9 @@ inline Row times(const Row& x, const Table& w) {
   return y;
 }
 
-inline Row plain_softmax(const Row& e) {
-  double total = 0;
+/// With so many elements of score 0 beside these.
+inline Row plain_softmax(const Row& e, std::size_t empty = 0) {
+  auto total = static_cast<double>(empty);
   Row w;
   for (double x : e) w.push_back(std::exp(x));
   for (double x : w) total += x;
