@@ -49,9 +49,7 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
                .floor = o.real("schedule-floor"),
                .factor = o.real("schedule-factor"),
                .every = static_cast<double>(o.integer("schedule-every"))};
-  clip_ = {.element = o.real("clip-element"),
-           .global_norm = o.real("clip-norm"),
-           .usual_norm = o.real("clip-usual")};
+  clip_ = {.element = o.real("clip-element"), .global_norm = o.real("clip-norm"), .usual_norm = o.real("clip-usual")};
 
   // As even as it goes: a short last shard would leave its thread waiting.
   const std::size_t n = (batch_ + o.size("shard-size") - 1) / o.size("shard-size");
