@@ -219,9 +219,10 @@ class Resolver {
   }
 
   static std::string owner_of(const std::string& option, const std::map<std::string, const OptionTable*>& plugins) {
+    std::string owners;
     for (const auto& [name, table] : plugins)
-      if (table->find(option)) return name;
-    return "";
+      if (table->find(option)) owners += (owners.empty() ? "" : "', '") + name;
+    return owners;
   }
 
   Options parse(const std::string& section, const OptionTable& table) const {

@@ -73,8 +73,8 @@ TEST(Config, PresetsComeFromTheEnvironmentFirstAndFilesWork) {
 }
 
 TEST(Config, UnknownNamesListWhatExistsAndTheNearest) {
-  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: copy");
-  expect_has(complaint({}, "task = cpy\n"), "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: copy");
+  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: babi, copy");
+  expect_has(complaint({}, "task = cpy\n"), "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: babi, copy");
   expect_has(complaint({{"memory", "ntn", "--memory"}}), "[--memory] unknown memory 'ntn', did you mean 'ntm'?");
   expect_has(complaint({{"controller", "lstn", "--controller"}}), "unknown controller 'lstn', did you mean 'lstm'?");
   expect_has(complaint({{"model", "sell", "--model"}}), "unknown model 'sell', did you mean 'cell'?");
@@ -96,9 +96,10 @@ TEST(Config, UnknownKeysAreErrorsThatNameTheirPlace) {
 
 TEST(Config, LeftOverKeysAreErrors) {
   EXPECT_EQ(complaint({}, "task = copy\nmemory = none\n[memory]\nslots = 4\n"),
-            "[x.ini:4: memory.slots] memory.slots belongs to memory 'ntm', but memory is 'none', which has no options");
-  expect_has(complaint({{"memory", "none", "--memory"}, {"memory.slots", "4", "--memory.slots"}}),
-             "[--memory.slots] memory.slots belongs to memory 'ntm', but memory is 'none'");
+            "[x.ini:4: memory.slots] memory.slots belongs to memory 'end_to_end', 'key_value', 'ntm', but memory is "
+            "'none', which has no options");
+  expect_has(complaint({{"memory", "none", "--memory"}, {"memory.shift-range", "3", "--memory.shift-range"}}),
+             "[--memory.shift-range] memory.shift-range belongs to memory 'ntm', but memory is 'none'");
   expect_has(complaint({{"optimizer.beta1", "0.5", "--optimizer.beta1"}}),
              "optimizer.beta1 belongs to optimizer 'adam', but optimizer is 'rmsprop_graves', which has: ");
 }

@@ -389,7 +389,7 @@ TEST(None, HasNothingAndDoesNothing) {
   tape.begin(true);
   EXPECT_TRUE(set.parameters().empty());
   EXPECT_EQ(none->layout().read_size(), 0u);
-  EXPECT_TRUE(none->begin(tape, 3, nullptr).empty());
+  EXPECT_TRUE(none->begin(tape, {.rows = 3}).empty());
   const auto next = none->step(tape, tape.filled({3, H}, 1), {});
   EXPECT_TRUE(next.state.empty());
   EXPECT_TRUE(next.parameters.empty());
@@ -399,7 +399,7 @@ TEST(None, HasNothingAndDoesNothing) {
 
 TEST(Memories, AnUnknownNameListsWhatExists) {
   EXPECT_EQ(complaint([] { memories().find("ntn"); }),
-            "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: none, ntm");
+            "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: end_to_end, key_value, none, ntm");
 }
 
 }  // namespace
