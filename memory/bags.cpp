@@ -37,8 +37,15 @@ Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::u
       const T each = T(1) / static_cast<T>(width);                                      // 1/D
       for (std::uint32_t i = first; i < used; ++i) {
         const T share = static_cast<T>(i - first + 1) * scale;  // j/J
-        constant[i] = encoding == Encoding::bag ? T(1) : 1 - share;
-        slope[i] = encoding == Encoding::bag ? T(0) : (2 * share - 1) * each;
+        constant[i] = 1;
+        slope[i] = 0;
+        if (encoding == Encoding::position) {
+          constant[i] = 1 - share;
+          slope[i] = (2 * share - 1) * each;
+        } else if (encoding == Encoding::centred) {
+          slope[i] = 4 * each * (share - (1 + scale) / 2);
+          constant[i] = 1 - slope[i] * static_cast<T>(width + 1) / 2;
+        }
       }
     }
   begin[rows * items] = used;
@@ -52,11 +59,11 @@ constexpr std::size_t block_of(std::size_t width, std::size_t lane) {
 }  // namespace
 
 std::vector<std::string> encoding_names() {
-  return {"bag", "position"};
+  return {"bag", "position", "centred"};
 }
 
 Encoding encoding_of(const std::string& name) {
-  return name == "bag" ? Encoding::bag : Encoding::position;
+  return name == "bag" ? Encoding::bag : name == "position" ? Encoding::position : Encoding::centred;
 }
 
 template <class T>

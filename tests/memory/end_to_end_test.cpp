@@ -33,7 +33,7 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
   const Stories stories(counts, output_tokens);
   Asked<double> asked("end_to_end", small(given), stories.spec);
   const bool adjacent = value_or(given, "tying", "adjacent") == "adjacent";
-  const bool position = value_or(given, "encoding", "position") == "position";
+  const std::string encoding = value_or(given, "encoding", "position");
   const bool temporal = value_or(given, "temporal", "true") == "true";
   const bool empty = value_or(given, "empty-slots", "false") == "true";
   const std::size_t hops = std::stoul(value_or(given, "hops", "3")), width = 5;
@@ -47,12 +47,12 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
       const std::string index = std::to_string(table);
       std::vector<Row> all;
       for (std::size_t i = 0; i < n; ++i) {
-        all.push_back(test::plain_bag(stories.story[b][i], asked.table("table_" + index), position));
+        all.push_back(test::plain_bag(stories.story[b][i], asked.table("table_" + index), encoding));
         if (temporal) all.back() = test::plus(all.back(), asked.table("times_" + index)[n - 1 - i]);
       }
       return all;
     };
-    Row u = test::plain_bag(stories.question[b], asked.table(adjacent ? "table_0" : "question.table"), position);
+    Row u = test::plain_bag(stories.question[b], asked.table(adjacent ? "table_0" : "question.table"), encoding);
     for (std::size_t k = 0; k < hops; ++k) {
       const std::string site = "hop_" + std::to_string(k);
       Row e;
@@ -85,6 +85,7 @@ TEST(EndToEnd, IsThePaperInEveryVariant) {
   expect_paper({{"tying", "layer-wise"}}, kMixed);
   expect_paper({{"tying", "layer-wise"}, {"hops", "1"}}, kMixed, {2, 0, 6});
   expect_paper({{"encoding", "bag"}}, kMixed);
+  expect_paper({{"encoding", "centred"}}, kMixed);
   expect_paper({{"temporal", "false"}}, kMixed);
   expect_paper({{"empty-slots", "true"}}, kMixed);
   expect_paper({{"empty-slots", "true"}, {"slots", "40"}, {"tying", "layer-wise"}}, kMixed);
@@ -182,9 +183,9 @@ TEST(EndToEnd, LinearStartIsWithoutSoftmaxAndEnds) {
   };
   for (std::size_t b = 0; b < 2; ++b) {
     Row scores(3);
-    const Row u = test::plain_bag(stories.question[b], asked.table("table_0"), true);
+    const Row u = test::plain_bag(stories.question[b], asked.table("table_0"));
     for (std::size_t i = 0; i < stories.story[b].size(); ++i)
-      scores[i] = test::dot(u, test::plus(test::plain_bag(stories.story[b][i], asked.table("table_0"), true),
+      scores[i] = test::dot(u, test::plus(test::plain_bag(stories.story[b][i], asked.table("table_0")),
                                           asked.table("times_0")[stories.story[b].size() - 1 - i]));
     test::expect_near(weights(true, 9, b), scores, 1e-13);
     scores.resize(stories.story[b].size());
@@ -217,7 +218,7 @@ TEST(Bags, FloatAndDoubleAgreeAndPartsSplit) {
         test::Words words = i < stories.story[b].size() ? stories.story[b][i] : test::Words{};
         if (part == Part::front && !words.empty()) words.pop_back();
         if (part == Part::back && !words.empty()) words = {words.back()};
-        const Row want = test::plain_bag(words, rows, true);
+        const Row want = test::plain_bag(words, rows);
         for (std::size_t m = 0; m < width; ++m)
           EXPECT_NEAR(static_cast<double>(y.data[(b * width + m) * 4 + i]), want[m], 1e-5) << b << " " << i;
       }

@@ -27,7 +27,8 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
   const Stories stories(counts, output_tokens);
   Asked<double> asked("key_value", small(given), stories.spec);
   const auto is = [&](const char* key, const char* value) { return given.count(key) && given.at(key) == value; };
-  const bool position = !is("encoding", "bag"), temporal = !is("temporal", "false"), own = is("values", "own");
+  const std::string encoding = given.count("encoding") ? given.at("encoding") : "position";
+  const bool temporal = !is("temporal", "false"), own = is("values", "own");
   const std::size_t split = given.count("value-words") ? std::stoul(given.at("value-words")) : 0;
   const Values<double> state = asked.ask(stories.batch);
   const Var<double> logits = asked.memory->answer(asked.tape, state);
@@ -36,14 +37,14 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
     for (std::size_t i = 0; i < counts[b]; ++i) {
       const test::Words& fact = stories.story[b][i];
       const auto cut = fact.end() - static_cast<std::ptrdiff_t>(std::min(split, fact.size()));
-      keys.push_back(test::plain_bag({fact.begin(), split ? cut : fact.end()}, asked.table("keys.table"), position));
+      keys.push_back(test::plain_bag({fact.begin(), split ? cut : fact.end()}, asked.table("keys.table"), encoding));
       values.push_back(test::plain_bag({split ? cut : fact.begin(), fact.end()},
-                                       asked.table(own ? "values.table" : "keys.table"), position));
+                                       asked.table(own ? "values.table" : "keys.table"), encoding));
       if (!temporal) continue;
       keys[i] = test::plus(keys[i], asked.table("keys.times")[counts[b] - 1 - i]);
       values[i] = test::plus(values[i], asked.table(own ? "values.times" : "keys.times")[counts[b] - 1 - i]);
     }
-    Row q = test::plain_bag(stories.question[b], asked.table("keys.table"), position);
+    Row q = test::plain_bag(stories.question[b], asked.table("keys.table"), encoding);
     for (std::size_t h = 0; h < hops; ++h) {
       Row e;
       for (const Row& k : keys) e.push_back(test::dot(q, k));

@@ -59,14 +59,16 @@ struct Stories {
 
 using Table = std::vector<Row>;
 
-/// sum_j l_j . A x_j with l_kj = (1 - j/J) - (k/d)(1 - 2 j/J), or 1   (section 4.1)
-inline Row plain_bag(const Words& words, const Table& a, bool position) {
+/// sum_j l_j . A x_j with l_kj = (1 - j/J) - (k/d)(1 - 2 j/J) (section 4.1), or the program's, or 1
+inline Row plain_bag(const Words& words, const Table& a, const std::string& encoding = "position") {
   const auto d = static_cast<double>(a[0].size()), length = static_cast<double>(words.size());
   Row m(a[0].size());
   for (std::size_t w = 0; w < words.size(); ++w)
     for (std::size_t i = 0; i < m.size(); ++i) {
       const double j = static_cast<double>(w) + 1, k = static_cast<double>(i) + 1;
-      const double l = position ? (1 - j / length) - (k / d) * (1 - 2 * j / length) : 1;
+      double l = 1;
+      if (encoding == "position") l = (1 - j / length) - (k / d) * (1 - 2 * j / length);
+      if (encoding == "centred") l = 1 + 4 * (j - (length + 1) / 2) * (k - (d + 1) / 2) / (length * d);
       m[i] += l * a[static_cast<std::size_t>(words[w])][i];
     }
   return m;
