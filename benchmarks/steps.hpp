@@ -32,7 +32,8 @@ Case one_length_case(std::size_t rows, std::size_t low, std::size_t high, std::s
 /// `count` batches whose rows have lengths 1-20 of their own; targets past a row's end are not scored.
 Case mixed_case(std::size_t rows, std::size_t count, std::size_t shard_rows = 8);
 
-/// The first 896 training questions of a bAbI task in batches of 32, which is an epoch but for the last four; one shard.
+/// The first 896 training questions of a bAbI task in batches of 32, which is an epoch but for the last four; one
+/// shard.
 Case story_case(const experiments::Config& config);
 
 /// copy_ntm with more assignments ("train.batch=16").
