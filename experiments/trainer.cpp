@@ -319,6 +319,7 @@ class Run {
     if (state_.solved) r.solved_at_sequences = state_.solved_at;
     r.evaluation = state_.last_evaluation;
     r.best = state_.best;
+    r.has_test = !session_.task().test().empty();
     return r;
   }
 

@@ -64,6 +64,7 @@ struct RunResult {
   double seconds = 0;
   std::optional<std::uint64_t> solved_at_sequences;
   double evaluation = -1, best = -1;  ///< of the solved metric; -1 = none
+  bool has_test = false;              ///< the task has a test set (Task::test)
 };
 
 /// runs/TASK/MODEL-MEMORY/TIME-RUN_ID under the current directory.

@@ -49,7 +49,7 @@ void tell_what_next(const experiments::RunResult& r) {
   switch (r.reason) {
     case ExitReason::solved:
     case ExitReason::max_sequences: {
-      note(fmt::format("next: mneme eval {} --lengths 20,40,80", dir));
+      note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : " --lengths 20,40,80"));
       std::error_code error;
       if (fs::exists(r.directory / "traces", error)) note(fmt::format("      mneme replay {}", dir));
       if (r.reason == ExitReason::max_sequences)
