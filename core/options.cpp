@@ -96,7 +96,8 @@ std::string Option::domain() const {
     case Type::integer: return fmt::format("{:.0f}..{:.0f}", minimum, maximum);
     case Type::real: return fmt::format("{:g}..{:g}", minimum, maximum);
     case Type::flag: return "true|false";
-    case Type::range: return fmt::format("low:high in {:.0f}..{:.0f}", minimum, maximum);
+    case Type::range:
+      return fmt::format("low:high in {:.0f}..{:.0f}{}", minimum, maximum, whole.empty() ? "" : " or " + whole);
     case Type::choice: return fmt::format("{}", fmt::join(allowed(), "|"));
     case Type::choices: return fmt::format("comma list of {}", fmt::join(allowed(), "|"));
     case Type::text: return "text";
@@ -174,14 +175,15 @@ OptionTable& OptionTable::choices(std::string name, std::string standard,
 }
 
 OptionTable& OptionTable::range(std::string name, Range standard, std::int64_t minimum, std::int64_t maximum,
-                                std::string help) {
+                                std::string help, std::string whole) {
   return add({std::move(name),
               Option::Type::range,
               fmt::format("{}:{}", standard.low, standard.high),
               static_cast<double>(minimum),
               static_cast<double>(maximum),
               {},
-              std::move(help)});
+              std::move(help),
+              std::move(whole)});
 }
 
 const Option* OptionTable::find(const std::string& name) const {
@@ -207,7 +209,8 @@ Options OptionTable::parse(const std::string& section, const std::map<std::strin
   Options result;
   for (const Option& o : options_) {
     const auto it = given.find(o.name);
-    const std::string& value = it == given.end() ? o.standard : it->second;
+    std::string value = it == given.end() ? o.standard : it->second;
+    if (!o.whole.empty() && value == o.whole) value = fmt::format("{:.0f}:{:.0f}", o.minimum, o.maximum);
     const std::string wrong = complaint(o, value);
     if (!wrong.empty()) {
       const std::string near = o.type == Option::Type::choice ? nearest_name(value, o.allowed()) : "";

@@ -31,7 +31,8 @@ struct Option {
   double minimum = 0;    ///< inclusive; numbers and ranges only
   double maximum = 0;
   std::function<std::vector<std::string>()> allowed;  ///< choice, choices: asked when parsing, so registries are full
-  std::string help;  ///< one line; starts with the symbol of docs/notation.md where there is one
+  std::string help;        ///< one line; starts with the symbol of docs/notation.md where there is one
+  std::string whole = {};  ///< range: a word for minimum:maximum
 
   /// "1..1048576", "none|softmax", "low:high in 1..1000": for help and messages.
   std::string domain() const;
@@ -69,7 +70,9 @@ class OptionTable {
   /// A comma list of names from `allowed`, which may be a registry's names (asked at parse time).
   OptionTable& choices(std::string name, std::string standard, std::function<std::vector<std::string>()> allowed,
                        std::string help);
-  OptionTable& range(std::string name, Range standard, std::int64_t minimum, std::int64_t maximum, std::string help);
+  /// `whole`, where it is not empty, is a word that may be given for minimum:maximum.
+  OptionTable& range(std::string name, Range standard, std::int64_t minimum, std::int64_t maximum, std::string help,
+                     std::string whole = "");
 
   const std::vector<Option>& options() const { return options_; }
   const Option* find(const std::string& name) const;

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace mneme::experiments {
 
@@ -45,10 +46,40 @@ LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, c
   return r;
 }
 
+/// The test set's parts, from the metrics of its first questions.
+void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::vector<double>& values, Evaluation& e) {
+  if (parts.empty()) return;
+  std::vector<PartResult> results;
+  for (const TestPart& p : parts) results.push_back({p});
+  const std::size_t n = e.metrics.size();
+  for (std::size_t i = 0; i * n < values.size(); ++i) {
+    PartResult& r = results[task.test_part(e.seed, kTestNumbers + i)];
+    ++r.questions;
+    r.error += values[i * n + e.solved_metric];
+  }
+  for (PartResult& r : results) {
+    if (r.questions == 0) continue;
+    r.error /= static_cast<double>(r.questions);
+    e.parts.push_back(r);
+  }
+}
+
 }  // namespace
 
-Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options) {
-  if (options.episodes == 0) fail<ArgumentError>("--episodes", "0 episodes say nothing");
+double Evaluation::mean_error() const {
+  double sum = 0;
+  for (const PartResult& p : parts) sum += p.error;
+  return parts.empty() ? 0 : sum / static_cast<double>(parts.size());
+}
+
+std::size_t Evaluation::failed_parts() const {
+  return static_cast<std::size_t>(
+      std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return p.error > solved_threshold; }));
+}
+
+Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
+  if (options.episodes == std::size_t{0}) fail<ArgumentError>("--episodes", "0 episodes say nothing");
+  const fs::path directory = chosen_run(given);
   const Config config = read_run_config(directory, {});
   const Config traced = config.with(options.given);
   std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());
@@ -59,6 +90,8 @@ Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options)
   Session session(config, options.threads);
   Evaluation result;
   result.metrics = session.task().metrics();
+  result.solved_metric = session.task().solved_metric();
+  result.solved_threshold = session.task().solved_threshold();
   result.directory = directory;
   result.checkpoint = find_checkpoint(directory, options.checkpoint);
   result.config_hash = config.run_id();
@@ -84,29 +117,37 @@ Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options)
     recorder.emplace(layout, session.model().parts());
   }
 
-  const std::size_t all = options.episodes * lengths.size();
+  std::vector<std::vector<TestPart>> parts;
+  std::vector<std::size_t> episodes;
+  for (const auto& task : tasks) {
+    std::size_t questions = 0;
+    for (const TestPart& p : parts.emplace_back(task->test())) questions += p.questions;
+    episodes.push_back(options.episodes.value_or(questions ? questions : 200));
+  }
+  const std::size_t all = std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
   std::size_t done = 0;
-  std::vector<double> values, part;
+  std::vector<double> values, some;
   const std::size_t rows = config.train.size("eval-batch");
   const std::size_t chunk = std::max<std::size_t>(rows * 32, 1);
   for (std::size_t l = 0; l < lengths.size(); ++l) {
     values.clear();
-    for (std::size_t begin = 0; begin < options.episodes; begin += chunk) {
-      const std::size_t now = std::min(chunk, options.episodes - begin);
+    for (std::size_t begin = 0; begin < episodes[l]; begin += chunk) {
+      const std::size_t now = std::min(chunk, episodes[l] - begin);
       session.evaluate({.task = tasks[l].get(),
                         .seed = result.seed,
                         .first = kTestNumbers + begin,
                         .count = now,
                         .rows = rows,
                         .stop = options.signal},
-                       part);
-      values.insert(values.end(), part.begin(), part.end());
+                       some);
+      values.insert(values.end(), some.begin(), some.end());
       done += now;
       if (options.progress) options.progress(done, all);
     }
-    result.results.push_back(summary(lengths[l], options.episodes, values));
+    result.results.push_back(summary(lengths[l], episodes[l], values));
+    add_parts(*tasks[l], parts[l], values, result);
     if (!sink) continue;
-    for (std::size_t i = 0; i < std::min(options.traced, options.episodes); ++i)
+    for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i)
       sink->append(session.trace_episode(*tasks[l], result.seed, kTestNumbers + i, *recorder));
   }
   if (sink) {
@@ -133,6 +174,22 @@ std::string evaluation_json(const Evaluation& e) {
       entry[e.metrics[m].name + "_se"] = r.standard_error[m];
     }
     j["results"].push_back(entry);
+  }
+  if (!e.parts.empty()) {
+    const std::string& metric = e.metrics[e.solved_metric].name;
+    j["tasks"] = nlohmann::ordered_json::array();
+    for (const PartResult& p : e.parts) {
+      nlohmann::ordered_json entry;
+      entry["number"] = p.part.number;
+      entry["questions"] = p.questions;
+      entry[metric] = p.error;
+      entry["majority_" + metric] = p.part.majority;
+      entry["unknown_words"] = p.part.unknown_words;
+      entry["unseen_answers"] = p.part.unseen_answers;
+      j["tasks"].push_back(entry);
+    }
+    j["mean_" + metric] = e.mean_error();
+    j["failed_tasks"] = e.failed_parts();
   }
   j["traces"] = nlohmann::ordered_json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());

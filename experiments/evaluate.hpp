@@ -1,4 +1,5 @@
-// Room: experiments. evaluate(): a trained run judged on fresh episodes, at its own lengths or at others.
+// Room: experiments. evaluate(): a trained run judged on fresh episodes, at its own lengths or at others, or on the
+// test set of a task that has a finite one.
 #pragma once
 
 #include "experiments/config.hpp"
@@ -17,7 +18,8 @@ namespace mneme::experiments {
 struct EvaluationOptions {
   std::string checkpoint = "last";         ///< last, best, a number of sequences, or a file
   std::vector<std::int64_t> lengths = {};  ///< of the task's length option; empty = the training distribution
-  std::size_t episodes = 200;              ///< for each length
+  /// For each length; where not given: all of the task's test set, or 200 where it has none.
+  std::optional<std::size_t> episodes = {};
   std::optional<std::uint64_t> seed = {};  ///< the run's own where it is not given
   int threads = 1;
   std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
@@ -33,19 +35,36 @@ struct LengthResult {
   std::vector<double> mean, standard_error;  ///< by Evaluation::metrics
 };
 
+/// A part of the test set with what the run scored there.
+struct PartResult {
+  TestPart part;
+  std::size_t questions = 0;  ///< asked, which is part.questions unless episodes were counted out
+  double error = 0;           ///< mean of the solved metric
+};
+
 struct Evaluation {
   std::vector<Metric> metrics;
+  std::size_t solved_metric = 0;  ///< index into metrics
+  double solved_threshold = 0;
   std::vector<LengthResult> results;
+  /// By part, of all lengths; empty where the task has no test set. Parts that no episode came from are left out.
+  std::vector<PartResult> parts;
   std::filesystem::path directory, checkpoint;
   std::uint64_t sequences = 0;  ///< trained on by the checkpoint
   std::string config_hash;
   std::uint64_t seed = 0;
   std::vector<std::filesystem::path> traces;
+
+  double mean_error() const;         ///< of the parts, each counting the same
+  std::size_t failed_parts() const;  ///< with an error above the threshold
 };
 
+/// Of a folder of restarts, the chosen one is judged.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
-/// One object; `results` lists length, episodes, then each metric by name and NAME_se.
+/// One object; `results` lists length, episodes, then each metric by name and NAME_se. With a test set, where METRIC is
+/// the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words and unseen_answers, and
+/// beside it stand mean_METRIC and failed_tasks.
 std::string evaluation_json(const Evaluation& evaluation);
 
 /// What `mneme show` says of a configuration.

@@ -64,6 +64,7 @@ struct RunResult {
   double seconds = 0;
   std::optional<std::uint64_t> solved_at_sequences;
   double evaluation = -1, best = -1;  ///< of the solved metric; -1 = none
+  bool has_test = false;              ///< the task has a test set (Task::test)
 };
 
 /// runs/TASK/MODEL-MEMORY/TIME-RUN_ID under the current directory.
@@ -75,5 +76,9 @@ RunResult train(const Config& config, const RunOptions& options);
 /// finished and has nothing left to do returns at once.
 RunResult resume(const std::filesystem::path& directory, const std::vector<Assignment>& given,
                  const RunOptions& options);
+
+/// `config` in options.out: a new run, or the one that is there gone on with, `given` as for resume(). One that has
+/// diverged, or has ended with nothing `given`, is only read. ArgumentError where another configuration is there.
+RunResult train_or_resume(const Config& config, const std::vector<Assignment>& given, const RunOptions& options);
 
 }  // namespace mneme::experiments

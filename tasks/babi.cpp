@@ -31,7 +31,7 @@ class Babi final : public Task {
     OptionTable table;
     table.text("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
         .text("test-data", "", "directory with the qaN_*_test.txt to be judged by; empty = as task.data")
-        .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; 1:20 = the joint task")
+        .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; all = the joint task", "all")
         .range("eval-number", {0, 0}, 0, babi::kTasks, "tasks that evaluations ask from; 0 = all of task.number")
         .choice("form", "items", {"items", "words"}, "statements as an item set, or the story word by word")
         .integer("memory", 50, 1, 65536, "statements kept of a story, the last ones");
@@ -56,8 +56,14 @@ class Babi final : public Task {
       const bool is_asked = n >= asked.low && n <= asked.high;
       const std::size_t begin = training_.questions.size(), begin_test = test_.questions.size();
       training_.add(training[i], vocabulary_, n);
+      const std::size_t words = test_.unknown_words, answers = test_.unseen_answers;
       test_.add(test[i], vocabulary_, n);
       split(begin, is_asked);
+      if (is_asked)
+        parts_.push_back({.number = n,
+                          .questions = test_.questions.size() - begin_test,
+                          .unknown_words = test_.unknown_words - words,
+                          .unseen_answers = test_.unseen_answers - answers});
       for (std::size_t q = begin_test; is_asked && q < test_.questions.size(); ++q)
         test_order_.push_back(static_cast<std::uint32_t>(q));
     }
@@ -140,6 +146,12 @@ class Babi final : public Task {
   std::vector<double> chance() const override { return chance_; }
   std::size_t solved_metric() const override { return 1; }
   double solved_threshold() const override { return 5; }
+
+  std::vector<TestPart> test() const override { return parts_; }
+  std::size_t test_part(std::uint64_t seed, std::uint64_t number) const override {
+    const std::size_t at = place({.seed = seed, .stream = "eval"}, number % kTestNumbers, test_order_.size());
+    return static_cast<std::size_t>(test_.questions[test_order_[at]].task - parts_.front().number);
+  }
 
   std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
     const std::size_t last = batch.lengths[row] - 1;
@@ -225,23 +237,26 @@ class Babi final : public Task {
     spec_.max_items = words_form_ ? 0 : items_;
   }
 
-  /// The answer shares of the training questions of the tasks asked, judged on their test: always the commonest answer,
-  /// and its cross-entropy (one is added to each count, so that no answer is impossible).
+  /// What always giving the commonest training answer scores on the test, for each task asked and for all of them; and
+  /// the cross-entropy of the answers' shares (one is added to each count, so that no answer is impossible).
   void guess() {
-    std::vector<double> count(vocabulary_.answers().size() + 1, 1);
-    for (const Encoded::Item& q : training_.questions)
-      if (q.task >= test_.questions[test_order_.front()].task && q.task <= test_.questions[test_order_.back()].task)
-        ++count[static_cast<std::size_t>(q.answer)];
-    double total = 0, nats = 0, right = 0;
-    for (double n : count) total += n;
-    const auto common = std::max_element(count.begin(), count.end()) - count.begin();
-    for (std::uint32_t i : test_order_) {
-      const std::int32_t answer = test_.questions[i].answer;
-      nats -= std::log(count[static_cast<std::size_t>(answer)] / total);
-      right += answer == common;
-    }
-    const auto n = static_cast<double>(test_order_.size());
-    chance_ = {nats / n, 100 - 100 * right / n};
+    const auto judged = [&](std::int64_t low, std::int64_t high) {
+      std::vector<double> count(vocabulary_.answers().size() + 1, 1);
+      for (const Encoded::Item& q : training_.questions)
+        if (q.task >= low && q.task <= high) ++count[static_cast<std::size_t>(q.answer)];
+      double total = 0, nats = 0, right = 0, questions = 0;
+      for (double n : count) total += n;
+      const auto common = std::max_element(count.begin(), count.end()) - count.begin();
+      for (const Encoded::Item& q : test_.questions) {
+        if (q.task < low || q.task > high) continue;
+        nats -= std::log(count[static_cast<std::size_t>(q.answer)] / total);
+        right += q.answer == common;
+        ++questions;
+      }
+      return std::vector<double>{nats / questions, 100 - 100 * right / questions};
+    };
+    for (TestPart& part : parts_) part.majority = judged(part.number, part.number)[1];
+    chance_ = judged(parts_.front().number, parts_.back().number);
   }
 
   /// Place of `number` in a shuffled order of 0..size-1, another one each time round: a Feistel network on as many bits
@@ -285,6 +300,7 @@ class Babi final : public Task {
   Encoded training_, test_;
   std::vector<std::uint32_t> training_order_, validation_order_, test_order_;  // places in questions
   std::size_t items_ = 0, item_words_ = 0;                                     // N and W of every batch
+  std::vector<TestPart> parts_;
   std::vector<double> chance_;
   std::vector<Metric> metrics_{
       {"nats_per_question", "nats", "cross-entropy of the answer"},

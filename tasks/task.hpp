@@ -40,6 +40,15 @@ struct Metric {
   std::string doc;   ///< its definition in one line
 };
 
+/// A part of a finite test set, with a figure of its own.
+struct TestPart {
+  std::int64_t number = 0;         ///< what TaskPlugin::length_option is set to for this part alone
+  std::size_t questions = 0;       ///< sequences
+  double majority = 0;             ///< the solved metric of always giving the commonest training answer of this part
+  std::size_t unknown_words = 0;   ///< in its text, each time that one occurs: words that training lacks
+  std::size_t unseen_answers = 0;  ///< questions whose answer training lacks: no model gets them right
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -58,6 +67,12 @@ class Task {
   /// Index into metrics() of the figure that says whether the task is solved, and the threshold on its mean.
   virtual std::size_t solved_metric() const = 0;
   virtual double solved_threshold() const = 0;
+
+  /// The test set part by part, where it is finite: as many numbers from kTestNumbers on ask each question once. Empty
+  /// where episodes are drawn without end.
+  virtual std::vector<TestPart> test() const { return {}; }
+  /// Index into test() of a sequence's part; `number` is the sequence's, from kTestNumbers on.
+  virtual std::size_t test_part(std::uint64_t /*seed*/, std::uint64_t /*number*/) const { return 0; }
 
   /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
   virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;

@@ -6,12 +6,15 @@
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <thread>
 
 namespace mneme::tools {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 /// "20,40,80" -> 20, 40, 80
 std::vector<std::int64_t> lengths_of(const std::string& list) {
@@ -47,11 +50,35 @@ std::string table_text(const experiments::Evaluation& e) {
   return table.text();
 }
 
+/// The test set part by part, and what all of it comes to.
+std::string parts_text(const experiments::Evaluation& e) {
+  const Metric& metric = e.metrics[e.solved_metric];
+  std::string spoken = metric.name;
+  std::replace(spoken.begin(), spoken.end(), '_', ' ');
+  Table table({">task", ">questions", ">" + spoken, ">commonest answer", ">unknown words", ">unseen answers", ""});
+  std::size_t asked = 0, questions = 0, words = 0, answers = 0;
+  for (const experiments::PartResult& p : e.parts) {
+    table.add({std::to_string(p.part.number), std::to_string(p.questions), fmt::format("{:.1f}", p.error),
+               fmt::format("{:.1f}", p.part.majority), std::to_string(p.part.unknown_words),
+               std::to_string(p.part.unseen_answers), p.error > e.solved_threshold ? "failed" : ""});
+    asked += p.questions;
+    questions += p.part.questions;
+    words += p.part.unknown_words;
+    answers += p.part.unseen_answers;
+  }
+  std::string text = table.text();
+  text += fmt::format("mean {} {:.2f}, {} of {} tasks failed (above {:g})\n", spoken, e.mean_error(), e.failed_parts(),
+                      e.parts.size(), e.solved_threshold);
+  text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
+                      asked, questions, words, answers);
+  return text;
+}
+
 int run(const Arguments& a) {
   experiments::EvaluationOptions options;
   if (a.has("--lengths")) options.lengths = lengths_of(a.options.text("--lengths"));
   options.checkpoint = a.options.text("--checkpoint");
-  options.episodes = a.options.size("--episodes");
+  if (a.has("--episodes")) options.episodes = a.options.size("--episodes");
   if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));
   options.threads = static_cast<int>(a.options.integer("--threads"));
   options.traced = a.options.size("--traced");
@@ -64,6 +91,8 @@ int run(const Arguments& a) {
     options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
     e = experiments::evaluate(a.positional[0], options);
   }
+  if (e.directory != fs::path(a.positional[0]))
+    note(fmt::format("the chosen one of the restarts in {}: {}", a.positional[0], e.directory.string()));
   if (a.json()) {
     print("{}\n", experiments::evaluation_json(e));
     return kOk;
@@ -71,6 +100,7 @@ int run(const Arguments& a) {
   print("{} after {} sequences, seed {}; +- is the standard error of the mean\n", e.checkpoint.string(), e.sequences,
         e.seed);
   put(table_text(e));
+  if (!e.parts.empty()) print("\n{}", parts_text(e));
   for (const auto& path : e.traces) print("trace {}\n", path.string());
   if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", e.traces[0].string()));
   return kOk;
@@ -82,14 +112,17 @@ Command eval_command() {
   const auto cores = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
   Command c;
   c.name = "eval";
-  c.summary = "judge a trained run on fresh episodes, also longer ones than it was trained on";
+  c.summary = "judge a trained run on fresh episodes, also longer ones than it was trained on, or on a test set";
   c.parameters = "DIR";
   c.examples = {{"eval runs/first", "on the lengths it was trained on"},
                 {"eval runs/first --lengths 20,40,80,120 --episodes 100", "how far it generalises"},
+                {"eval runs/babi", "the task's whole test set; of restarts, the chosen run"},
+                {"eval runs/babi/seed3", "another one of the restarts"},
                 {"eval runs/first --lengths 20 --json", "for programs"},
                 {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"}};
-  c.flags.text("--lengths", "", "comma list of lengths, each evaluated alone")
-      .integer("--episodes", 200, 1, 10'000'000, "episodes for each length")
+  c.flags.text("--lengths", "", "comma list of lengths (babi: numbers of tasks), each evaluated alone")
+      .integer("--episodes", 200, 1, 10'000'000,
+               "episodes for each length; not given: the whole test set where the task has one, else 200")
       .integer("--seed", 0, 0, std::int64_t{1} << 53, "of the episodes; not given: the run's own")
       .text("--checkpoint", "last", "last, best, a number of sequences, or a file")
       .integer("--traced", 8, 0, 1'000'000, "episodes of each length that are logged where --trace.level asks for it")

@@ -62,7 +62,7 @@ Command stories_command() {
   c.parameters = "DIR";
   c.examples = {{"stories mine", "all 20 kinds, 1,000 questions to learn from and 1,000 to be asked"},
                 {"stories hard --task.number 2 --task.pace 3 --task.actors 8", "longer stories, more people"}};
-  c.flags.range("--task.number", {1, babi::kTasks}, 1, babi::kTasks, "kinds of task");
+  c.flags.range("--task.number", {1, babi::kTasks}, 1, babi::kTasks, "kinds of task", "all");
   babi::declare_stories(c.flags, kPrefix).flag("--json", false, "the files as JSON on stdout");
   c.values = {{"--task.number", "A:B"}};
   c.notes = "The same stories as the task babi without task.data. Files that exist are not touched.";
