@@ -17,8 +17,9 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
   std::mutex mutex;  // of all below, and of the caller's functions
-  std::vector<std::uint64_t> reached(jobs.size(), 0), found(jobs.size(), 0);
-  std::vector<char> seen(jobs.size(), 0), ended(jobs.size(), 0);
+  std::vector<std::uint64_t> reached(jobs.size(), 0);
+  std::uint64_t read = 0;  // of jobs that had ended before: nothing to judge the speed by
+  std::vector<char> trained(jobs.size(), 0), ended(jobs.size(), 0);
   std::vector<int> codes(jobs.size(), 0);
   std::size_t handed_over = 0;
   bool halt = false;
@@ -31,8 +32,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
     p.done = static_cast<std::size_t>(std::count(ended.begin(), ended.end(), 1));
     p.sequences = std::accumulate(reached.begin(), reached.end(), std::uint64_t{0});
     p.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    // What an earlier start had trained says nothing about the speed of this one.
-    const auto here = p.sequences - std::accumulate(found.begin(), found.end(), std::uint64_t{0});
+    const std::uint64_t here = p.sequences - read;
     const auto left = static_cast<double>(p.max_sequences - p.sequences);
     p.eta = here ? p.seconds * left / static_cast<double>(here) : 0;
     how.progress(p);
@@ -50,6 +50,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
     RunOptions options;
     options.threads = how.threads;
     options.signal = how.signal;
+    options.milestones = false;  // of many runs they are noise
     options.progress_seconds = how.progress_seconds;
     options.notice = [&, i](const std::string& text) {
       const std::lock_guard lock(mutex);
@@ -58,8 +59,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
     options.progress = [&, i](const Progress& now) {
       const std::lock_guard lock(mutex);
       reached[i] = std::min(now.sequences, jobs[i].sequences);
-      if (!seen[i]) found[i] = reached[i];
-      seen[i] = 1;
+      trained[i] = 1;
       p.name = jobs[i].name;
       p.loss = now.loss;
       show();
@@ -74,8 +74,8 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
         halt = true;
         return;
       }
-      if (!seen[i]) found[i] = jobs[i].sequences;  // it was only read
       reached[i] = jobs[i].sequences;
+      if (!trained[i]) read += jobs[i].sequences;
       ended[i] = 1;
       for (; handed_over < jobs.size() && ended[handed_over]; ++handed_over) done(handed_over);
       show();

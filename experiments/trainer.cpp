@@ -217,7 +217,7 @@ class Run {
       const std::string text =
           fmt::format("solved at {} sequences ({:.1f} s of training): {} = {:.4g}, then {:.4g}", state_.solved_at,
                       state_.solved_seconds, (*names_)[metric_].name, state_.last_evaluation, value);
-      if (stop_when_solved_)
+      if (stop_when_solved_ || !options_.milestones)
         append_log(directory_, text);  // the end of the run says it too
       else
         notice(text);

@@ -53,6 +53,7 @@ struct RunOptions {
   std::function<void(const Progress&)> progress;  ///< called at most every progress_seconds, and at the end
   double progress_seconds = 0.1;
   std::function<void(const std::string&)> notice;  ///< warnings and milestones; they are in log.txt too
+  bool milestones = true;                          ///< false: `notice` gets the warnings alone
 };
 
 struct RunResult {

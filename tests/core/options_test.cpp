@@ -55,6 +55,21 @@ TEST(Options, Defaults) {
   EXPECT_EQ(o.range("length"), (Range{1, 20}));
 }
 
+TEST(Options, ARangeMayHaveAWordForAllOfIt) {
+  OptionTable t;
+  t.range("number", {1, 1}, 1, 20, "tasks", "all").range("length", {1, 2}, 1, 9, "steps");
+  EXPECT_EQ(t.parse("task", {{"number", "all"}}).range("number"), (Range{1, 20}));
+  EXPECT_EQ(t.parse("task", {{"number", "all"}}).items()[0].second, "1:20");
+  EXPECT_EQ(message<ArgumentError>([&] {
+              t.parse("task", {{"number", "al"}});
+            }),
+            "[task.number] 'al' is not a range low:high; it takes low:high in 1..20 or all");
+  EXPECT_EQ(message<ArgumentError>([&] {
+              t.parse("task", {{"length", "all"}});
+            }),
+            "[task.length] 'all' is not a range low:high; it takes low:high in 1..9");
+}
+
 TEST(Options, GivenValues) {
   const Options o = table().parse("memory", {{"slots", "1024"},
                                              {"rate", "2.5e-3"},

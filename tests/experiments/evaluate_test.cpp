@@ -54,6 +54,52 @@ TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
 }
 
+TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
+  Folder folder;
+  run(Config::load("babi_memn2n_joint", {{"task.questions", "40", ""},
+                                         {"task.number", "1:3", ""},
+                                         {"train.max-sequences", "640", ""},
+                                         {"train.eval-episodes", "4", ""}}),
+      folder / "run");
+  const Evaluation e = evaluate(folder / "run", {});
+  ASSERT_EQ(e.results.size(), 1u);
+  EXPECT_EQ(e.results[0].episodes, 3000u);
+  ASSERT_EQ(e.parts.size(), 3u);
+  double mean = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(e.parts[i].part.number, static_cast<std::int64_t>(i) + 1);
+    EXPECT_EQ(e.parts[i].questions, 1000u);
+    // The same task asked alone, in another order.
+    const Evaluation alone = evaluate(folder / "run", {.lengths = {e.parts[i].part.number}, .seed = 9});
+    EXPECT_NEAR(alone.results[0].mean[1], e.parts[i].error, 1e-9);
+    EXPECT_NEAR(alone.parts.at(0).error, e.parts[i].error, 1e-9);
+    mean += e.parts[i].error / 3;
+  }
+  EXPECT_NEAR(e.mean_error(), mean, 1e-9);
+  EXPECT_NEAR(e.results[0].mean[1], mean, 1e-9);
+  EXPECT_EQ(e.failed_parts(), 3u);
+  const auto j = nlohmann::json::parse(evaluation_json(e));
+  EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
+  EXPECT_EQ(j["failed_tasks"], 3);
+  ASSERT_EQ(j["tasks"].size(), 3u);
+  for (const char* key :
+       {"number", "questions", "error_percent", "majority_error_percent", "unknown_words", "unseen_answers"})
+    EXPECT_TRUE(j["tasks"][2][key].is_number()) << key;
+  EXPECT_EQ(j["tasks"][2]["number"], 3);
+
+  const Evaluation few = evaluate(folder / "run", {.episodes = 30});
+  std::size_t asked = 0;
+  for (const PartResult& p : few.parts) asked += p.questions;
+  EXPECT_EQ(asked, 30u);
+}
+
+TEST_F(Evaluate, ATaskWithoutATestSetHasNoParts) {
+  const Evaluation e = judge({});
+  EXPECT_EQ(e.results[0].episodes, 200u);
+  EXPECT_TRUE(e.parts.empty());
+  EXPECT_FALSE(nlohmann::json::parse(evaluation_json(e)).contains("tasks"));
+}
+
 TEST_F(Evaluate, SeedsCheckpointsAndThreads) {
   const auto bits = [](const Evaluation& e) { return e.results[0].mean[0]; };
   const double base = bits(judge({.episodes = 70}));

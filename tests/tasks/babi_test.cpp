@@ -228,6 +228,33 @@ TEST_F(BabiFiles, TheTestMayComeFromElsewhere) {
             fmt::format("[task.test-data] no file qa2_*_test.txt in '{}'", own));
 }
 
+TEST_F(BabiFiles, TheTestSetIsNamedPartByPart) {
+  const auto task = babi_task({{"data", dir()}, {"number", "1:2"}});
+  const auto parts = task->test();
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].number, 1);
+  EXPECT_EQ(parts[1].number, 2);
+  const Batch all = sampled(*task, test_draw(parts[0].questions + parts[1].questions));
+  std::map<std::size_t, std::size_t> asked;
+  std::size_t unseen[2] = {0, 0};
+  for (std::size_t row = 0; row < all.size; ++row) {
+    const std::size_t part = task->test_part(1, kTestNumbers + row);
+    EXPECT_EQ(parts.at(part).number, static_cast<std::int64_t>(all.parameters[0].second[row]));
+    ++asked[part];
+    unseen[part] += all.target.indices(all.lengths[row] - 1, row) + 1 == static_cast<int>(task->spec().outputs);
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(asked[i], parts[i].questions);
+    EXPECT_EQ(unseen[i], parts[i].unseen_answers);
+    const std::string number = std::to_string(i + 1);
+    EXPECT_EQ(parts[i].majority, babi_task({{"data", dir()}, {"number", number}})->chance()[1]);
+    const auto alone = babi_task({{"data", dir()}, {"number", "1:2"}, {"eval-number", number}})->test();
+    ASSERT_EQ(alone.size(), 1u);
+    EXPECT_EQ(alone[0].questions, parts[i].questions);
+  }
+  EXPECT_EQ(parts[0].unknown_words + parts[1].unknown_words, 2u);
+}
+
 TEST_F(BabiFiles, Display) {
   const auto task = babi_task({{"data", dir()}, {"number", "2"}});
   const Batch b = sampled(*task, test_draw(1));

@@ -221,6 +221,71 @@ TEST(Flow, AnInterruptSavesAndCanBeResumed) {
   }
 }
 
+const Words kStories = {"--task.questions=40", "--train.log-every=320", "--train.eval-episodes=4"};
+
+TEST(Flow, RestartsAreStoppedGoneOnWithAndJudged) {
+  const Scratch folder;
+  const std::string out = (folder / "group").string();
+  Words words = {"train", "babi_memn2n_single", "--restarts=3", "--jobs=2", "--out", out, "--max-sequences=2000000"};
+  words.insert(words.end(), kStories.begin(), kStories.end());
+  Setting setting;
+  bool sent = false;
+  setting.meanwhile = [&](int process) {
+    std::error_code error;
+    if (sent || fs::file_size(folder / "group" / "seed2" / "metrics.jsonl", error) == 0 || error) return;
+    ::kill(process, SIGINT);
+    sent = true;
+  };
+  const Result stopped = mneme(words, setting);
+  EXPECT_EQ(stopped.code, 130) << stopped.err;
+  EXPECT_TRUE(contains(stopped.err, "go on with: mneme train --resume " + out)) << stopped.err;
+  const Result again = mneme(words);
+  EXPECT_EQ(again.code, 2);
+  EXPECT_TRUE(contains(again.err, "holds restarts already: go on with them by --resume " + out)) << again.err;
+  EXPECT_EQ(mneme({"eval", out}).code, 2);
+
+  std::int64_t reached = 0;
+  for (const char* seed : {"seed1", "seed2"})
+    reached = std::max(reached, run_json(folder / "group" / seed).at("sequences").get<std::int64_t>());
+  const Result r = mneme({"train", "--resume", out, "--max-sequences", std::to_string(reached + 320), "--json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  EXPECT_EQ(j.at("runs").size(), 3u);
+  const std::string chosen = j.at("chosen");
+  const Result eval = mneme({"eval", out, "--json"});
+  EXPECT_EQ(eval.code, 0) << eval.err;
+  EXPECT_TRUE(contains(eval.err, "the chosen one of the restarts")) << eval.err;
+  const Json judged = Json::parse(eval.out);
+  EXPECT_EQ(judged.at("directory"), out + "/" + chosen);
+  EXPECT_EQ(judged.at("mean_error_percent"), j.at("test_error").at("chosen"));
+  EXPECT_EQ(mneme({"eval", out + "/seed3"}).code, 0);
+}
+
+TEST(Flow, ReproduceBabiOnStoriesOfOurOwnSaysSo) {
+  const Scratch folder;
+  Words words = {"reproduce",           "babi-1k",     "--presets=babi_memn2n_single",
+                 "--task.number=1:2",   "--seeds=1:2", "--jobs=2",
+                 "--max-sequences=640", "--out",       (folder / "out").string()};
+  words.insert(words.end(), kStories.begin(), kStories.end());
+  const Result text = mneme(words);
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const std::string& all : {text.out, text.err}) EXPECT_TRUE(contains(all, "STORIES OF OUR OWN MAKING")) << all;
+  EXPECT_FALSE(contains(text.out, "Sukhbaatar et al. 2015, table 1, 1,000")) << text.out;
+  EXPECT_FALSE(contains(text.out, "NumPy")) << text.out;
+  const std::string csv = read_file(folder / "out" / "babi-1k-own-stories.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5) << csv;
+  words.push_back("--json");
+  const Result r = mneme(words);
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  EXPECT_FALSE(j.at("published_data"));
+  const Json& tasks = j.at("presets").at(0).at("tasks");
+  ASSERT_EQ(tasks.size(), 2u);
+  EXPECT_EQ(tasks[1].at("number"), 2);
+  EXPECT_EQ(tasks[1].at("runs"), 2);
+  EXPECT_TRUE(tasks[1].at("published").empty());
+}
+
 TEST(Flow, EvalCanBeInterrupted) {
   Setting setting;
   int asked = 0;

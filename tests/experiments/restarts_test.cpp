@@ -1,0 +1,199 @@
+// Restarts: what is chosen and what is not looked at, the same bits for any number of jobs, stops, divergence, bad
+// input.
+#include "experiments/restarts.hpp"
+
+#include "experiments/evaluate.hpp"
+#include "experiments/run_directory.hpp"
+#include "tests/experiments/support.hpp"
+
+#include <csignal>
+
+namespace mneme::experiments {
+namespace {
+
+/// A memory network on twenty questions of our own making, in milliseconds.
+Config stories(const std::vector<Assignment>& more = {}) {
+  std::vector<Assignment> given = {{"task.questions", "40", ""},          {"train.max-sequences", "1280", ""},
+                                   {"train.log-every", "320", ""},        {"train.eval-every", "640", ""},
+                                   {"train.checkpoint-every", "320", ""}, {"train.eval-episodes", "4", ""}};
+  given.insert(given.end(), more.begin(), more.end());
+  return Config::load("babi_memn2n_single", given);
+}
+
+std::string without_times(const fs::path& file) {
+  return std::regex_replace(read_file(file), std::regex(R"("seconds":[0-9.e+-]+)"), "");
+}
+
+const std::vector<std::string> kArgv = {"mneme", "train"};
+
+TEST(Restarts, AreRunsOfSeedsAndTheSameBitsForAnyNumberOfJobs) {
+  Folder folder;
+  const Config config = stories({{"seed", "4", ""}});
+  std::vector<std::string> notices;
+  const Restarts one = train_restarts(config, 3, folder / "one", kArgv, {.jobs = 1});
+  const Restarts two = train_restarts(config, 3, folder / "two", kArgv, {.jobs = 3});
+  ASSERT_EQ(one.runs.size(), 3u);
+  EXPECT_EQ(one.stopped, 0);
+  EXPECT_EQ(one.chosen, two.chosen);
+  run(stories({{"seed", "5", ""}}), folder / "alone");
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(one.runs[i].seed, 4 + i);
+    EXPECT_EQ(one.runs[i].directory, folder / "one" / fmt::format("seed{}", 4 + i));
+    EXPECT_EQ(one.runs[i].training_loss, two.runs[i].training_loss);
+    EXPECT_EQ(one.runs[i].error, two.runs[i].error);
+    EXPECT_EQ(without_times(one.runs[i].directory / "metrics.jsonl"),
+              without_times(two.runs[i].directory / "metrics.jsonl"));
+    EXPECT_EQ(*one.runs[i].error, evaluate(one.runs[i].directory, {}).mean_error());
+  }
+  EXPECT_EQ(without_times(folder / "one" / "seed5" / "metrics.jsonl"),
+            without_times(folder / "alone" / "metrics.jsonl"));
+}
+
+TEST(Restarts, TheChoiceIsTheLeastTrainingLoss) {
+  Folder folder;
+  const Restarts r = train_restarts(stories(), 4, folder / "group", kArgv, {.jobs = 2});
+  ASSERT_TRUE(r.chosen);
+  for (const Restart& other : r.runs) EXPECT_LE(*r.runs[*r.chosen].training_loss, *other.training_loss);
+  // The loss is that of the last record of training.
+  nlohmann::json last;
+  std::istringstream lines(read_file(r.runs[1].directory / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);)
+    if (const auto j = nlohmann::json::parse(line); j["kind"] == "train") last = j;
+  EXPECT_EQ(last["sequences"], 1280);
+  EXPECT_EQ(*r.runs[1].training_loss, last["loss"].get<double>());
+
+  const auto j = nlohmann::json::parse(read_file(folder / "group" / "restarts.json"));
+  EXPECT_EQ(j["chosen"], r.runs[*r.chosen].directory.filename().string());
+  EXPECT_EQ(j["runs"].size(), 4u);
+  double mean = 0;
+  for (const Restart& run : r.runs) mean += *run.error / 4;
+  EXPECT_NEAR(j["test_error"]["mean"].get<double>(), mean, 1e-9);
+  EXPECT_EQ(j["test_error"]["chosen"].get<double>(), *r.runs[*r.chosen].error);
+  EXPECT_EQ(evaluate(folder / "group", {}).directory, r.runs[*r.chosen].directory);
+}
+
+TEST(Restarts, LeastAndSpread) {
+  EXPECT_EQ(least({}), std::nullopt);
+  EXPECT_EQ(least({std::nullopt, std::nullopt}), std::nullopt);
+  EXPECT_EQ(least({std::nullopt, 2.0, 1.0, 1.0}), std::size_t{2}) << "the first of equals";
+  const Spread s = spread({1, 2, 6});
+  EXPECT_EQ(s.count, 3u);
+  EXPECT_DOUBLE_EQ(s.mean, 3);
+  EXPECT_DOUBLE_EQ(s.deviation, std::sqrt(7.0));
+  EXPECT_EQ(s.least, 1);
+  EXPECT_EQ(s.most, 6);
+  EXPECT_EQ(spread({5}).deviation, 0);
+  EXPECT_EQ(spread({}).count, 0u);
+}
+
+TEST(Restarts, StoppedAndGoneOnWithTheyEndWithTheSameBits) {
+  Folder folder;
+  const Restarts whole = train_restarts(stories(), 3, folder / "whole", kArgv, {});
+  for (const int number : {SIGINT, SIGTERM}) {
+    const fs::path out = folder / std::to_string(number);
+    std::atomic<int> signal = 0;
+    SideBySide how{.jobs = 2, .signal = &signal, .progress_seconds = 0};
+    how.progress = [&](const SideBySideProgress& p) {
+      if (p.sequences > 700) signal = number;
+    };
+    const Restarts part = train_restarts(stories(), 3, out, kArgv, how);
+    EXPECT_EQ(part.stopped, number == SIGINT ? 130 : 75);
+    EXPECT_FALSE(part.chosen);
+    EXPECT_TRUE(nlohmann::json::parse(read_file(out / "restarts.json"))["chosen"].is_null());
+    expect_has(message_of<ArgumentError>([&] { evaluate(out, {}); }),
+               fmt::format("[{0}] holds restarts of which none is chosen yet: go on with them by --resume {0}, or name "
+                           "one, such as {0}/seed1",
+                           out.string()));
+    const Restarts rest = resume_restarts(out, {}, kArgv, {.jobs = 2});
+    EXPECT_EQ(rest.stopped, 0);
+    EXPECT_EQ(rest.chosen, whole.chosen);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(without_times(rest.runs[i].directory / "metrics.jsonl"),
+                without_times(whole.runs[i].directory / "metrics.jsonl"));
+      EXPECT_EQ(rest.runs[i].error, whole.runs[i].error);
+    }
+  }
+}
+
+TEST(Restarts, FinishedOnesAreOnlyReadUnlessTheyShallGoOn) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  train_restarts(stories(), 2, out, kArgv, {});
+  const std::string before = read_file(out / "seed1" / "run.json");
+  resume_restarts(out, {}, kArgv, {});
+  EXPECT_EQ(read_file(out / "seed1" / "run.json"), before);
+  const Restarts longer = resume_restarts(out, {{"train.max-sequences", "1600", "--max-sequences"}}, kArgv, {});
+  EXPECT_EQ(longer.runs[0].sequences, 1600u);
+  EXPECT_EQ(resume_restarts(out, {}, kArgv, {}).runs[1].sequences, 1600u);
+  expect_has(message_of<ArgumentError>([&] {
+               resume_restarts(out, {{"train.batch", "16", "--train.batch"}}, kArgv, {});
+             }),
+             "[--train.batch] train.batch cannot change when a run is resumed");
+}
+
+TEST(Restarts, ADivergedOneDoesNotEndTheOthersAndIsNeverChosen) {
+  Folder folder;
+  std::vector<std::string> notices;
+  SideBySide how;
+  how.notice = [&](const std::string& text) { notices.push_back(text); };
+  // The rate is beyond every bound: all diverge.
+  const auto wild = stories({{"train.learning-rate", "1e6", ""}, {"memory.table-clip", "0", ""}});
+  const Restarts lost = train_restarts(wild, 2, folder / "lost", kArgv, how);
+  EXPECT_EQ(lost.stopped, 0);
+  EXPECT_FALSE(lost.chosen);
+  for (const Restart& run : lost.runs) {
+    EXPECT_EQ(run.exit_reason, "diverged");
+    EXPECT_FALSE(run.error);
+  }
+  const auto said = [&](const std::string& part) {
+    return std::count_if(notices.begin(), notices.end(),
+                         [&](const std::string& n) { return n.find(part) != std::string::npos; });
+  };
+  EXPECT_EQ(said("seed1: diverged; "), 1);
+  EXPECT_EQ(said("seed2: diverged; "), 1);
+  // One of them put beside good ones: it has a loss, and that loss is less than any.
+  const fs::path out = folder / "mixed";
+  train_restarts(stories(), 3, out, kArgv, {});
+  auto j = nlohmann::json::parse(read_file(out / "seed2" / "run.json"));
+  j["exit_reason"] = "diverged";
+  write_file(out / "seed2" / "run.json", j.dump());
+  const std::string metrics = read_file(out / "seed2" / "metrics.jsonl");
+  write_file(out / "seed2" / "metrics.jsonl", metrics + R"({"kind":"train","sequences":1300,"loss":-5})" + "\n");
+  const Restarts mixed = resume_restarts(out, {}, kArgv, {});
+  EXPECT_EQ(mixed.stopped, 0);
+  ASSERT_TRUE(mixed.chosen);
+  EXPECT_NE(mixed.runs[*mixed.chosen].seed, 2u);
+  EXPECT_FALSE(mixed.runs[1].error);
+}
+
+TEST(Restarts, ATaskWithoutATestSetHasNone) {
+  Folder folder;
+  const Restarts r = train_restarts(small(), 2, folder / "copy", kArgv, {});
+  EXPECT_EQ(r.parts, 0u);
+  EXPECT_TRUE(r.chosen);
+  EXPECT_TRUE(r.runs[0].held_out);
+  EXPECT_FALSE(r.runs[0].error);
+  EXPECT_TRUE(nlohmann::json::parse(restarts_json(r))["test_error"].is_null());
+}
+
+TEST(Restarts, BadInput) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  train_restarts(small(), 1, out, kArgv, {});
+  expect_has(message_of<ArgumentError>([&] { train_restarts(small(), 1, out, kArgv, {}); }),
+             "holds restarts already: go on with them by --resume " + out.string());
+  expect_has(message_of<ArgumentError>([&] { run(small(), out); }), "holds restarts already");
+  expect_has(message_of<ArgumentError>([&] { train_restarts(small(), 1, out / "seed1", kArgv, {}); }),
+             "holds a run already: go on with it by --resume");
+  expect_has(message_of<ArgumentError>([&] { resume(out, {}, {}); }),
+             "holds restarts, not a run: name one of its folders");
+  for (const char* text : {"", "{", "[]", R"({"config": 3, "runs": [{}], "chosen": null})",
+                           R"({"config": "", "runs": [], "chosen": null})", R"({"config": "", "runs": [{}]})"}) {
+    write_file(out / "restarts.json", text);
+    expect_has(message_of<FileError>([&] { evaluate(out, {}); }), "is no record of restarts");
+    expect_has(message_of<FileError>([&] { resume_restarts(out, {}, kArgv, {}); }), "restarts.json");
+  }
+}
+
+}  // namespace
+}  // namespace mneme::experiments

@@ -1,0 +1,196 @@
+// Studies: rows in order whatever runs side by side, finished runs only read, columns, cells and the published figures.
+#include "experiments/study.hpp"
+
+#include "experiments/evaluate.hpp"
+#include "tests/experiments/support.hpp"
+
+#include <csignal>
+#include <numeric>
+
+namespace mneme::experiments {
+namespace {
+
+std::vector<Assignment> quick() {
+  return {{"task.questions", "40", ""},
+          {"train.max-sequences", "640", ""},
+          {"train.log-every", "320", ""},
+          {"train.checkpoint-every", "320", ""}};
+}
+
+StudyOptions options(const fs::path& out, std::vector<Assignment> given, std::vector<std::string> presets) {
+  StudyOptions o;
+  o.out = out;
+  o.given = std::move(given);
+  o.presets = std::move(presets);
+  o.seeds = Range{1, 2};
+  o.done = [](const std::vector<StudyRow>&) {};
+  return o;
+}
+
+std::string csv(const Study& study, std::vector<StudyRow> rows) {
+  std::string text = study_csv_header(study);
+  for (StudyRow& row : rows) {
+    row.seconds = 0;
+    text += study_csv(study, row);
+  }
+  return text;
+}
+
+TEST(Study, ColumnsOfTheCopyStudiesAreThoseOfTheirResults) {
+  for (const char* name : {"copy", "copy_batches"}) {
+    std::ifstream in(fs::path(MNEME_SOURCE_DIR) / "results" / (std::string(name) + ".csv"));
+    std::string header;
+    std::getline(in, header);
+    std::string study = name;
+    std::replace(study.begin(), study.end(), '_', '-');
+    EXPECT_EQ(study_csv_header(find_study(study)), header + "\n");
+  }
+}
+
+TEST(Study, RowsOfCopyAreInOrderAndOnlyReadASecondTime) {
+  Folder folder;
+  const Study& study = find_study("copy");
+  StudyOptions o = options(folder / "out",
+                           {{"task.width", "3", ""},
+                            {"task.length", "1:4", ""},
+                            {"memory.slots", "8", ""},
+                            {"controller.hidden", "12", ""},
+                            {"train.max-sequences", "200", ""},
+                            {"train.eval-episodes", "5", ""}},
+                           {"copy_ntm"});
+  o.how.jobs = 2;
+  int stopped = -1;
+  const auto rows = run_study(study, o, stopped);
+  EXPECT_EQ(stopped, 0);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].seed, 1u);
+  EXPECT_EQ(rows[1].seed, 2u);
+  EXPECT_EQ(rows[0].sequences, 200u);
+  EXPECT_EQ(rows[0].figures.size(), study_columns(study).size());
+  EXPECT_FALSE(figure(study, rows[0], "solved_at_sequences"));
+  EXPECT_GT(*figure(study, rows[0], "wrong_40"), 0);
+  const std::string record = read_file(o.out / "copy_ntm-seed1" / "run.json");
+  o.how.jobs = 1;
+  EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, rows));
+  EXPECT_EQ(read_file(o.out / "copy_ntm-seed1" / "run.json"), record);
+  o.given.push_back({"train.batch", "2", ""});
+  expect_has(message_of<ArgumentError>([&] { run_study(study, o, stopped); }), "holds a run of another configuration");
+}
+
+TEST(Study, ARowForEachTaskAndSeedAndTheJointRunGivesOneForEachTask) {
+  Folder folder;
+  const Study& study = find_study("babi-1k");
+  auto given = quick();
+  given.push_back({"task.number", "1:2", "--task.number"});
+  StudyOptions o = options(folder / "out", given, {"babi_memn2n_single", "babi_memn2n_joint"});
+  o.how.jobs = 3;
+  std::size_t handed = 0;
+  o.done = [&](const std::vector<StudyRow>& rows) { handed += rows.size(); };
+  int stopped = -1;
+  const auto rows = run_study(study, o, stopped);
+  ASSERT_EQ(rows.size(), 8u);
+  EXPECT_EQ(handed, 8u);
+  const std::vector<std::pair<int, int>> order = {{1, 1}, {1, 2}, {2, 1}, {2, 2}, {1, 1}, {2, 1}, {1, 2}, {2, 2}};
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(rows[i].number, order[i].first) << i;
+    EXPECT_EQ(rows[i].seed, static_cast<std::uint64_t>(order[i].second)) << i;
+    EXPECT_EQ(rows[i].preset, i < 4 ? "babi_memn2n_single" : "babi_memn2n_joint");
+    EXPECT_EQ(figure(study, rows[i], "questions"), 1000);
+  }
+  EXPECT_EQ(figure(study, rows[4], "training_loss"), figure(study, rows[5], "training_loss")) << "one run";
+  const Evaluation joint = evaluate(o.out / "babi_memn2n_joint-seed2", {});
+  EXPECT_EQ(figure(study, rows[7], "error_percent"), joint.parts[1].error);
+  EXPECT_EQ(figure(study, rows[7], "majority_error_percent"), joint.parts[1].part.majority);
+  o.how.jobs = 1;
+  EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, rows));
+
+  const auto cells = study_cells(study, rows);
+  ASSERT_EQ(cells.size(), 4u);
+  EXPECT_EQ(cells[2].preset, "babi_memn2n_joint");
+  EXPECT_EQ(cells[2].number, 1);
+  EXPECT_EQ(cells[2].errors.size(), 2u);
+  EXPECT_EQ(cells[2].seed, cells[3].seed) << "a joint run is chosen as a whole";
+}
+
+TEST(Study, StoppedItGoesOnWithTheSameRows) {
+  Folder folder;
+  const Study& study = find_study("babi-1k");
+  auto given = quick();
+  given.push_back({"task.number", "1:3", ""});
+  StudyOptions o = options(folder / "whole", given, {"babi_memn2n_single"});
+  int stopped = 0;
+  const auto whole = run_study(study, o, stopped);
+  o.out = folder / "part";
+  std::atomic<int> signal = 0;
+  o.how.signal = &signal;
+  o.how.progress_seconds = 0;
+  o.how.progress = [&](const SideBySideProgress& p) {
+    if (p.done == 2 && p.sequences > 2 * 640 + 100) signal = SIGINT;
+  };
+  EXPECT_EQ(run_study(study, o, stopped).size(), 2u);
+  EXPECT_EQ(stopped, 130);
+  signal = 0;
+  o.how.progress = {};
+  EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, whole));
+  EXPECT_EQ(stopped, 0);
+}
+
+TEST(Study, TheCellsChooseByTrainingLossAlone) {
+  const Study& study = find_study("babi-1k");
+  std::vector<StudyRow> rows;
+  const auto add = [&](std::uint64_t seed, std::optional<double> loss, double error) {
+    StudyRow row;
+    row.preset = "babi_kv";
+    row.number = 7;
+    row.seed = seed;
+    if (loss) row.figures = {loss, 1000, error, 50, 3, 1};
+    rows.push_back(row);
+  };
+  add(1, 0.5, 1);
+  add(2, 0.25, 9);
+  add(3, std::nullopt, 0);  // diverged
+  add(4, 0.25, 2);
+  const auto cells = study_cells(study, rows);
+  ASSERT_EQ(cells.size(), 1u);
+  EXPECT_EQ(cells[0].seed, 2u) << "the first of equals";
+  EXPECT_EQ(cells[0].error, 9);
+  EXPECT_EQ(cells[0].runs, 4u);
+  EXPECT_EQ(cells[0].errors, (std::vector<double>{1, 9, 2}));
+  EXPECT_EQ(cells[0].majority, 50);
+  EXPECT_EQ(cells[0].unknown_words, 3);
+}
+
+TEST(Study, PublishedColumnsHaveTheirPublishedMeans) {
+  const std::vector<std::pair<std::string, double>> means = {{"babi_memn2n_single program", 13.8},
+                                                             {"babi_memn2n_single NumPy", 15.2},
+                                                             {"babi_memn2n_joint paper", 12.4},
+                                                             {"babi_memn2n_joint program", 12.4},
+                                                             {"babi_memn2n_joint NumPy", 12.9}};
+  const Study& study = find_study("babi-1k");
+  ASSERT_EQ(study.columns.size(), means.size());
+  for (std::size_t i = 0; i < means.size(); ++i) {
+    const PublishedColumn& c = study.columns[i];
+    EXPECT_EQ(c.preset + " " + c.name, means[i].first);
+    ASSERT_EQ(c.errors.size(), 20u);
+    EXPECT_NEAR(std::accumulate(c.errors.begin(), c.errors.end(), 0.0) / 20, means[i].second, 0.051) << c.name;
+  }
+}
+
+TEST(Study, EveryPresetOfAStudyLoads) {
+  for (const Study& study : studies()) {
+    EXPECT_LE(study.standard, study.presets.size());
+    for (const StudyPreset& p : study.presets) EXPECT_NO_THROW(Config::load(p.name)) << p.name;
+  }
+  expect_has(message_of<ArgumentError>([] { find_study("babi"); }), "There are: copy, copy-batches, babi-1k");
+}
+
+TEST(Study, TasksThatAPresetDoesNotLearnAreAnError) {
+  Folder folder;
+  int stopped = 0;
+  const auto o = options(folder / "out", {{"task.number", "2:3", ""}}, {"babi_ntm"});
+  expect_has(message_of<ArgumentError>([&] { run_study(find_study("babi-1k"), o, stopped); }),
+             "[--task.number] 2:3 has none of the tasks that babi_ntm learns here: 1, 4, 15");
+}
+
+}  // namespace
+}  // namespace mneme::experiments
