@@ -145,9 +145,9 @@ Command eval_command() {
   c.examples = {{"eval runs/first", "on the lengths it was trained on"},
                 {"eval runs/first --lengths 20,40,80,120 --episodes 100", "how far it generalises"},
                 {"eval runs/babi", "the task's whole test set, task by task"},
-                {"eval runs/babi --memory-use", "whether it needs its memory, and looks where the answer is"},
                 {"eval runs/first --lengths 20 --json", "for programs"},
-                {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"}};
+                {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"},
+                {"eval runs/babi --memory-use", "whether it needs its memory, and looks where the answer is"}};
   c.flags.text("--lengths", "", "comma list of lengths (babi: numbers of tasks), each evaluated alone")
       .integer("--episodes", 200, 1, 10'000'000,
                "episodes for each length; not given: the whole test set where the task has one, else 200")
