@@ -53,6 +53,22 @@ Case mixed_case(std::size_t rows, std::size_t count, std::size_t shard_rows) {
   return c;
 }
 
+Case story_case(const experiments::Config& config) {
+  Case c;
+  const auto task = tasks().find(config.task).make(config.task_options);
+  const std::size_t rows = config.train.size("batch");
+  c.name = fmt::format("bAbI task {}", config.task_options.range("number").low);
+  for (std::size_t i = 0; i < 28; ++i) add_batch(c, *task, i * rows, rows, rows);
+  return c;
+}
+
+experiments::Config memn2n(int number, const std::string& data) {
+  return experiments::Config::load("babi_memn2n_single", {{"task.number", std::to_string(number), "benchmarks"},
+                                                          {"task.data", data, "benchmarks"},
+                                                          {"memory.noise", "0", "benchmarks"},
+                                                          {"memory.linear-start", "0", "benchmarks"}});
+}
+
 experiments::Config copy_ntm(const std::vector<std::string>& assignments) {
   // Elements are clipped, as published; the whole gradient's norm is not, so that every contestant does the same.
   std::vector<experiments::Assignment> given = {{"train.clip-norm", "0", "benchmarks"},
@@ -68,7 +84,7 @@ ModelStep<T>::ModelStep(const experiments::Config& config) {
   setup.batch = tasks().find(config.task).make(config.task_options)->spec();
   setup.memory = &memories().find(config.memory);
   setup.memory_options = config.memory_options;
-  setup.controller = &controllers().find(config.controller);
+  if (!config.controller.empty()) setup.controller = &controllers().find(config.controller);
   setup.controller_options = config.controller_options;
   model_ = models().find(config.model).template make<T>(Builder<T>(set_), config.model_options, setup);
   set_.initialize(config.seed);

@@ -32,8 +32,14 @@ Case one_length_case(std::size_t rows, std::size_t low, std::size_t high, std::s
 /// `count` batches whose rows have lengths 1-20 of their own; targets past a row's end are not scored.
 Case mixed_case(std::size_t rows, std::size_t count, std::size_t shard_rows = 8);
 
+/// The first 896 training questions of a bAbI task in batches of 32, which is an epoch but for the last four; one
+/// shard.
+Case story_case(const experiments::Config& config);
+
 /// copy_ntm with more assignments ("train.batch=16").
 experiments::Config copy_ntm(const std::vector<std::string>& assignments = {});
+/// babi_memn2n_single, of which the noise in ages and the epochs without softmax are left out; `data` as task.data.
+experiments::Config memn2n(int number, const std::string& data);
 
 template <class T>
 class ModelStep {

@@ -77,8 +77,9 @@ std::size_t Evaluation::failed_parts() const {
       std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return p.error > solved_threshold; }));
 }
 
-Evaluation evaluate(const fs::path& directory, const EvaluationOptions& options) {
+Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   if (options.episodes == std::size_t{0}) fail<ArgumentError>("--episodes", "0 episodes say nothing");
+  const fs::path directory = chosen_run(given);
   const Config config = read_run_config(directory, {});
   const Config traced = config.with(options.given);
   std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());

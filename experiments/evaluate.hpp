@@ -62,6 +62,7 @@ struct Evaluation {
   std::size_t failed_parts() const;  ///< with an error above the threshold
 };
 
+/// Of a folder of restarts, the chosen one is judged.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
 /// One object; `results` lists length, episodes, then each metric by name and NAME_se. With a test set, where METRIC is

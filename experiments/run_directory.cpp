@@ -20,14 +20,49 @@ namespace mneme::experiments {
 
 namespace fs = std::filesystem;
 
-void create_run_directory(const fs::path& run, const Config& config) {
+bool holds_restarts(const fs::path& directory) {
   std::error_code error;
-  for (const char* sign : {"config.ini", "run.json", "metrics.jsonl"})
-    if (fs::exists(run / sign, error))
-      fail<ArgumentError>(run.string(), "holds a run already: go on with it by --resume {}, or choose another --out",
-                          run.string());
-  if (fs::exists(run, error) && !fs::is_directory(run, error))
-    fail<ArgumentError>(run.string(), "is a file and no folder");
+  return fs::exists(directory / kRestartsFile, error);
+}
+
+nlohmann::json read_restarts(const fs::path& directory) {
+  const fs::path path = directory / kRestartsFile;
+  std::ifstream in(path);
+  auto j = nlohmann::json::parse(in, nullptr, false);
+  const auto is = [&](const char* key, auto type) { return j.contains(key) && (j[key].*type)(); };
+  using Value = nlohmann::json;
+  if (!j.is_object() || !is("config", &Value::is_string) || !is("runs", &Value::is_array) || j["runs"].empty() ||
+      !j["runs"].front().is_object() || !j.contains("chosen") || !(j["chosen"].is_null() || j["chosen"].is_string()))
+    fail<FileError>(path.string(), "is no record of restarts: it is damaged or of another program");
+  return j;
+}
+
+fs::path chosen_run(const fs::path& directory) {
+  if (!holds_restarts(directory)) return directory;
+  const nlohmann::json j = read_restarts(directory);
+  if (j["chosen"].is_null())
+    fail<ArgumentError>(directory.string(),
+                        "holds restarts of which none is chosen yet: go on with them by --resume {}, or name one, such "
+                        "as {}",
+                        directory.string(),
+                        (directory / j["runs"].front().value("directory", std::string("seed1"))).string());
+  return directory / j["chosen"].get<std::string>();
+}
+
+void refuse_used_directory(const fs::path& directory) {
+  std::error_code error;
+  for (const char* sign : {"config.ini", "run.json", "metrics.jsonl", kRestartsFile})
+    if (fs::exists(directory / sign, error))
+      fail<ArgumentError>(directory.string(), "holds {} already: go on with {} by --resume {}, or choose another --out",
+                          sign == kRestartsFile ? "restarts" : "a run", sign == kRestartsFile ? "them" : "it",
+                          directory.string());
+  if (fs::exists(directory, error) && !fs::is_directory(directory, error))
+    fail<ArgumentError>(directory.string(), "is a file and no folder");
+}
+
+void create_run_directory(const fs::path& run, const Config& config) {
+  refuse_used_directory(run);
+  std::error_code error;
   for (const char* folder : {"checkpoints", "traces"}) {
     fs::create_directories(run / folder, error);
     if (error) fail<RuntimeFailure>(run.string(), "cannot make the folder '{}': {}", folder, error.message());
@@ -35,17 +70,8 @@ void create_run_directory(const fs::path& run, const Config& config) {
   trace::write_text_atomically(run / "config.ini", config.text());
 }
 
-Config read_run_config(const fs::path& run, const std::vector<Assignment>& given) {
-  const fs::path path = run / "config.ini";
-  std::error_code error;
-  if (!fs::exists(path, error)) {
-    const char* what = fs::exists(run, error) ? "is no run's folder: it has no config.ini" : "does not exist";
-    fail<ArgumentError>(run.string(), "{}", what);
-  }
-  std::ifstream in(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) fail<RuntimeFailure>(path.string(), "cannot be read");
-  const Config before = Config::parse(text, path.string());
+Config resumed_config(const Config& before, const std::vector<Assignment>& given) {
+  if (given.empty()) return before;
   for (const Assignment& a : given) {
     const auto& keys = resumable_keys();
     if (std::count(keys.begin(), keys.end(), a.key)) continue;
@@ -58,13 +84,28 @@ Config read_run_config(const fs::path& run, const std::vector<Assignment>& given
     fail<ArgumentError>(a.origin.empty() ? a.key : a.origin, "{} cannot change when a run is resumed; these can: {}",
                         a.key, all);
   }
-  const Config after = given.empty() ? before : Config::parse(text, path.string(), given);
+  const Config after = before.with(given);
   const std::string& schedule = before.train.text("schedule");
   if ((schedule == "linear" || schedule == "cosine") &&
       before.train.integer("max-sequences") != after.train.integer("max-sequences"))
     fail<ArgumentError>("train.max-sequences", "cannot change when a run is resumed: its schedule '{}' ends there",
                         schedule);
   return after;
+}
+
+Config read_run_config(const fs::path& run, const std::vector<Assignment>& given) {
+  const fs::path path = run / "config.ini";
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    const char* what = holds_restarts(run)      ? "holds restarts, not a run: name one of its folders"
+                       : fs::exists(run, error) ? "is no run's folder: it has no config.ini"
+                                                : "does not exist";
+    fail<ArgumentError>(run.string(), "{}", what);
+  }
+  std::ifstream in(path, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) fail<RuntimeFailure>(path.string(), "cannot be read");
+  return resumed_config(Config::parse(text, path.string()), given);
 }
 
 MetricsLog::MetricsLog(const fs::path& run) : path_(run / "metrics.jsonl") {

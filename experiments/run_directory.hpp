@@ -11,16 +11,29 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace mneme::experiments {
 
+/// Of a folder of restarts (experiments/restarts.hpp).
+inline constexpr const char* kRestartsFile = "restarts.json";
+/// Whether a folder holds restarts.
+bool holds_restarts(const std::filesystem::path& directory);
+/// restarts.json with its keys `config`, `chosen` and `runs` as they must be. FileError where it is damaged.
+nlohmann::json read_restarts(const std::filesystem::path& directory);
+/// A run's folder as it is; of a folder of restarts, that of the chosen one. ArgumentError where none is chosen yet.
+std::filesystem::path chosen_run(const std::filesystem::path& directory);
+
+/// ArgumentError where a folder holds a run or restarts already, or is a file.
+void refuse_used_directory(const std::filesystem::path& directory);
 /// Makes the folder of a new run and writes its config.ini. ArgumentError where it holds a run already.
 void create_run_directory(const std::filesystem::path& run, const Config& config);
-/// A run's configuration with `given` on top, which must be resumable_keys(). ArgumentError where it is no run's
-/// folder.
+/// `before` with `given` on top, which must be resumable_keys().
+Config resumed_config(const Config& before, const std::vector<Assignment>& given);
+/// A run's configuration with `given` on top, as resumed_config(). ArgumentError where it is no run's folder.
 Config read_run_config(const std::filesystem::path& run, const std::vector<Assignment>& given);
 
 /// metrics.jsonl.

@@ -1,56 +1,21 @@
-// Room: experiments. The studies, and the loop over their rows.
+// Room: experiments. The loop over a study's runs, and the rows that come of them.
 #include "experiments/study.hpp"
 
 #include "core/error.hpp"
-#include "core/names.hpp"
 #include "experiments/evaluate.hpp"
+#include "experiments/restarts.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 namespace mneme::experiments {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-const std::vector<Study>& studies() {
-  static const std::vector<Study> all = {
-      {"copy",
-       "copy of 1 to 20 vectors of 8 bits: sequences until solved, then longer ones (Graves et al. 2014, section 4.1)",
-       {"copy_ntm", "copy_ntm_ff", "copy_lstm_1x100", "copy_lstm_3x256"},
-       {20, 40, 80, 120},
-       200,
-       {{"Graves et al. 2014, figure 3, one run, read off the curve",
-         "near 0 bits at about 200,000 sequences (LSTM controller) and 100,000 (feedforward); LSTM 3 x 256 about 2 "
-         "bits "
-         "at 1,000,000"},
-        {"Graves et al. 2014, figure 4", "copies length 120 with small errors"},
-        {"pytorch-ntm, mean of seeds 1, 10, 100, 1000, read off its plots",
-         "0.1 wrong bits at about 14,000 sequences, back to 11 at 15,000, about 0 from 17,000"},
-        {"mgupta8143's rebuild, 2026",
-         "first below 0.05 bits: feedforward 5,000, LSTM controller 10,000, LSTM never (1.03 bits at 500,000); no "
-         "error "
-         "at length 120, LSTM 48 % of bits wrong"}}},
-      {"copy-batches",
-       "copy with batches of 1, 4 and 16 sequences, both controllers: whether the settings hold over seeds",
-       {"copy_ntm", "copy_ntm_b4", "copy_ntm_b16", "copy_ntm_ff", "copy_ntm_ff_b4", "copy_ntm_ff_b16"},
-       {20, 40, 80, 120},
-       200,
-       {{"pytorch-ntm, issues 2 and 15", "its settings for batch 1 do not solve copy with batch 15"}}}};
-  return all;
-}
-
-const Study& find_study(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Study& s : studies()) {
-    if (s.name == name) return s;
-    names.push_back(s.name);
-  }
-  throw ArgumentError("[study] " + unknown_name("study", name, names));
-}
 
 namespace {
 
@@ -61,132 +26,244 @@ json read_json(const fs::path& path) {
   return j;
 }
 
-template <class T>
-std::optional<T> known(const json& j, const char* key) {
+std::optional<double> known(const json& j, const char* key) {
   const auto it = j.find(key);
-  return it == j.end() || it->is_null() ? std::nullopt : std::optional<T>(it->get<T>());
+  return it == j.end() || it->is_null() ? std::nullopt : std::optional<double>(it->get<double>());
 }
 
-/// Equal but for what may change when a run is resumed.
-bool same_experiment(const Config& old, const Config& now) {
-  std::vector<Assignment> given;
-  for (const auto& [key, value] : now.items())
-    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) given.push_back({key, value, ""});
-  return old.with(given).run_id() == now.run_id();
-}
-
-/// What metrics.jsonl says of the time after `solved_at`.
-void watch_after(const fs::path& directory, std::uint64_t solved_at, const Task& task, StudyRow& row) {
+/// What metrics.jsonl says of the time after `solved_at`: worst evaluation, worst mean cost, worst mean of the solved
+/// metric.
+std::vector<std::optional<double>> watch_after(const fs::path& directory, double solved_at, const Task& task) {
   const std::string& judged = task.metrics()[task.solved_metric()].name;
   const std::string& cost = task.metrics()[0].name;
+  std::optional<double> worst_evaluation, worst_mean, worst_mean_solved;
   std::ifstream in(directory / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const json j = json::parse(line, nullptr, false);
-    if (j.is_discarded() || j.value("sequences", std::uint64_t{0}) <= solved_at) continue;
+    if (j.is_discarded() || j.value("sequences", 0.0) <= solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
-    const auto note = [&](std::optional<double>& worst, const std::string& figure) {
-      worst = std::max(worst.value_or(0), j.at(figure).get<double>());
+    const auto note = [&](std::optional<double>& worst, const std::string& name) {
+      worst = std::max(worst.value_or(0), j.at(name).get<double>());
     };
-    note(evaluation ? row.worst_evaluation : row.worst_mean_solved, judged);
-    if (!evaluation) note(row.worst_mean, cost);
+    note(evaluation ? worst_evaluation : worst_mean_solved, judged);
+    if (!evaluation) note(worst_mean, cost);
   }
+  return {worst_evaluation, worst_mean, worst_mean_solved};
 }
 
-std::string cell(const std::optional<double>& v) {
-  return v ? fmt::format("{:.6g}", *v) : "";
+/// One run of a study, which may give several rows.
+struct StudyRun {
+  StudyPreset preset;
+  std::optional<std::int64_t> number;
+  std::uint64_t seed = 0;
+  Config config;
+  std::string name;
+};
+
+std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
+  std::vector<StudyPreset> presets(study.presets.begin(),
+                                   study.presets.begin() + static_cast<std::ptrdiff_t>(study.standard));
+  if (!options.presets.empty()) {
+    presets.clear();
+    for (const std::string& name : options.presets) {
+      const auto known = std::find_if(study.presets.begin(), study.presets.end(),
+                                      [&](const StudyPreset& p) { return p.name == name; });
+      presets.push_back(known == study.presets.end() ? StudyPreset{name} : *known);
+    }
+  }
+  std::vector<StudyRun> runs;
+  for (const StudyPreset& preset : presets) {
+    const Config base = Config::load(preset.name, options.given);
+    std::vector<std::optional<std::int64_t>> numbers(preset.numbers.begin(), preset.numbers.end());
+    const bool chosen = std::any_of(options.given.begin(), options.given.end(),
+                                    [&](const Assignment& a) { return a.key == study.number_key; });
+    if (chosen && !numbers.empty()) {
+      const Range range = base.task_options.range(study.number_key.substr(study.number_key.find('.') + 1));
+      std::erase_if(numbers, [&](const auto& n) { return *n < range.low || *n > range.high; });
+      if (numbers.empty())
+        fail<ArgumentError>("--" + study.number_key, "{}:{} has none of the tasks that {} learns here: {}", range.low,
+                            range.high, preset.name, fmt::join(preset.numbers, ", "));
+    }
+    if (numbers.empty()) numbers.emplace_back();
+    const Range seeds = options.seeds.value_or(preset.seeds);
+    for (const auto& number : numbers)
+      for (std::int64_t seed = seeds.low; seed <= seeds.high; ++seed) {
+        std::vector<Assignment> own = {{"seed", std::to_string(seed), "--seeds"}};
+        if (number) own.push_back({study.number_key, std::to_string(*number), ""});
+        runs.push_back({preset, number, static_cast<std::uint64_t>(seed), base.with(own),
+                        fmt::format("{}{}-seed{}", preset.name, number ? fmt::format("-task{}", *number) : "", seed)});
+      }
+  }
+  return runs;
 }
-std::string cell(const std::optional<std::uint64_t>& v) {
-  return v ? std::to_string(*v) : "";
+
+StudyRow start_row(const StudyRun& run, const fs::path& directory, const RunResult& result) {
+  const json j = read_json(directory / "run.json");
+  const json& environment = j.at("environment");
+  StudyRow row;
+  row.preset = run.preset.name;
+  row.number = run.number;
+  row.seed = run.seed;
+  row.config_hash = run.config.run_id();
+  row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
+  // The BLAS picks its kernels by CPU, and bits depend on them.
+  const auto blas = environment.at("blas").get<std::string>();
+  row.cpu =
+      fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
+  row.parameters = j.at("parameters").get<std::size_t>();
+  row.sequences = result.sequences;
+  row.seconds = result.seconds;
+  row.exit_reason = exit_reason_name(result.reason);
+  return row;
+}
+
+/// Of a study with lengths.
+void judge_lengths(const Study& study, const StudyOptions& options, const fs::path& directory, StudyRow& row) {
+  const json j = read_json(directory / "run.json");
+  const Config config = Config::load(directory.string());
+  const auto task = tasks().find(config.task).make(config.task_options);
+  const auto solved_at = known(j, "solved_at_sequences");
+  row.figures = {known(j, "sequences_to_0.1"), known(j, "seconds_to_0.1"), solved_at, known(j, "solved_at_seconds")};
+  const auto watched =
+      solved_at && options.after ? watch_after(directory, *solved_at, *task) : std::vector<std::optional<double>>(3);
+  row.figures.insert(row.figures.end(), watched.begin(), watched.end());
+  EvaluationOptions evaluation;
+  evaluation.lengths = study.lengths;
+  evaluation.episodes = study.episodes;
+  evaluation.threads = options.how.threads;
+  evaluation.signal = options.how.signal;
+  for (const LengthResult& r : evaluate(directory, evaluation).results)
+    row.figures.emplace_back(r.mean[task->solved_metric()]);
+}
+
+/// Of a study of a test set: a row for each part.
+std::vector<StudyRow> judge_test(const StudyOptions& options, const fs::path& directory, const StudyRow& begun) {
+  EvaluationOptions evaluation;
+  evaluation.threads = options.how.threads;
+  evaluation.signal = options.how.signal;
+  const auto loss = training_loss(directory);
+  std::vector<StudyRow> rows;
+  for (const PartResult& p : evaluate(directory, evaluation).parts) {
+    StudyRow& row = rows.emplace_back(begun);
+    row.number = p.part.number;
+    row.figures = {loss,
+                   static_cast<double>(p.questions),
+                   p.error,
+                   p.part.majority,
+                   static_cast<double>(p.part.unknown_words),
+                   static_cast<double>(p.part.unseen_answers)};
+  }
+  return rows;
+}
+
+/// Whole numbers as they are, others with six digits.
+std::string csv_number(const std::optional<double>& v) {
+  if (!v) return "";
+  return *v == std::floor(*v) && std::abs(*v) < 1e15 ? fmt::format("{:.0f}", *v) : fmt::format("{:.6g}", *v);
 }
 
 }  // namespace
 
-std::string study_csv_header(const Study& study) {
-  std::string text =
-      "preset,seed,config_hash,commit,cpu,parameters,sequences,seconds,exit_reason,sequences_to_0.1,seconds_to_0.1,"
-      "solved_at_sequences,solved_at_seconds,worst_evaluation_after,worst_mean_bits_after,worst_mean_wrong_after";
-  for (std::int64_t n : study.lengths) text += fmt::format(",wrong_{}", n);
-  return text + "\n";
+std::vector<std::string> study_columns(const Study& study) {
+  if (study.lengths.empty())
+    return {"training_loss", "questions", "error_percent", "majority_error_percent", "unknown_words", "unseen_answers"};
+  std::vector<std::string> columns = {"sequences_to_0.1",      "seconds_to_0.1",         "solved_at_sequences",
+                                      "solved_at_seconds",     "worst_evaluation_after", "worst_mean_bits_after",
+                                      "worst_mean_wrong_after"};
+  for (std::int64_t n : study.lengths) columns.push_back(fmt::format("wrong_{}", n));
+  return columns;
 }
 
-std::string study_csv(const StudyRow& r) {
-  std::string text = fmt::format("{},{},{},{},\"{}\",{},{},{:.3f},{},{},{},{},{},{},{},{}", r.preset, r.seed,
-                                 r.config_hash, r.commit, r.cpu, r.parameters, r.sequences, r.seconds, r.exit_reason,
-                                 cell(r.tenth_at), cell(r.tenth_seconds), cell(r.solved_at), cell(r.solved_seconds),
-                                 cell(r.worst_evaluation), cell(r.worst_mean), cell(r.worst_mean_solved));
-  for (double v : r.by_length) text += fmt::format(",{:.6g}", v);
+std::optional<double> figure(const Study& study, const StudyRow& row, const std::string& column) {
+  const std::vector<std::string> columns = study_columns(study);
+  const auto at = static_cast<std::size_t>(std::find(columns.begin(), columns.end(), column) - columns.begin());
+  return at < row.figures.size() ? row.figures[at] : std::nullopt;
+}
+
+std::string study_csv_header(const Study& study) {
+  return fmt::format("preset,{}seed,config_hash,commit,cpu,parameters,sequences,seconds,exit_reason,{}\n",
+                     study.lengths.empty() ? "task," : "", fmt::join(study_columns(study), ","));
+}
+
+std::string study_csv(const Study& study, const StudyRow& r) {
+  const std::string number = study.lengths.empty() ? (r.number ? std::to_string(*r.number) : "") + "," : "";
+  std::string text = fmt::format("{},{}{},{},{},\"{}\",{},{},{:.3f},{}", r.preset, number, r.seed, r.config_hash,
+                                 r.commit, r.cpu, r.parameters, r.sequences, r.seconds, r.exit_reason);
+  for (std::size_t i = 0; i < study_columns(study).size(); ++i)
+    text += "," + (i < r.figures.size() ? csv_number(r.figures[i]) : "");
   return text + "\n";
 }
 
 std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options, int& stopped) {
-  stopped = 0;
+  const std::vector<StudyRun> runs = runs_of(study, options);
+  std::vector<Job> jobs;
+  for (const StudyRun& run : runs)
+    jobs.push_back({run.name, static_cast<std::uint64_t>(run.config.train.integer("max-sequences"))});
+  std::vector<std::vector<StudyRow>> found(runs.size());
   std::vector<StudyRow> rows;
-  for (const std::string& preset : options.presets.empty() ? study.presets : options.presets)
-    for (std::int64_t seed = options.seeds.low; seed <= options.seeds.high; ++seed) {
-      const std::string name = fmt::format("{}-seed{}", preset, seed);
-      const fs::path directory = options.out / name;
-      RunOptions run;
-      run.out = directory;
-      run.threads = options.threads;
-      run.argv = {"mneme", "train", preset, "--seed", std::to_string(seed)};
-      run.signal = options.signal;
-      run.notice = [&](const std::string& text) { options.notice(name + ": " + text); };
-      run.progress_seconds = 0.5;
-      run.progress = [&](const Progress& p) { options.progress(name, p); };
-
-      std::vector<Assignment> given = options.given;
-      given.push_back({"seed", std::to_string(seed), "--seeds"});
-      const Config config = Config::load(preset, given);
-      RunResult result;
-      if (fs::exists(directory / "config.ini")) {
-        if (!same_experiment(Config::load(directory.string()), config))
-          fail<ArgumentError>(directory.string(), "holds a run of another configuration; choose another --out");
-        result = resume(directory, {}, run);
-      } else {
-        result = train(config, run);
-      }
-      if (result.solved_at_sequences && options.after) {
-        const auto end = std::to_string(*result.solved_at_sequences + options.after);
-        result = resume(directory,
-                        {{"train.max-sequences", end, "--after"}, {"train.stop-when-solved", "false", "--after"}}, run);
-      }
-      if (const int code = exit_code(result.reason); code != 0) {
-        stopped = code;
-        return rows;
-      }
-
-      const json j = read_json(directory / "run.json");
-      StudyRow row;
-      row.preset = preset;
-      row.seed = static_cast<std::uint64_t>(seed);
-      row.config_hash = config.run_id();
-      const json& environment = j.at("environment");
-      row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
-      // The BLAS picks its kernels by CPU, and bits depend on them.
-      const auto blas = environment.at("blas").get<std::string>();
-      row.cpu = fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(),
-                            blas.substr(blas.rfind(' ') + 1));
-      row.parameters = j.at("parameters").get<std::size_t>();
-      row.sequences = result.sequences;
-      row.seconds = result.seconds;
-      row.exit_reason = exit_reason_name(result.reason);
-      row.tenth_at = known<std::uint64_t>(j, "sequences_to_0.1");
-      row.tenth_seconds = known<double>(j, "seconds_to_0.1");
-      row.solved_at = known<std::uint64_t>(j, "solved_at_sequences");
-      row.solved_seconds = known<double>(j, "solved_at_seconds");
-      const auto task = tasks().find(config.task).make(config.task_options);
-      if (row.solved_at && options.after) watch_after(directory, *row.solved_at, *task, row);
-      EvaluationOptions evaluation;
-      evaluation.lengths = study.lengths;
-      evaluation.episodes = study.episodes;
-      evaluation.threads = options.threads;
-      evaluation.signal = options.signal;
-      for (const LengthResult& r : evaluate(directory, evaluation).results)
-        row.by_length.push_back(r.mean[task->solved_metric()]);
-      rows.push_back(row);
-      options.done(row);
+  const auto work = [&](std::size_t i, RunOptions how) {
+    const StudyRun& run = runs[i];
+    const fs::path directory = options.out / run.name;
+    how.out = directory;
+    how.argv = {"mneme", "train", run.preset.name, "--seed", std::to_string(run.seed)};
+    RunResult result = train_or_resume(run.config, {}, how);
+    if (result.solved_at_sequences && options.after && result.sequences < *result.solved_at_sequences + options.after) {
+      const auto end = std::to_string(*result.solved_at_sequences + options.after);
+      result = resume(directory,
+                      {{"train.max-sequences", end, "--after"}, {"train.stop-when-solved", "false", "--after"}}, how);
     }
+    const bool diverged = result.reason == ExitReason::diverged;
+    if (exit_code(result.reason) != 0 && !diverged) return result.reason;
+    StudyRow row = start_row(run, directory, result);
+    if (!diverged && study.lengths.empty()) {
+      found[i] = judge_test(options, directory, row);
+      return result.reason;
+    }
+    if (!diverged) judge_lengths(study, options, directory, row);
+    found[i] = {row};
+    return result.reason;
+  };
+  stopped = run_side_by_side(jobs, options.how, work, [&](std::size_t i) {
+    rows.insert(rows.end(), found[i].begin(), found[i].end());
+    options.done(found[i]);
+  });
   return rows;
+}
+
+std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRow>& rows) {
+  std::vector<StudyCell> cells;
+  std::vector<std::optional<double>> losses;  // the chosen one's, by cell
+  std::vector<std::string> order;
+  for (const StudyRow& row : rows) {
+    if (!std::count(order.begin(), order.end(), row.preset)) order.push_back(row.preset);
+    if (!row.number) continue;  // a joint run that diverged
+    auto cell = std::find_if(cells.begin(), cells.end(),
+                             [&](const StudyCell& c) { return c.preset == row.preset && c.number == *row.number; });
+    if (cell == cells.end()) {
+      cells.push_back({.preset = row.preset, .number = *row.number});
+      losses.emplace_back();
+      cell = cells.end() - 1;
+    }
+    ++cell->runs;
+    const auto error = figure(study, row, "error_percent");
+    if (!error) continue;
+    cell->errors.push_back(*error);
+    cell->majority = *figure(study, row, "majority_error_percent");
+    cell->questions = static_cast<std::size_t>(*figure(study, row, "questions"));
+    cell->unknown_words = *figure(study, row, "unknown_words");
+    cell->unseen_answers = *figure(study, row, "unseen_answers");
+    const auto loss = figure(study, row, "training_loss");
+    auto& best = losses[static_cast<std::size_t>(cell - cells.begin())];
+    if (least({best, loss}) != std::size_t{1}) continue;
+    best = loss;
+    cell->seed = row.seed;
+    cell->error = error;
+  }
+  std::stable_sort(cells.begin(), cells.end(), [&](const StudyCell& a, const StudyCell& b) {
+    const auto place = [&](const StudyCell& c) { return std::find(order.begin(), order.end(), c.preset); };
+    return std::pair(place(a), a.number) < std::pair(place(b), b.number);
+  });
+  return cells;
 }
 
 }  // namespace mneme::experiments

@@ -1,17 +1,18 @@
-// Room: experiments. Study: presets x seeds behind one published figure, run to the end, each seed a row, none chosen.
+// Room: experiments. Study: presets x seeds (x tasks) behind published figures, run to the end, each run a row.
 //
-// A row's run lives in OUT/PRESET-seedN and is taken up where it stopped: a finished one is only read, an unfinished
-// one resumed. Rows are what results/*.csv holds, with the figures' provenance beside them.
+// A row's run lives in OUT/PRESET[-taskN]-seedS and is taken up where it stopped: a finished one is only read, an
+// unfinished one resumed. Rows are what results/*.csv holds, with the figures' provenance beside them. A study judges
+// its runs either at lengths of its own or on the task's test set (a row for each part of it).
 #pragma once
 
-#include "experiments/trainer.hpp"
+#include "experiments/side_by_side.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mneme::experiments {
@@ -21,14 +22,31 @@ struct Published {
   std::string source;  ///< who, where, and whether it is one run, a mean, a best-of
   std::string figure;
 };
+/// The same with a number for each task of a test set, 1 and up.
+struct PublishedColumn {
+  std::string name, preset;  ///< a short name, and whose rows it stands beside
+  std::string source;
+  std::vector<double> errors;
+};
+
+struct StudyPreset {
+  std::string name;
+  Range seeds{1, 5};
+  std::vector<std::int64_t> numbers = {};  ///< one run for each value of Study::number_key; empty: the preset's own
+  std::string remark = {};
+};
 
 struct Study {
   std::string name;  ///< "copy"
   std::string summary;
-  std::vector<std::string> presets;
-  std::vector<std::int64_t> lengths;  ///< evaluated after training
+  std::vector<StudyPreset> presets;
+  std::size_t standard = 0;           ///< so many of them are run unless others are asked for
+  std::vector<std::int64_t> lengths;  ///< evaluated after training; empty: the task's test set
   std::size_t episodes = 200;         ///< for each length
   std::vector<Published> published;
+  std::vector<PublishedColumn> columns = {};
+  std::string number_key = {};  ///< "task.number"
+  std::string data_key = {};    ///< names the published data; without it no published figure is comparable
 };
 const std::vector<Study>& studies();
 /// Throws ArgumentError that lists what exists.
@@ -36,38 +54,57 @@ const Study& find_study(const std::string& name);
 
 struct StudyRow {
   std::string preset;
+  std::optional<std::int64_t> number;  ///< the part of the test set
   std::uint64_t seed = 0;
   std::string config_hash, commit, cpu;
   std::size_t parameters = 0;
   std::uint64_t sequences = 0;
   double seconds = 0;  ///< of training
   std::string exit_reason;
-  std::optional<std::uint64_t> tenth_at, solved_at;  ///< sequences until an evaluation of 0.1 wrong bits; until solved
-  std::optional<double> tenth_seconds, solved_seconds;
-  std::vector<double> by_length;  ///< the solved metric at Study::lengths
-  /// Of the sequences after solving, where the run went on: the worst evaluation of the solved metric, and the worst
-  /// means over train.log-every training sequences of the task's first metric and of the solved one.
-  std::optional<double> worst_evaluation, worst_mean, worst_mean_solved;
+  /// By study_columns(); empty where there is none, as after a divergence.
+  std::vector<std::optional<double>> figures;
 };
+
+/// Names of StudyRow::figures.
+///   lengths   sequences and seconds until an evaluation of 0.1 and until solved; of the sequences after solving, where
+///             the run went on, the worst evaluation of the solved metric and the worst means over train.log-every
+///             sequences of the task's first metric and of the solved one; wrong_N, the solved metric at each length
+///   test set  training_loss (experiments/restarts.hpp), questions, the solved metric, its value for the commonest
+///             answer, words and answers of the test that training lacks
+std::vector<std::string> study_columns(const Study& study);
+/// row.figures[i] where study_columns()[i] is `column`.
+std::optional<double> figure(const Study& study, const StudyRow& row, const std::string& column);
 
 struct StudyOptions {
   std::vector<std::string> presets;  ///< empty = the study's
-  Range seeds{1, 5};
+  std::optional<Range> seeds;        ///< the study's where not given
   std::vector<Assignment> given;
   std::filesystem::path out;
   std::uint64_t after = 0;  ///< sequences to go on for once solved, watching what happens
-  int threads = 1;
-  const std::atomic<int>* signal = nullptr;
-  std::function<void(const std::string&)> notice;
-  std::function<void(const std::string& row, const Progress&)> progress;
-  std::function<void(const StudyRow&)> done;
+  SideBySide how;
+  std::function<void(const std::vector<StudyRow>&)> done;  ///< the rows of each run, in order
 };
 
 /// Rows in order. Ends early where a run was stopped from outside: `stopped` then holds its exit code.
 std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options, int& stopped);
 
-/// CSV text of one row and of the header; a study's lengths name columns wrong_20, ...
+/// CSV text of the header and of one row.
 std::string study_csv_header(const Study& study);
-std::string study_csv(const StudyRow& row);
+std::string study_csv(const Study& study, const StudyRow& row);
+
+/// Rows of one preset and part over its seeds: the one chosen by training loss, and all of them.
+struct StudyCell {
+  std::string preset;
+  std::int64_t number = 0;
+  std::size_t runs = 0;                    ///< those that diverged counted too
+  std::optional<std::uint64_t> seed = {};  ///< the chosen one's
+  std::optional<double> error = {};        ///< its error on the test
+  double majority = 0;
+  std::size_t questions = 0;
+  double unknown_words = 0, unseen_answers = 0;
+  std::vector<double> errors = {};  ///< of all that did not diverge
+};
+/// In the order of the rows' presets, then by number. For studies of a test set.
+std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRow>& rows);
 
 }  // namespace mneme::experiments

@@ -14,8 +14,10 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <fstream>
 #include <iterator>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 namespace mneme::experiments {
 
@@ -432,6 +434,54 @@ RunResult resume(const fs::path& directory, const std::vector<Assignment>& given
   run.restore();
   if (!given.empty()) trace::write_text_atomically(directory / "config.ini", config.text());
   return run.go();
+}
+
+namespace {
+
+/// Equal but for what may change when a run is resumed.
+bool same_experiment(const Config& old, const Config& now) {
+  std::vector<Assignment> given;
+  for (const auto& [key, value] : now.items())
+    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) given.push_back({key, value, ""});
+  return old.with(given).run_id() == now.run_id();
+}
+
+/// What run.json says of a run that has ended for good.
+std::optional<RunResult> ended_run(const fs::path& directory, bool diverged_only) {
+  std::ifstream in(directory / "run.json");
+  const auto j = nlohmann::json::parse(in, nullptr, false);
+  if (!j.is_object()) return std::nullopt;
+  for (const ExitReason reason : {ExitReason::diverged, ExitReason::solved, ExitReason::max_sequences}) {
+    if (j.value("exit_reason", "") != exit_reason_name(reason)) continue;
+    if (diverged_only && reason != ExitReason::diverged) continue;
+    RunResult r;
+    r.reason = reason;
+    r.message = j.value("message", "");
+    r.directory = directory;
+    r.sequences = j.value("sequences", std::uint64_t{0});
+    r.updates = j.value("updates", std::uint64_t{0});
+    r.seconds = j.value("seconds", 0.0);
+    if (const auto it = j.find("solved_at_sequences"); it != j.end() && it->is_number())
+      r.solved_at_sequences = it->get<std::uint64_t>();
+    const auto evaluated = [&](const char* key) {
+      const auto it = j.find(key);
+      return it != j.end() && it->is_number() ? it->get<double>() : -1;
+    };
+    r.evaluation = evaluated("last_evaluation");
+    r.best = evaluated("best_evaluation");
+    return r;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+RunResult train_or_resume(const Config& config, const std::vector<Assignment>& given, const RunOptions& options) {
+  if (!fs::exists(options.out / "config.ini")) return train(config, options);
+  if (!same_experiment(read_run_config(options.out, {}), config))
+    fail<ArgumentError>(options.out.string(), "holds a run of another configuration; choose another --out");
+  if (auto ended = ended_run(options.out, !given.empty())) return *ended;
+  return resume(options.out, given, options);
 }
 
 }  // namespace mneme::experiments

@@ -28,17 +28,14 @@ using babi::Encoded;
 class Babi final : public Task {
  public:
   static OptionTable options() {
-    return OptionTable()
-        .text("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
+    OptionTable table;
+    table.text("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
+        .text("test-data", "", "directory with the qaN_*_test.txt to be judged by; empty = as task.data")
         .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; all = the joint task", "all")
         .range("eval-number", {0, 0}, 0, babi::kTasks, "tasks that evaluations ask from; 0 = all of task.number")
         .choice("form", "items", {"items", "words"}, "statements as an item set, or the story word by word")
-        .integer("memory", 50, 1, 65536, "statements kept of a story, the last ones")
-        .integer("questions", 1000, 20, 1000000, "own stories: training questions of each task; the test has 1000")
-        .integer("stories-seed", 1, 0, std::int64_t{1} << 53, "own stories: which ones")
-        .integer("pace", 1, 1, 100, "own stories: statements between questions, times the published number (1-3, 5-14)")
-        .integer("actors", 0, 0, 12, "own stories: people, 2..12; 0 = four, as published (1-3, 5-14, 20)")
-        .integer("decoys", 0, 0, 100, "own stories: statements that no answer needs, for each question or story");
+        .integer("memory", 50, 1, 65536, "statements kept of a story, the last ones");
+    return babi::declare_stories(table);
   }
 
   explicit Babi(const Options& o) : words_form_(o.text("form") == "words"), memory_(o.size("memory")) {
@@ -204,21 +201,16 @@ class Babi final : public Task {
   }
 
  private:
-  static constexpr std::size_t kTestQuestions = 1000;
-
   static babi::Stories stories(const Options& o, int number, const char* part) {
-    const std::string& data = o.text("data");
-    if (data.empty()) {
-      const babi::Difficulty difficulty{o.size("pace"), o.size("actors"), o.size("decoys")};
-      const bool test = part == std::string_view("test");
-      return babi::tell(number, difficulty, o.size("stories-seed"), part, test ? kTestQuestions : o.size("questions"));
-    }
+    const bool test = part == std::string_view("test"), elsewhere = test && !o.text("test-data").empty();
+    const std::string& data = o.text(elsewhere ? "test-data" : "data");
+    if (data.empty()) return babi::tell(number, o, part);
     const OptionTable table = options();
     for (const auto& [key, value] : o.items())
       for (const char* own : {"questions", "stories-seed", "pace", "actors", "decoys"})
-        if (key == own && value != table.find(key)->standard)
+        if (!elsewhere && key == own && value != table.find(key)->standard)
           fail<ArgumentError>("task." + key, "{} is about stories of our own making; task.data gives others", value);
-    const auto file = babi::find_file(data, number, part);
+    const auto file = babi::find_file(data, number, part, elsewhere ? "task.test-data" : "task.data");
     babi::Stories read = babi::read(file);
     if (read.questions.empty()) fail<FileError>(file.string(), "there is no question in it");
     return read;

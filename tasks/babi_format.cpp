@@ -188,7 +188,8 @@ Stories read(const std::filesystem::path& file) {
   return parse(text, file.string());
 }
 
-std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part) {
+std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
+                                const std::string& key) {
   const std::string begin = fmt::format("qa{}_", number), end = fmt::format("_{}.txt", part);
   std::filesystem::path found;
   std::error_code error;
@@ -196,11 +197,11 @@ std::filesystem::path find_file(const std::filesystem::path& directory, int numb
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(begin) || !name.ends_with(end)) continue;
     if (!found.empty())
-      fail<ArgumentError>("task.data", "both {} and {} are files {}*{}", found.filename().string(), name, begin, end);
+      fail<ArgumentError>(key, "both {} and {} are files {}*{}", found.filename().string(), name, begin, end);
     found = entry.path();
   }
-  if (error) fail<ArgumentError>("task.data", "'{}' is no directory that can be read", directory.string());
-  if (found.empty()) fail<ArgumentError>("task.data", "no file {}*{} in '{}'", begin, end, directory.string());
+  if (error) fail<ArgumentError>(key, "'{}' is no directory that can be read", directory.string());
+  if (found.empty()) fail<ArgumentError>(key, "no file {}*{} in '{}'", begin, end, directory.string());
   return found;
 }
 

@@ -58,8 +58,9 @@ Stories parse(std::string_view text, const std::string& name);
 /// parse() of a file. Throws RuntimeFailure where it cannot be read.
 Stories read(const std::filesystem::path& file);
 
-/// The one file qaNUMBER_*_PART.txt of a directory; `part` is "train" or "test". Throws ArgumentError where there is
-/// none, or more than one.
-std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part);
+/// The one file qaNUMBER_*_PART.txt of a directory that the option `key` gave; `part` is "train" or "test". Throws
+/// ArgumentError where there is none, or more than one.
+std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
+                                const std::string& key = "task.data");
 
 }  // namespace mneme::babi

@@ -77,4 +77,22 @@ Stories tell(int number, const Difficulty& difficulty, std::uint64_t seed, std::
   return stories;
 }
 
+OptionTable& declare_stories(OptionTable& table, const std::string& prefix) {
+  return table
+      .integer(prefix + "questions", 1000, 20, 1000000,
+               "own stories: training questions of each task; the test has 1000")
+      .integer(prefix + "stories-seed", 1, 0, std::int64_t{1} << 53, "own stories: which ones")
+      .integer(prefix + "pace", 1, 1, 100,
+               "own stories: statements between questions, times the published number (1-3, 5-14)")
+      .integer(prefix + "actors", 0, 0, 12, "own stories: people, 2..12; 0 = four, as published (1-3, 5-14, 20)")
+      .integer(prefix + "decoys", 0, 0, 100,
+               "own stories: statements that no answer needs, for each question or story");
+}
+
+Stories tell(int number, const Options& o, std::string_view part, const std::string& prefix) {
+  const Difficulty difficulty{o.size(prefix + "pace"), o.size(prefix + "actors"), o.size(prefix + "decoys")};
+  return tell(number, difficulty, static_cast<std::uint64_t>(o.integer(prefix + "stories-seed")), part,
+              part == "test" ? kTestQuestions : o.size(prefix + "questions"));
+}
+
 }  // namespace mneme::babi

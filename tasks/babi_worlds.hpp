@@ -2,6 +2,7 @@
 // the published sets' manner of speaking, with the statements that each answer rests on.
 #pragma once
 
+#include "core/options.hpp"
 #include "core/random.hpp"
 #include "tasks/babi_format.hpp"
 
@@ -20,6 +21,14 @@ constexpr int kTasks = 20;
 /// Exactly `questions` questions of task `number` (1..20). Story s depends on (seed, part, number, s) alone.
 Stories tell(int number, const Difficulty& difficulty, std::uint64_t seed, std::string_view part,
              std::size_t questions);
+
+constexpr std::size_t kTestQuestions = 1000;
+
+/// Declares questions, stories-seed, pace, actors and decoys, each after `prefix`: for the task and for who writes
+/// stories to files.
+OptionTable& declare_stories(OptionTable& table, const std::string& prefix = "");
+/// tell() as these options say; `part` is "train" or "test", which has kTestQuestions.
+Stories tell(int number, const Options& options, std::string_view part, const std::string& prefix = "");
 
 /// What a world tells one story with. Each kind's function tells one story and asks its questions.
 class Teller {

@@ -22,6 +22,7 @@ Command checkpoint_import_command();
 Command gradcheck_command();
 Command reproduce_command();
 Command bench_command();
+Command stories_command();
 Command doctor_command();
 
 }  // namespace mneme::tools

@@ -14,6 +14,8 @@ namespace mneme::tools {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 /// "20,40,80" -> 20, 40, 80
 std::vector<std::int64_t> lengths_of(const std::string& list) {
   std::vector<std::int64_t> lengths;
@@ -67,10 +69,8 @@ std::string parts_text(const experiments::Evaluation& e) {
   std::string text = table.text();
   text += fmt::format("mean {} {:.2f}, {} of {} tasks failed (above {:g})\n", spoken, e.mean_error(), e.failed_parts(),
                       e.parts.size(), e.solved_threshold);
-  text += fmt::format(
-      "{} of the {} questions of the test; training lacks {} of its words and the answers to {} of its "
-      "questions\n",
-      asked, questions, words, answers);
+  text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
+                      asked, questions, words, answers);
   return text;
 }
 
@@ -120,6 +120,8 @@ int run(const Arguments& a) {
     options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
     e = experiments::evaluate(a.positional[0], options);
   }
+  if (e.directory != fs::path(a.positional[0]))
+    note(fmt::format("the chosen one of the restarts in {}: {}", a.positional[0], e.directory.string()));
   if (a.json()) {
     print("{}\n", experiments::evaluation_json(e));
     return kOk;
@@ -144,7 +146,8 @@ Command eval_command() {
   c.parameters = "DIR";
   c.examples = {{"eval runs/first", "on the lengths it was trained on"},
                 {"eval runs/first --lengths 20,40,80,120 --episodes 100", "how far it generalises"},
-                {"eval runs/babi", "the task's whole test set, task by task"},
+                {"eval runs/babi", "the task's whole test set; of restarts, the chosen run"},
+                {"eval runs/babi/seed3", "another one of the restarts"},
                 {"eval runs/first --lengths 20 --json", "for programs"},
                 {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"},
                 {"eval runs/babi --memory-use", "whether it needs its memory, and looks where the answer is"}};

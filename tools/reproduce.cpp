@@ -1,47 +1,60 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
-#include "core/error.hpp"
+#include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
-#include "trace/hdf5.hpp"
+#include "trace/atomic_file.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 namespace mneme::tools {
 
 namespace {
 
+namespace fs = std::filesystem;
+using experiments::PublishedColumn;
 using experiments::Study;
+using experiments::StudyCell;
 using experiments::StudyRow;
+
+std::string number(const std::optional<double>& v, const char* format = "{:.3g}") {
+  return v ? fmt::format(fmt::runtime(format), *v) : "-";
+}
 
 std::string table_text(const Study& study, const std::vector<StudyRow>& rows, bool watched) {
   std::vector<std::string> header = {"preset", ">seed", ">0.1 wrong bits at", ">s", ">solved at", ">s"};
-  for (std::int64_t n : study.lengths) header.push_back(fmt::format(">wrong at {}", n));
-  if (watched) header.insert(header.end(), {">worst eval after", ">worst mean bits after", ">worst mean wrong after"});
+  std::vector<std::string> columns = {"sequences_to_0.1", "seconds_to_0.1", "solved_at_sequences", "solved_at_seconds"};
+  for (std::int64_t n : study.lengths) {
+    header.push_back(fmt::format(">wrong at {}", n));
+    columns.push_back(fmt::format("wrong_{}", n));
+  }
+  if (watched) {
+    header.insert(header.end(), {">worst eval after", ">worst mean bits after", ">worst mean wrong after"});
+    columns.insert(columns.end(), {"worst_evaluation_after", "worst_mean_bits_after", "worst_mean_wrong_after"});
+  }
   Table table(header);
-  const auto count = [](const std::optional<std::uint64_t>& v) { return v ? std::to_string(*v) : "-"; };
-  const auto number = [](const std::optional<double>& v) { return v ? fmt::format("{:.3g}", *v) : "-"; };
   for (const StudyRow& r : rows) {
-    std::vector<std::string> row = {r.preset,           std::to_string(r.seed),
-                                    count(r.tenth_at),  number(r.tenth_seconds),
-                                    count(r.solved_at), number(r.solved_seconds)};
-    for (double v : r.by_length) row.push_back(fmt::format("{:.3g}", v));
-    if (watched) row.insert(row.end(), {number(r.worst_evaluation), number(r.worst_mean), number(r.worst_mean_solved)});
+    std::vector<std::string> row = {r.preset, std::to_string(r.seed)};
+    for (const std::string& column : columns)
+      row.push_back(
+          number(figure(study, r, column), column.find("sequences") != std::string::npos ? "{:.0f}" : "{:.3g}"));
     table.add(std::move(row));
   }
   return table.text();
 }
 
 /// "copy_ntm: 5 of 5 solved, median 3000 sequences, worst 6000"
-void print_summary(const std::vector<StudyRow>& rows) {
+void print_summary(const Study& study, const std::vector<StudyRow>& rows) {
   for (std::size_t i = 0; i < rows.size();) {
     std::size_t end = i;
     std::vector<std::uint64_t> solved;
     for (; end < rows.size() && rows[end].preset == rows[i].preset; ++end)
-      if (rows[end].solved_at) solved.push_back(*rows[end].solved_at);
+      if (const auto at = figure(study, rows[end], "solved_at_sequences"))
+        solved.push_back(static_cast<std::uint64_t>(*at));
     std::sort(solved.begin(), solved.end());
     const std::size_t n = end - i;
     // Runs that were not solved stand above every one that was: the median is censored, not taken over the lucky.
@@ -53,44 +66,190 @@ void print_summary(const std::vector<StudyRow>& rows) {
   }
 }
 
+using Cells = std::vector<StudyCell>;
+
+/// The cells preset by preset.
+std::vector<Cells> by_preset(const Cells& cells) {
+  std::vector<Cells> groups;
+  for (const StudyCell& c : cells) {
+    if (groups.empty() || groups.back()[0].preset != c.preset) groups.emplace_back();
+    groups.back().push_back(c);
+  }
+  return groups;
+}
+
+/// The published columns that stand beside a preset's rows; none where these learned other stories.
+std::vector<const PublishedColumn*> columns_beside(const Study& study, const std::string& preset, bool comparable) {
+  std::vector<const PublishedColumn*> columns;
+  for (const PublishedColumn& c : study.columns)
+    if (comparable && c.preset == preset) columns.push_back(&c);
+  return columns;
+}
+
+double published_error(const PublishedColumn& column, const StudyCell& cell) {
+  return column.errors.at(static_cast<std::size_t>(cell.number - 1));
+}
+
+/// Means over the tasks at hand, ours and the published ones alike, and how many have more than 5 % error.
+struct Total {
+  double sum = 0;
+  std::size_t count = 0, failed = 0;
+  void add(const std::optional<double>& error) {
+    if (!error) return;
+    sum += *error;
+    ++count;
+    failed += *error > 5;
+  }
+  std::optional<double> mean() const {
+    return count ? std::optional<double>(sum / static_cast<double>(count)) : std::nullopt;
+  }
+};
+
+std::string cells_text(const Study& study, const Cells& cells, bool comparable) {
+  std::vector<std::string> header = {">task", ">chosen", ">seed", ">mean", ">sd", ">least", ">most", ">commonest"};
+  const auto beside = columns_beside(study, cells[0].preset, comparable);
+  for (const auto* c : beside) header.push_back(">" + c->name);
+  Table table(header);
+  std::vector<Total> totals(header.size());
+  double words = 0, answers = 0;
+  std::size_t runs = 0, lost = 0;
+  for (const StudyCell& c : cells) {
+    const experiments::Spread s = experiments::spread(c.errors);
+    const auto of = [&](double v) { return s.count ? std::optional<double>(v) : std::nullopt; };
+    std::vector<std::optional<double>> figures = {
+        {}, c.error, {}, of(s.mean), of(s.deviation), of(s.least), of(s.most), of(c.majority)};
+    for (const auto* p : beside) figures.emplace_back(published_error(*p, c));
+    std::vector<std::string> row;
+    for (std::size_t i = 0; i < figures.size(); ++i) {
+      row.push_back(number(figures[i], i == 4 ? "{:.2f}" : "{:.1f}"));
+      if (i != 4) totals[i].add(figures[i]);
+    }
+    row[0] = std::to_string(c.number);
+    row[2] = c.seed ? std::to_string(*c.seed) : "-";
+    table.add(std::move(row));
+    words += c.unknown_words;
+    answers += c.unseen_answers;
+    runs = std::max(runs, c.runs);
+    lost += c.runs - s.count;
+  }
+  std::vector<std::string> mean = {"mean"}, failed = {"failed"};
+  for (std::size_t i = 1; i < totals.size(); ++i) {
+    mean.push_back(totals[i].count ? number(totals[i].mean(), "{:.2f}") : "");
+    failed.push_back(totals[i].count ? std::to_string(totals[i].failed) : "");
+  }
+  table.add(std::move(mean));
+  table.add(std::move(failed));
+  std::string text =
+      fmt::format("{}: test error in percent, up to {} runs a task\n{}", cells[0].preset, runs, table.text());
+  for (const auto* c : beside) text += fmt::format("  {}: {}\n", c->name, c->source);
+  if (lost) text += fmt::format("  {} runs diverged and are left out of mean, sd, least and most\n", lost);
+  if (words + answers > 0)
+    text +=
+        fmt::format("  training lacks {:.0f} words of the tests and the answers to {:.0f} questions\n", words, answers);
+  for (const auto& p : study.presets)
+    if (p.name == cells[0].preset && !p.remark.empty()) text += "  " + p.remark + "\n";
+  return text;
+}
+
+nlohmann::ordered_json cells_json(const Study& study, const Cells& cells, bool comparable) {
+  using Json = nlohmann::ordered_json;
+  const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
+  const auto beside = columns_beside(study, cells[0].preset, comparable);
+  Json j = {{"preset", cells[0].preset}, {"tasks", Json::array()}};
+  Total chosen, mean;
+  for (const StudyCell& c : cells) {
+    const experiments::Spread s = experiments::spread(c.errors);
+    Json entry = {{"number", c.number},
+                  {"questions", c.questions},
+                  {"runs", c.runs},
+                  {"chosen_seed", or_null(c.seed)},
+                  {"error_percent", or_null(c.error)}};
+    entry["mean"] = s.count ? Json(s.mean) : Json(nullptr);
+    entry["standard_deviation"] = s.count ? Json(s.deviation) : Json(nullptr);
+    entry["least"] = s.count ? Json(s.least) : Json(nullptr);
+    entry["most"] = s.count ? Json(s.most) : Json(nullptr);
+    entry["majority_error_percent"] = c.majority;
+    entry["unknown_words"] = c.unknown_words;
+    entry["unseen_answers"] = c.unseen_answers;
+    entry["published"] = Json::object();
+    for (const auto* p : beside) entry["published"][p->name] = published_error(*p, c);
+    j["tasks"].push_back(entry);
+    chosen.add(c.error);
+    if (s.count) mean.add(s.mean);
+  }
+  j["mean_error_percent"] = or_null(chosen.mean());
+  j["failed_tasks"] = chosen.failed;
+  j["mean_of_means"] = or_null(mean.mean());
+  j["published"] = Json::object();
+  for (const auto* p : beside) j["published"][p->name] = p->source;
+  return j;
+}
+
 int run(const Arguments& a) {
   const Study& study = experiments::find_study(a.positional[0]);
   experiments::StudyOptions options;
   options.presets = a.has("--presets") ? a.options.choices("--presets") : std::vector<std::string>{};
-  options.seeds = a.options.range("--seeds");
+  if (a.has("--seeds")) options.seeds = a.options.range("--seeds");
   options.given = a.assignments;
   options.after = static_cast<std::uint64_t>(a.options.integer("--after"));
   options.out = a.has("--out") ? a.options.text("--out") : "runs/reproduce-" + study.name;
-  options.threads = static_cast<int>(a.options.integer("--threads"));
-  options.signal = &caught_signal();
-  options.notice = [](const std::string& text) { note(text); };
+  options.how.jobs = static_cast<int>(a.options.integer("--jobs"));
+  const bool together = options.how.jobs > 1 && !a.has("--threads");
+  options.how.threads = together ? 1 : static_cast<int>(a.options.integer("--threads"));
+  options.how.signal = &caught_signal();
+  options.how.notice = [](const std::string& text) { note(text); };
+  const bool published_data =
+      study.data_key.empty() || std::any_of(a.assignments.begin(), a.assignments.end(), [&](const auto& given) {
+        return given.key == study.data_key && !given.value.empty();
+      });
+  const std::string warning = fmt::format(
+      "STORIES OF OUR OWN MAKING: without --{} DIR no figure here is comparable to a published one", study.data_key);
+  if (!published_data) say(warning);
   std::vector<StudyRow> done;
+  const fs::path csv_path = options.out / (study.name + (published_data ? "" : "-own-stories") + ".csv");
   std::string csv = experiments::study_csv_header(study);
   int stopped = 0;
   {
     Progress bar;
-    options.progress = [&](const std::string& row, const experiments::Progress& p) {
-      bar.show(p.sequences, p.max_sequences, p.seconds, p.eta, fmt::format("{}, held out {:.3g}", row, p.evaluation));
+    options.how.progress_seconds = bar.interval();
+    options.how.progress = [&](const experiments::SideBySideProgress& p) {
+      bar.show(p.sequences, p.max_sequences, p.seconds, p.eta,
+               fmt::format("{} of {} runs; {} loss {:.3g}", p.done, p.jobs, p.name, p.loss));
     };
-    options.done = [&](const StudyRow& row) {
-      done.push_back(row);
-      csv += experiments::study_csv(row);
-      trace::write_text_atomically(options.out / (study.name + ".csv"), csv);
+    options.done = [&](const std::vector<StudyRow>& rows) {
+      for (const StudyRow& row : rows) csv += experiments::study_csv(study, row);
+      done.insert(done.end(), rows.begin(), rows.end());
+      trace::write_text_atomically(csv_path, csv);
     };
     experiments::run_study(study, options, stopped);
   }
+  const bool tested = study.lengths.empty();
+  const std::vector<Cells> groups = by_preset(tested ? experiments::study_cells(study, done) : Cells{});
   if (a.json()) {
-    print("{{\"study\": \"{}\", \"rows\": {}, \"csv\": \"{}\"}}\n", study.name, done.size(),
-          (options.out / (study.name + ".csv")).string());
+    nlohmann::ordered_json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
+    if (tested) {
+      j["published_data"] = published_data;
+      j["presets"] = nlohmann::ordered_json::array();
+      for (const Cells& cells : groups) j["presets"].push_back(cells_json(study, cells, published_data));
+    }
+    print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return stopped;
   }
   print("{}\n\n", study.summary);
-  put(table_text(study, done, options.after > 0));
-  print("\n");
-  print_summary(done);
-  print("\npublished:\n");
-  for (const auto& p : study.published) print("  {}\n    {}\n", p.source, p.figure);
-  print("\nrows: {}\n", (options.out / (study.name + ".csv")).string());
+  if (!published_data) print("{}\n\n", warning);
+  if (tested) {
+    for (const Cells& cells : groups) print("{}\n", cells_text(study, cells, published_data));
+    print("chosen: the run with the least training loss; mean to most: all runs. failed: error above 5 %.\n");
+  } else {
+    put(table_text(study, done, options.after > 0));
+    print("\n");
+    print_summary(study, done);
+  }
+  if (published_data) {
+    print("\npublished:\n");
+    for (const auto& p : study.published) print("  {}\n    {}\n", p.source, p.figure);
+  }
+  print("\nrows: {}\n", csv_path.string());
   if (stopped) note("stopped; the same command goes on");
   return stopped;
 }
@@ -103,8 +262,11 @@ Command reproduce_command() {
   c.name = "reproduce";
   c.summary = "a published figure: all its runs over several seeds, ours beside the paper's";
   c.parameters = "STUDY";
-  c.examples = {{"reproduce copy --presets copy_ntm", "five seeds of one preset"},
-                {"reproduce copy --seeds 1:10 --after 20000", "and watch each for 20,000 sequences once solved"}};
+  c.examples = {
+      {"reproduce copy --presets copy_ntm", "five seeds of one preset"},
+      {"reproduce copy --seeds 1:10 --after 20000", "and watch each for 20,000 sequences once solved"},
+      {"reproduce babi-1k --task.data DIR --jobs 2", "MemN2N on the 20 bAbI tasks, ten runs each, and jointly"},
+      {"reproduce babi-1k --task.data DIR --presets babi_kv --task.number 1:3", "another memory, three tasks"}};
   c.flags
       .choices(
           "--presets", "copy_ntm",
@@ -113,8 +275,9 @@ Command reproduce_command() {
             for (const auto& p : experiments::presets()) names.push_back(p.name);
             return names;
           },
-          "comma list; not given: all of the study")
-      .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a row")
+          "comma list; not given: those of the study that stand first below")
+      .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a run; not given: as the study says below")
+      .integer("--jobs", 1, 1, 1024, "runs at a time, then with one thread each; no bit of any depends on it")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")
       .text("--out", "", "where the runs go; not given: runs/reproduce-STUDY. Finished rows are kept")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
@@ -122,7 +285,14 @@ Command reproduce_command() {
   c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}};
   c.config_keys = "all";
   std::string names;
-  for (const Study& s : experiments::studies()) names += "  " + s.name + "  " + s.summary + "\n";
+  for (const Study& s : experiments::studies()) {
+    names += fmt::format("  {}: {}\n", s.name, s.summary);
+    for (std::size_t i = 0; i < s.presets.size(); ++i) {
+      const auto& p = s.presets[i];
+      names += fmt::format("    {}  seeds {}:{}{}\n", p.name, p.seeds.low, p.seeds.high,
+                           i < s.standard ? "" : ", where --presets names it");
+    }
+  }
   c.notes = "Studies:\n" + names + "The command may be stopped at any time and goes on when typed again.";
   c.heeds_signals = true;
   c.run = run;

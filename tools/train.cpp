@@ -1,13 +1,16 @@
 // Room: tools. `mneme train`: from a preset, a file or nothing but flags to a finished run; and back into one.
 #include "core/error.hpp"
-#include "experiments/trainer.hpp"
+#include "experiments/restarts.hpp"
+#include "experiments/run_directory.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
+#include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <thread>
 
 namespace mneme::tools {
@@ -83,6 +86,85 @@ void report(const experiments::RunResult& r, bool json) {
   print("{}\n", j.dump(2));
 }
 
+/// Every restart a row, then what they come to.
+std::string restarts_text(const experiments::Restarts& r) {
+  const auto number = [](const auto& v) { return v ? fmt::format("{:.4g}", *v) : "-"; };
+  std::string metric = r.metric;
+  std::replace(metric.begin(), metric.end(), '_', ' ');
+  std::vector<std::string> header = {">seed", "", ">sequences", ">s", ">training loss", ">held out"};
+  if (r.parts > 0) header.push_back(">test");
+  if (r.parts > 1) header.push_back(">failed tasks");
+  header.push_back("ended");
+  Table table(header);
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < r.runs.size(); ++i) {
+    const experiments::Restart& run = r.runs[i];
+    std::vector<std::string> row = {std::to_string(run.seed),      r.chosen == i ? "chosen" : "",
+                                    std::to_string(run.sequences), fmt::format("{:.1f}", run.seconds),
+                                    number(run.training_loss),     number(run.held_out)};
+    if (r.parts > 0) row.push_back(number(run.error));
+    if (r.parts > 1) row.push_back(run.failed ? std::to_string(*run.failed) : "-");
+    row.push_back(run.exit_reason.empty() ? "not begun" : run.exit_reason);
+    table.add(std::move(row));
+    if (run.error) errors.push_back(*run.error);
+  }
+  std::string text = table.text();
+  text += fmt::format(
+      "held out{}: {}. The choice sees the training loss alone: the mean of the last train.log-every "
+      "sequences.\n",
+      r.parts > 0 ? ", test" : "", metric);
+  if (errors.empty()) return text;
+  const experiments::Spread s = experiments::spread(errors);
+  const auto chosen = r.chosen ? r.runs[*r.chosen].error : std::nullopt;
+  text += fmt::format("test {}: {}mean {:.4g} of {} restarts, standard deviation {:.3g}, least {:.4g}, most {:.4g}\n",
+                      metric, chosen ? fmt::format("chosen {:.4g}, ", *chosen) : "", s.mean, s.count, s.deviation,
+                      s.least, s.most);
+  return text;
+}
+
+int run_restarts(const Arguments& a, const std::string& resumed) {
+  if (a.has("--threads"))
+    fail<ArgumentError>("--threads", "a restart runs in one thread; --jobs says how many run side by side");
+  const auto count = a.options.size("--restarts");
+  Progress bar;
+  experiments::SideBySide how;
+  how.jobs = static_cast<int>(a.options.integer("--jobs"));
+  how.signal = &caught_signal();
+  how.progress_seconds = bar.interval();
+  how.notice = [](const std::string& text) { note(text); };
+  how.progress = [&](const experiments::SideBySideProgress& p) {
+    bar.show(p.sequences, p.max_sequences, p.seconds, p.eta,
+             fmt::format("{} of {} done; {} loss {:.3g}", p.done, p.jobs, p.name, p.loss));
+  };
+  std::vector<std::string> argv = {"mneme"};
+  argv.insert(argv.end(), a.argv.begin(), a.argv.end());
+  experiments::Restarts r;
+  if (resumed.empty()) {
+    const Config config = config_of(a);
+    for (const std::string& text : config.notices) note(text);
+    const fs::path out =
+        a.has("--out") ? fs::path(a.options.text("--out")) : experiments::default_run_directory(config);
+    r = experiments::train_restarts(config, count, out, argv, how);
+  } else {
+    r = experiments::resume_restarts(resumed, a.assignments, argv, how);
+  }
+  Progress::clear();
+  if (a.json())
+    print("{}\n", experiments::restarts_json(r));
+  else
+    print("{}in {}\n", restarts_text(r), r.directory.string());
+  if (r.stopped != 0) {
+    say(fmt::format("go on with: mneme train --resume {}", r.directory.string()));
+    return r.stopped;
+  }
+  if (!r.chosen) {
+    say(fmt::format("mneme: none of the {} restarts ended well: there is nothing to choose", r.runs.size()));
+    return kDiverged;
+  }
+  note(fmt::format("next: mneme eval {}", r.directory.string()));
+  return kOk;
+}
+
 int run(const Arguments& a) {
   const std::string resumed = a.has("--resume") ? a.options.text("--resume") : "";
   if (!resumed.empty() && !a.positional.empty())
@@ -90,6 +172,10 @@ int run(const Arguments& a) {
   if (!resumed.empty() && a.has("--out"))
     fail<ArgumentError>("--out", "a resumed run stays in its directory, {}", resumed);
   if (a.has("--resume") && resumed.empty()) fail<ArgumentError>("--resume", "names no directory");
+  if (a.has("--out") && a.options.text("--out").empty()) fail<ArgumentError>("--out", "names no directory");
+  if (!resumed.empty() && a.has("--restarts"))
+    fail<ArgumentError>("--restarts", "a folder of restarts keeps their number; --resume {} alone goes on with it",
+                        resumed);
 
   if (a.has("--dry-run")) {
     if (!resumed.empty()) fail<ArgumentError>("--dry-run", "'mneme show {}' shows a run's configuration", resumed);
@@ -99,12 +185,13 @@ int run(const Arguments& a) {
     return kOk;
   }
 
+  if (a.has("--restarts") || (!resumed.empty() && experiments::holds_restarts(resumed)))
+    return run_restarts(a, resumed);
+  if (a.has("--jobs")) fail<ArgumentError>("--jobs", "goes with --restarts; a single run takes --threads");
+
   Progress bar;
   experiments::RunOptions options;
-  if (a.has("--out")) {
-    options.out = a.options.text("--out");
-    if (options.out.empty()) fail<ArgumentError>("--out", "names no directory");
-  }
+  if (a.has("--out")) options.out = a.options.text("--out");
   options.threads = static_cast<int>(a.options.integer("--threads"));
   options.argv = {"mneme"};
   options.argv.insert(options.argv.end(), a.argv.begin(), a.argv.end());
@@ -136,10 +223,15 @@ Command train_command() {
                 {"train copy_ntm --trace.level params --trace.every 100", "and log what the heads do"},
                 {"train --task copy --memory none --max-sequences 5000", "no preset at all"},
                 {"train --resume runs/two", "go on after Ctrl-C, a kill or a time limit"},
+                {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/qa2",
+                 "seeds 1 to 10, and the one with the least training loss chosen"},
                 {"train copy_ntm --dry-run", "only say what would be run"}};
   c.flags.text("--out", "", "where the run goes; it must not hold a run yet")
       .text("--resume", "", "goes on with this run from its last checkpoint, to the bit")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
+      .integer("--restarts", 1, 1, 10000,
+               "trains so many runs, of seeds SEED, SEED+1, ..., into OUT/seedS; not given: a single run, into OUT")
+      .integer("--jobs", cores, 1, 1024, "restarts at a time, a thread each; no bit of any depends on it")
       .flag("--dry-run", false, "print the resolved configuration and stop")
       .flag("--json", false, "the result as JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--resume", "DIR"}};
@@ -147,7 +239,9 @@ Command train_command() {
   c.aliases = {{"--max-sequences", "train.max-sequences"}, {"--time-limit", "train.time-limit"}};
   c.notes =
       "Ctrl-C saves a checkpoint and exits with 130, SIGTERM and the time limit with 75; --resume goes on.\n"
-      "A resumed run keeps its configuration but for how long it goes and what it traces.";
+      "A resumed run keeps its configuration but for how long it goes and what it traces. Restarts are stopped and "
+      "gone\n"
+      "on with as one; the choice among them sees the training loss alone, and OUT/restarts.json names it.";
   c.heeds_signals = true;
   c.run = run;
   return c;

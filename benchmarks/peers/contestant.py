@@ -1,4 +1,4 @@
-"""What the two PyTorch contestants share: reading the exported case files, checking, timing.
+"""What the PyTorch contestants share: reading the exported case files, checking, timing.
 
     python3 contestant_X.py DIR check              largest differences to the exported loss and gradient
     python3 contestant_X.py DIR time THREADS CASE...   one line a case: CASE CPU_MS WALL_MS a sequence
@@ -13,7 +13,9 @@ import torch
 
 
 class Case:
-    """Batches as lists of (dense [T B C], target [T B K], scored [T B])."""
+    """Batches as lists of (dense [T B C], target [T B K], scored [T B]); the cases of LIST share the weights."""
+
+    LIST = "cases.txt"
 
     def __init__(self, folder, name, count, dtype):
         self.folder = os.path.join(folder, name)
@@ -25,22 +27,25 @@ class Case:
         self.batches = [(read(i, "dense"), read(i, "target"), read(i, "scored") > 0) for i in range(count)]
         self.rows = self.batches[0][0].shape[1]
 
+    @staticmethod
+    def weights(folder, name):
+        return load_weights(os.path.join(folder, "weights"))
+
     def reference(self, parameters):
         loss = float(np.load(os.path.join(self.folder, "loss.npy")))
         return loss, {p: np.load(os.path.join(self.folder, f"gradient.{p}.npy")) for p in parameters}
 
 
 def load_weights(folder):
-    folder = os.path.join(folder, "weights")
     files = [f for f in sorted(os.listdir(folder)) if f.endswith(".npy")]
     return {f[: -len(".npy")]: np.load(os.path.join(folder, f)) for f in files}
 
 
-def check(folder, cases, make):
-    weights = load_weights(folder)
+def check(folder, cases, make, case_type):
     for name, count in cases.items():
+        weights = case_type.weights(folder, name)
         for dtype in (torch.float64, torch.float32):
-            case = Case(folder, name, count, dtype)
+            case = case_type(folder, name, count, dtype)
             contestant = make(weights, dtype)
             loss = contestant.gradient(*case.batches[0])
             wanted_loss, wanted = case.reference(weights)
@@ -50,11 +55,10 @@ def check(folder, cases, make):
             print(f"{contestant.name} {name} {bits} loss {abs(loss - wanted_loss) / wanted_loss:.2e} gradient {gap:.2e}")
 
 
-def time_cases(folder, cases, make, names):
-    weights = load_weights(folder)
+def time_cases(folder, cases, make, case_type, names):
     for name in names:
-        case = Case(folder, name, cases[name], torch.float32)
-        contestant = make(weights, torch.float32)
+        case = case_type(folder, name, cases[name], torch.float32)
+        contestant = make(case_type.weights(folder, name), torch.float32)
 
         def run():
             for batch in case.batches:
@@ -69,15 +73,15 @@ def time_cases(folder, cases, make, names):
         print(name, 1e3 * (time.process_time() - cpu) / sequences, 1e3 * (time.monotonic() - wall) / sequences, flush=True)
 
 
-def main(make):
+def main(make, case_type=Case):
     folder, what = sys.argv[1], sys.argv[2]
     if what == "versions":
         print(f"PyTorch {torch.__version__}, Python {sys.version.split()[0]}, NumPy {np.__version__}")
         return
     torch.set_num_threads(int(sys.argv[3]) if what == "time" else 1)
-    with open(os.path.join(folder, "cases.txt")) as f:
+    with open(os.path.join(folder, case_type.LIST)) as f:
         cases = {line.split()[0]: int(line.split()[1]) for line in f}
     if what == "check":
-        check(folder, cases, make)
+        check(folder, cases, make, case_type)
     else:
-        time_cases(folder, cases, make, sys.argv[4:])
+        time_cases(folder, cases, make, case_type, sys.argv[4:])

@@ -1,6 +1,6 @@
 // Room: benchmarks. Our side of the comparison: exports what all contestants are given, and times our step.
 //
-//   contestant_mneme DIR export              weights, batches, and the loss and gradient that they must give
+//   contestant_mneme DIR export [BABI]       weights, batches, and the loss and gradient that they must give
 //   contestant_mneme DIR check               the hand-written step against the same
 //   contestant_mneme DIR time WHO T CASE...  one line a case: CPU ms and wall ms a sequence; WHO: model, handwritten,
 //   run
@@ -9,6 +9,11 @@
 // DIR/weights/                  as `mneme checkpoint export --format npy`; no parameter stands at its initial value
 // DIR/CASE/I.{dense,target,scored}.npy       [T B C], [T B K] and [T B], float32
 // DIR/CASE/{loss,gradient.PARAMETER}.npy     of batch 0, float64
+//
+// Stories (MemN2N) have lists and weights of their own; BABI holds the published files, else stories are made up:
+// DIR/stories.txt, DIR/stories_from.txt      as cases.txt; BABI
+// DIR/CASE/weights/, DIR/CASE/answers.npy    the word of each class, -1 for none
+// DIR/CASE/I.{story,question,answer}.npy     [B N W], [B T] and [B], int32, -1 = no word
 #include "autodiff/products.hpp"
 #include "benchmarks/handwritten_ntm.hpp"
 #include "benchmarks/steps.hpp"
@@ -79,6 +84,16 @@ std::map<std::string, Case> all_cases() {
   return cases;
 }
 
+const std::map<std::string, int> stories = {{"story_1", 1}, {"story_2", 2}, {"story_3", 3}};
+
+/// The published files, or "" for stories of our own: what export was told.
+std::string stories_from(const fs::path& dir) {
+  std::ifstream in(dir / "stories_from.txt");
+  std::string data;
+  std::getline(in, data);
+  return data;
+}
+
 template <class T>
 void write_npy(const fs::path& path, const std::vector<std::size_t>& shape, const T* data) {
   std::size_t n = 1;
@@ -104,9 +119,7 @@ void disturb(ParameterSet<T>& set) {
   set.refresh();
 }
 
-void export_all(const fs::path& dir) {
-  ModelStep<double> model(copy_ntm());
-  disturb(model.parameters());
+void export_weights(const fs::path& dir, ModelStep<double>& model) {
   const auto& parameters = model.parameters().parameters();
   experiments::Weights weights;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -115,6 +128,52 @@ void export_all(const fs::path& dir) {
         {parameters[i].name, extents(parameters[i].shape), {values, values + parameters[i].shape.size()}});
   }
   experiments::write_weights(dir / "weights", "npy", weights);
+}
+
+/// Loss and gradient of the first batch.
+void export_wanted(const fs::path& dir, ModelStep<double>& model, const Case& c) {
+  const double loss = model.gradient({c.batches[0]});
+  write_npy(dir / "loss.npy", {}, &loss);
+  for (const Parameter& p : model.parameters().parameters())
+    write_npy(dir / ("gradient." + p.name + ".npy"), extents(p.shape), model.flat_gradient() + p.offset);
+}
+
+void export_stories(const fs::path& dir, const std::string& data) {
+  std::ofstream(dir / "stories_from.txt") << data << '\n';
+  std::ofstream list(dir / "stories.txt");
+  for (const auto& [name, number] : stories) {
+    const experiments::Config config = memn2n(number, data);
+    const Case c = story_case(config);
+    ModelStep<double> model(config);
+    disturb(model.parameters());
+    list << name << ' ' << c.batches.size() << ' ' << c.rows() << '\n';
+    export_weights(dir / name, model);
+    export_wanted(dir / name, model, c);
+    const auto answers = tasks().find(config.task).make(config.task_options)->spec().output_tokens;
+    write_npy(dir / name / "answers.npy", {answers.size()}, answers.data());
+    for (std::size_t i = 0; i < c.batches.size(); ++i) {
+      const Batch& b = c.batches[i];
+      const std::string stem = std::to_string(i);
+      const std::size_t longest = *std::max_element(b.items.count.begin(), b.items.count.end());
+      const std::size_t given = b.items.tokens.shape()[1], words = b.items.tokens.shape()[2];
+      std::vector<std::int32_t> story, question, answer;
+      for (std::size_t r = 0; r < b.size; ++r) {
+        const std::int32_t* from = b.items.tokens.data() + r * given * words;
+        story.insert(story.end(), from, from + longest * words);
+        for (std::size_t t = 0; t < b.steps; ++t) question.push_back(b.tokens(t, r));
+        answer.push_back(b.target.indices(b.lengths[r] - 1, r));
+      }
+      write_npy(dir / name / (stem + ".story.npy"), {b.size, longest, words}, story.data());
+      write_npy(dir / name / (stem + ".question.npy"), {b.size, b.steps}, question.data());
+      write_npy(dir / name / (stem + ".answer.npy"), {b.size}, answer.data());
+    }
+  }
+}
+
+void export_all(const fs::path& dir) {
+  ModelStep<double> model(copy_ntm());
+  disturb(model.parameters());
+  export_weights(dir, model);
   std::ofstream list(dir / "cases.txt");
   for (const auto& [name, c] : all_cases()) {
     fs::create_directories(dir / name);
@@ -129,10 +188,7 @@ void export_all(const fs::path& dir) {
       std::vector<float> scored(b.target.scored.begin(), b.target.scored.end());
       write_npy(dir / name / (stem + ".scored.npy"), {b.steps, b.size}, scored.data());
     }
-    const double loss = model.gradient({c.batches[0]});
-    write_npy(dir / name / "loss.npy", {}, &loss);
-    for (const Parameter& p : parameters)
-      write_npy(dir / name / ("gradient." + p.name + ".npy"), extents(p.shape), model.flat_gradient() + p.offset);
+    export_wanted(dir / name, model, c);
   }
 }
 
@@ -153,11 +209,11 @@ double worst(const std::map<std::string, std::vector<T>>& theirs, ModelStep<doub
 }
 
 template <class T>
-void check(const std::string& name, const Case& c, const std::string& who) {
-  ModelStep<double> ours(copy_ntm());
+void check(const std::string& name, const Case& c, const experiments::Config& config, const std::string& who) {
+  ModelStep<double> ours(config);
   disturb(ours.parameters());
   const double loss = ours.gradient({c.batches[0]});
-  ModelStep<T> same(copy_ntm());
+  ModelStep<T> same(config);
   disturb(same.parameters());
   double other = 0, gap = 0;
   if (who == "model") {
@@ -197,8 +253,8 @@ void time_passes(const std::string& name, std::size_t sequences, F pass) {
   std::fflush(stdout);
 }
 
-void time_model(const std::string& name, const Case& c) {
-  ModelStep<float> model(copy_ntm({"train.batch=" + std::to_string(c.rows())}));
+void time_model(const std::string& name, const Case& c, const experiments::Config& config) {
+  ModelStep<float> model(config);
   time_passes(name, c.sequences(), [&] {
     for (const auto& shards : c.shards) {
       model.gradient(shards);
@@ -289,19 +345,29 @@ int main(int argc, char** argv) {
   const std::string dir = argc > 1 ? argv[1] : "", what = argc > 2 ? argv[2] : "";
   if (what == "export") {
     export_all(dir);
+    export_stories(dir, argc > 3 ? argv[3] : "");
   } else if (what == "check") {
     for (const auto& [name, c] : all_cases())
       for (const std::string who : {"model", "handwritten"})
         if (who == "model" || !name.starts_with("mixed")) {
-          check<double>(name, c, who);
-          check<float>(name, c, who);
+          check<double>(name, c, copy_ntm(), who);
+          check<float>(name, c, copy_ntm(), who);
         }
+    for (const auto& [name, number] : stories) {
+      const auto config = memn2n(number, stories_from(dir));
+      check<float>(name, story_case(config), config, "model");
+    }
   } else if (what == "time" && argc > 4) {
     const std::string who = argv[3];
     for (int i = 5; i < argc; ++i) {
       const std::string name = argv[i];
+      if (const auto story = stories.find(name); story != stories.end()) {
+        const auto config = memn2n(story->second, stories_from(dir));
+        time_model(name, story_case(config), config);
+        continue;
+      }
       const Case c = all_cases().at(name);
-      if (who == "model") time_model(name, c);
+      if (who == "model") time_model(name, c, copy_ntm({"train.batch=" + std::to_string(c.rows())}));
       if (who == "handwritten") time_handwritten(name, c);
       if (who == "run") time_run(name, c, std::atoi(argv[4]));
     }
@@ -313,7 +379,7 @@ int main(int argc, char** argv) {
     std::printf("%s\n", mneme::blas_name().c_str());
   } else {
     std::fprintf(stderr,
-                 "contestant_mneme DIR export | check | versions | sgemm | memory | time WHO THREADS CASE...\n");
+                 "contestant_mneme DIR export [BABI] | check | versions | sgemm | memory | time WHO THREADS CASE...\n");
     return 2;
   }
   return 0;

@@ -210,6 +210,24 @@ TEST_F(BabiFiles, EvaluationsMayAskFromSomeTasks) {
   EXPECT_EQ(other->spec().outputs, task->spec().outputs) << "the vocabulary is that of all tasks trained";
 }
 
+TEST_F(BabiFiles, TheTestMayComeFromElsewhere) {
+  // Trained on stories of our own, with a difficulty of their own, and judged by the file.
+  const auto judged = babi_task({{"test-data", dir()}, {"questions", "100"}, {"decoys", "1"}});
+  const Batch b = sampled(*judged, test_draw(3));
+  EXPECT_EQ(b.parameters[2].second[0] + b.parameters[2].second[1] + b.parameters[2].second[2], 5)
+      << "Zoe, swam, and three halls";
+  // Trained on the file, judged by stories of our own.
+  const std::string own = dir() + "/own";
+  std::filesystem::create_directories(own);
+  std::ofstream(own + "/qa1_own_test.txt") << babi::tell(1, {}, 1, "test", 40).text();
+  const auto trained = babi_task({{"data", dir()}, {"test-data", own}}), plain = babi_task({{"data", dir()}});
+  EXPECT_EQ(trained->spec().vocabulary, plain->spec().vocabulary);
+  EXPECT_EQ(displays(*trained, {.stream = "task", .rows = 20}), displays(*plain, {.stream = "task", .rows = 20}));
+  EXPECT_NE(displays(*trained, test_draw(3)), displays(*plain, test_draw(3)));
+  EXPECT_EQ(complaint({{"data", dir()}, {"test-data", own}, {"number", "2"}}),
+            fmt::format("[task.test-data] no file qa2_*_test.txt in '{}'", own));
+}
+
 TEST_F(BabiFiles, Display) {
   const auto task = babi_task({{"data", dir()}, {"number", "2"}});
   const Batch b = sampled(*task, test_draw(1));

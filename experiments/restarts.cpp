@@ -1,0 +1,186 @@
+// Room: experiments. Restarts: their runs, the record beside them, and the choice.
+#include "experiments/restarts.hpp"
+
+#include "core/error.hpp"
+#include "experiments/evaluate.hpp"
+#include "experiments/run_directory.hpp"
+#include "trace/atomic_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace mneme::experiments {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json record(const Restarts& r) {
+  Json j;
+  j["directory"] = r.directory.string();
+  j["choice"] = "least training loss: the mean of the last train.log-every training sequences";
+  j["chosen"] = r.chosen ? Json(r.runs[*r.chosen].directory.filename().string()) : Json(nullptr);
+  j["chosen_seed"] = r.chosen ? Json(r.runs[*r.chosen].seed) : Json(nullptr);
+  j["metric"] = r.metric;
+  j["tasks"] = r.parts;
+  j["runs"] = Json::array();
+  std::vector<double> errors;
+  for (const Restart& run : r.runs) {
+    Json entry;
+    entry["seed"] = run.seed;
+    entry["directory"] = run.directory.filename().string();
+    entry["exit_reason"] = run.exit_reason.empty() ? Json(nullptr) : Json(run.exit_reason);
+    entry["message"] = run.message;
+    entry["sequences"] = run.sequences;
+    entry["seconds"] = run.seconds;
+    entry["training_loss"] = or_null(run.training_loss);
+    entry["held_out"] = or_null(run.held_out);
+    entry["test_error"] = or_null(run.error);
+    entry["failed_tasks"] = or_null(run.failed);
+    j["runs"].push_back(entry);
+    if (run.error) errors.push_back(*run.error);
+  }
+  const Spread s = spread(errors);
+  j["test_error"] = nullptr;
+  if (s.count > 0)
+    j["test_error"] = {{"chosen", r.chosen ? or_null(r.runs[*r.chosen].error) : Json(nullptr)},
+                       {"mean", s.mean},
+                       {"standard_deviation", s.deviation},
+                       {"least", s.least},
+                       {"most", s.most},
+                       {"runs", s.count}};
+  return j;
+}
+
+void write_record(const Restarts& r, const Config& config) {
+  Json j = record(r);
+  j["config"] = config.text();
+  trace::write_text_atomically(r.directory / kRestartsFile,
+                               j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Restarts empty_record(const Config& config, std::size_t count, const fs::path& out) {
+  const auto task = tasks().find(config.task).make(config.task_options);
+  Restarts r;
+  r.directory = out;
+  r.metric = task->metrics()[task->solved_metric()].name;
+  r.parts = task->test().size();
+  for (std::uint64_t seed = config.seed; seed < config.seed + count; ++seed) {
+    Restart run;
+    run.seed = seed;
+    run.directory = out / fmt::format("seed{}", seed);
+    r.runs.push_back(run);
+  }
+  return r;
+}
+
+void go(Restarts& r, const Config& config, const std::vector<Assignment>& given, const std::vector<std::string>& argv,
+        const SideBySide& how) {
+  write_record(r, config);
+  std::vector<Job> jobs;
+  for (const Restart& run : r.runs)
+    jobs.push_back(
+        {run.directory.filename().string(), static_cast<std::uint64_t>(config.train.integer("max-sequences"))});
+  const auto work = [&](std::size_t i, RunOptions options) {
+    Restart& run = r.runs[i];  // this job's alone
+    options.out = run.directory;
+    options.argv = argv;
+    const RunResult result = train_or_resume(config.with({{"seed", std::to_string(run.seed), ""}}), given, options);
+    run.exit_reason = exit_reason_name(result.reason);
+    run.message = result.message;
+    run.sequences = result.sequences;
+    run.seconds = result.seconds;
+    if (exit_code(result.reason) != 0) return result.reason;
+    run.training_loss = training_loss(run.directory);
+    if (result.evaluation >= 0) run.held_out = result.evaluation;
+    if (r.parts > 0) {
+      EvaluationOptions test;
+      test.signal = how.signal;
+      const Evaluation e = evaluate(run.directory, test);
+      run.error = e.mean_error();
+      run.failed = e.failed_parts();
+    }
+    return result.reason;
+  };
+  const auto done = [&](std::size_t i) {
+    const Restart& run = r.runs[i];
+    if (run.exit_reason == exit_reason_name(ExitReason::diverged) && how.notice)
+      how.notice(fmt::format("{}: diverged; {}", jobs[i].name, run.message));
+  };
+  r.stopped = run_side_by_side(jobs, how, work, done);
+  if (r.stopped == 0) {
+    std::vector<std::optional<double>> losses;
+    for (const Restart& run : r.runs) losses.push_back(run.training_loss);
+    r.chosen = least(losses);
+  }
+  write_record(r, config);
+}
+
+}  // namespace
+
+std::optional<double> training_loss(const fs::path& run) {
+  std::ifstream in(run / "metrics.jsonl");
+  std::optional<double> loss;
+  for (std::string line; std::getline(in, line);) {
+    const auto j = nlohmann::json::parse(line, nullptr, false);
+    if (!j.is_object() || j.value("kind", "") != "train" || !j.contains("loss")) continue;
+    loss = j["loss"].is_number() ? std::optional<double>(j["loss"].get<double>()) : std::nullopt;
+  }
+  return loss;
+}
+
+std::optional<std::size_t> least(const std::vector<std::optional<double>>& losses) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < losses.size(); ++i)
+    if (losses[i] && (!best || *losses[i] < *losses[*best])) best = i;
+  return best;
+}
+
+Spread spread(const std::vector<double>& values) {
+  Spread s;
+  s.count = values.size();
+  if (values.empty()) return s;
+  for (double v : values) s.mean += v / static_cast<double>(s.count);
+  double squares = 0;
+  for (double v : values) squares += (v - s.mean) * (v - s.mean);
+  if (s.count > 1) s.deviation = std::sqrt(squares / static_cast<double>(s.count - 1));
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  s.least = *low;
+  s.most = *high;
+  return s;
+}
+
+Restarts train_restarts(const Config& config, std::size_t count, const fs::path& out,
+                        const std::vector<std::string>& argv, const SideBySide& how) {
+  refuse_used_directory(out);
+  Restarts r = empty_record(config, count, out);
+  std::error_code error;
+  fs::create_directories(out, error);
+  if (error) fail<RuntimeFailure>(out.string(), "cannot make the folder: {}", error.message());
+  go(r, config, {}, argv, how);
+  return r;
+}
+
+Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment>& given,
+                         const std::vector<std::string>& argv, const SideBySide& how) {
+  const nlohmann::json j = read_restarts(directory);
+  const Config before = Config::parse(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
+  const Config config = resumed_config(before, given);
+  Restarts r = empty_record(config, j.at("runs").size(), directory);
+  go(r, config, given, argv, how);
+  return r;
+}
+
+std::string restarts_json(const Restarts& restarts) {
+  return record(restarts).dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace mneme::experiments

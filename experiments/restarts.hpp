@@ -1,0 +1,60 @@
+// Room: experiments. Restarts: one configuration trained from several seeds, the choice of one, and all of them shown.
+//
+//   DIR/restarts.json   configuration, seeds, what each run gave, which is chosen; replaced whole
+//   DIR/seedS/          an ordinary run for each seed S, S+1, ...
+//
+// The choice sees training loss alone, as the published rule (best of ten by training error) does. A test set is asked
+// once for each run, and its figures stand beside the choice. A diverged run is listed and never chosen.
+#pragma once
+
+#include "experiments/side_by_side.hpp"
+
+#include <optional>
+
+namespace mneme::experiments {
+
+/// Loss of the last training record of metrics.jsonl: the mean, as it is minimised, over the last train.log-every
+/// sequences (an epoch, in the bAbI presets). Empty where there is none.
+std::optional<double> training_loss(const std::filesystem::path& run);
+/// Place of the least; the first of equals. Empty where none is known.
+std::optional<std::size_t> least(const std::vector<std::optional<double>>& losses);
+
+struct Spread {
+  std::size_t count = 0;
+  double mean = 0, deviation = 0;  ///< the sample's standard deviation; 0 of one
+  double least = 0, most = 0;
+};
+Spread spread(const std::vector<double>& values);
+
+struct Restart {
+  std::uint64_t seed = 0;
+  std::filesystem::path directory;
+  std::string exit_reason, message;  ///< "" = not begun
+  std::uint64_t sequences = 0;
+  double seconds = 0;
+  std::optional<double> training_loss;
+  std::optional<double> held_out;     ///< the solved metric at the last evaluation of the training
+  std::optional<double> error;        ///< mean of the solved metric over the parts of the test set
+  std::optional<std::size_t> failed;  ///< parts of it above the threshold
+};
+
+struct Restarts {
+  std::filesystem::path directory;
+  std::vector<Restart> runs;          ///< in the order of their seeds
+  std::optional<std::size_t> chosen;  ///< once all have ended
+  std::string metric;                 ///< of held_out and error: "error_percent"
+  std::size_t parts = 0;              ///< of the test set; 0 = the task has none
+  int stopped = 0;                    ///< exit code of a run that was stopped from outside, else 0
+};
+
+/// Seeds config.seed, config.seed + 1, ... in `out`, which must not hold a run or restarts yet.
+Restarts train_restarts(const Config& config, std::size_t count, const std::filesystem::path& out,
+                        const std::vector<std::string>& argv, const SideBySide& how);
+/// Goes on with what is there; `given` as for resume().
+Restarts resume_restarts(const std::filesystem::path& directory, const std::vector<Assignment>& given,
+                         const std::vector<std::string>& argv, const SideBySide& how);
+
+/// What restarts.json holds but for the configuration: runs, mean, sd, least and most, and the chosen one.
+std::string restarts_json(const Restarts& restarts);
+
+}  // namespace mneme::experiments

@@ -1,0 +1,97 @@
+// Room: experiments. Jobs in threads, their notices, progress and ends put in order.
+#include "experiments/side_by_side.hpp"
+
+#include "experiments/workers.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <mutex>
+#include <numeric>
+
+namespace mneme::experiments {
+
+int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
+                     const std::function<ExitReason(std::size_t, const RunOptions&)>& work,
+                     const std::function<void(std::size_t)>& done) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  std::mutex mutex;  // of all below, and of the caller's functions
+  std::vector<std::uint64_t> reached(jobs.size(), 0), found(jobs.size(), 0);
+  std::vector<char> seen(jobs.size(), 0), ended(jobs.size(), 0);
+  std::vector<int> codes(jobs.size(), 0);
+  std::size_t handed_over = 0;
+  bool halt = false;
+  SideBySideProgress p;
+  p.jobs = jobs.size();
+  for (const Job& job : jobs) p.max_sequences += job.sequences;
+
+  const auto show = [&] {
+    if (!how.progress) return;
+    p.done = static_cast<std::size_t>(std::count(ended.begin(), ended.end(), 1));
+    p.sequences = std::accumulate(reached.begin(), reached.end(), std::uint64_t{0});
+    p.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    // What an earlier start had trained says nothing about the speed of this one.
+    const auto here = p.sequences - std::accumulate(found.begin(), found.end(), std::uint64_t{0});
+    const auto left = static_cast<double>(p.max_sequences - p.sequences);
+    p.eta = here ? p.seconds * left / static_cast<double>(here) : 0;
+    how.progress(p);
+  };
+  const auto run = [&](std::size_t i) {
+    {
+      const std::lock_guard lock(mutex);
+      if (halt || (how.signal && how.signal->load() != 0)) {
+        const int number = how.signal ? how.signal->load() : 0;
+        if (number != 0) codes[i] = exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+        halt = true;
+        return;
+      }
+    }
+    RunOptions options;
+    options.threads = how.threads;
+    options.signal = how.signal;
+    options.progress_seconds = how.progress_seconds;
+    options.notice = [&, i](const std::string& text) {
+      const std::lock_guard lock(mutex);
+      if (how.notice) how.notice(jobs[i].name + ": " + text);
+    };
+    options.progress = [&, i](const Progress& now) {
+      const std::lock_guard lock(mutex);
+      reached[i] = std::min(now.sequences, jobs[i].sequences);
+      if (!seen[i]) found[i] = reached[i];
+      seen[i] = 1;
+      p.name = jobs[i].name;
+      p.loss = now.loss;
+      show();
+    };
+    try {
+      const ExitReason reason = work(i, options);
+      const std::lock_guard lock(mutex);
+      const bool over =
+          reason == ExitReason::solved || reason == ExitReason::max_sequences || reason == ExitReason::diverged;
+      if (!over) {
+        codes[i] = exit_code(reason);
+        halt = true;
+        return;
+      }
+      if (!seen[i]) found[i] = jobs[i].sequences;  // it was only read
+      reached[i] = jobs[i].sequences;
+      ended[i] = 1;
+      for (; handed_over < jobs.size() && ended[handed_over]; ++handed_over) done(handed_over);
+      show();
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      halt = true;
+      const int number = how.signal ? how.signal->load() : 0;
+      if (number == 0) throw;
+      // An evaluation that a signal ended: the run itself is whole on disk.
+      codes[i] = exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+    }
+  };
+  Workers workers(std::min(how.jobs, static_cast<int>(std::max<std::size_t>(jobs.size(), 1))));
+  workers.run(jobs.size(), [&](std::size_t i, std::size_t) { run(i); });
+  const auto stopped = std::find_if(codes.begin(), codes.end(), [](int code) { return code != 0; });
+  return stopped == codes.end() ? 0 : *stopped;
+}
+
+}  // namespace mneme::experiments

@@ -1,0 +1,74 @@
+// Room: tools. `mneme stories`: the stories that the task babi makes up, as files of the published format.
+#include "core/error.hpp"
+#include "tasks/babi_worlds.hpp"
+#include "tools/commands.hpp"
+#include "tools/progress.hpp"
+#include "tools/terminal.hpp"
+#include "trace/atomic_file.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+
+namespace mneme::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kPrefix = "--task.";
+
+int run(const Arguments& a) {
+  const fs::path directory = a.positional[0];
+  const Range number = a.options.range("--task.number");
+  const auto path = [&](std::int64_t n, const char* part) {
+    return directory / fmt::format("qa{}_own_{}.txt", n, part);
+  };
+  for (std::int64_t n = number.low; n <= number.high; ++n)
+    for (const char* part : {"train", "test"})
+      if (fs::exists(path(n, part))) fail<ArgumentError>(path(n, part).string(), "exists; nothing was written");
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) fail<RuntimeFailure>(directory.string(), "cannot be made: {}", error.message());
+
+  Progress bar;
+  auto files = nlohmann::ordered_json::array();
+  const auto tasks = static_cast<std::size_t>(number.high - number.low + 1);
+  for (std::int64_t n = number.low; n <= number.high; ++n) {
+    stop_if_signalled();
+    bar.show(static_cast<std::size_t>(n - number.low), tasks, "tasks");
+    for (const char* part : {"train", "test"}) {
+      const babi::Stories stories = babi::tell(static_cast<int>(n), a.options, part, kPrefix);
+      trace::write_text_atomically(path(n, part), stories.text());
+      files.push_back(path(n, part).string());
+    }
+  }
+  Progress::clear();
+  if (a.json())
+    print("{}\n", nlohmann::ordered_json{{"files", files}}.dump(2));
+  else
+    for (const auto& file : files) print("{}\n", file.get<std::string>());
+  note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}", directory.string(),
+                   number.low));
+  return kOk;
+}
+
+}  // namespace
+
+Command stories_command() {
+  Command c;
+  c.name = "stories";
+  c.summary = "write bAbI stories of our own making as files of the published format";
+  c.parameters = "DIR";
+  c.examples = {{"stories mine", "all 20 kinds, 1,000 questions to learn from and 1,000 to be asked"},
+                {"stories hard --task.number 2 --task.pace 3 --task.actors 8", "longer stories, more people"}};
+  c.flags.range("--task.number", {1, babi::kTasks}, 1, babi::kTasks, "kinds of task", "all");
+  babi::declare_stories(c.flags, kPrefix).flag("--json", false, "the files as JSON on stdout");
+  c.values = {{"--task.number", "A:B"}};
+  c.notes = "The same stories as the task babi without task.data. Files that exist are not touched.";
+  c.heeds_signals = true;
+  c.run = run;
+  return c;
+}
+
+}  // namespace mneme::tools
