@@ -61,7 +61,7 @@ const fs::path& items_run() {
   return story_run("babi_memn2n_single");
 }
 
-TEST(Stories, OnePictureHasSentencesHopsQuestionAndAnswer) {
+TEST(StoryTrace, OnePictureHasSentencesHopsQuestionAndAnswer) {
   Setting ascii;
   ascii.environment = {{"LC_ALL", "C"}};
   const Result r = mneme({"replay", items_run().string(), "--episode", "1"}, ascii);
@@ -101,7 +101,7 @@ TEST(Stories, OnePictureHasSentencesHopsQuestionAndAnswer) {
   EXPECT_TRUE(contains(mneme({"trace", "show", items_run().string(), "--episode", "1"}).out, "words: where is the "));
 }
 
-TEST(Stories, TheViewerFillsTheScreenExactlyAndScrolls) {
+TEST(StoryTrace, TheViewerFillsTheScreenExactlyAndScrolls) {
   for (const auto& [rows, columns] : {std::pair{24, 80}, {12, 100}, {9, 40}, {8, 24}}) {
     for (const bool colour : {false, true}) {
       Terminal terminal;
@@ -150,7 +150,7 @@ TEST(Stories, TheViewerFillsTheScreenExactlyAndScrolls) {
   EXPECT_TRUE(contains(last_screen(next.out), "episode 1 of ")) << last_screen(next.out);
 }
 
-TEST(Stories, WordByWordTheTextIsShownAndClassesByName) {
+TEST(StoryTrace, WordByWordTheTextIsShownAndClassesByName) {
   const std::string run = story_run("babi_ntm").string();
   const Result r = mneme({"replay", run, "--episode", "0"});
   EXPECT_EQ(r.code, 0) << r.err;
@@ -169,7 +169,7 @@ TEST(Stories, WordByWordTheTextIsShownAndClassesByName) {
   EXPECT_FALSE(j.contains("story"));
 }
 
-TEST(Stories, TheFigureHasSentencesAndTicks) {
+TEST(StoryTrace, TheFigureHasSentencesAndTicks) {
   const Scratch folder;
   const std::string out = (folder / "f").string();
   const Result r = mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--json"});
@@ -194,7 +194,7 @@ TEST(Stories, TheFigureHasSentencesAndTicks) {
   EXPECT_EQ(mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:1"}).code, 0);
 }
 
-TEST(Stories, ATraceIsSoundVerifiedAndExported) {
+TEST(StoryTrace, ATraceIsSoundVerifiedAndExported) {
   // Training begins without the softmax, where weights are scores of any sign: sound, too.
   for (const char* file : {"train.000.trace.h5", "eval.000.trace.h5"}) {
     const Result check = mneme({"trace", "check", (items_run() / "traces" / file).string()});
@@ -209,7 +209,7 @@ TEST(Stories, ATraceIsSoundVerifiedAndExported) {
   EXPECT_TRUE(contains(names, "\"<never seen in training>\""));
 }
 
-TEST(Stories, MemoryUseIsATableAndJson) {
+TEST(StoryTrace, MemoryUseIsATableAndJson) {
   const Result r = mneme({"eval", items_run().string(), "--episodes", "50", "--memory-use"});
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_TRUE(contains(r.out, "hop_2 top %")) << r.out;
@@ -218,7 +218,7 @@ TEST(Stories, MemoryUseIsATableAndJson) {
   EXPECT_EQ(nlohmann::json::parse(j.out)["memory_use"][0]["hops"].size(), 3u) << j.out;
 }
 
-TEST(Stories, AMemoryThatIgnoresItemsIsRefused) {
+TEST(StoryTrace, AMemoryThatIgnoresItemsIsRefused) {
   const Scratch folder;
   const Result r = mneme({"train", "babi_ntm", "--task.form", "items", "--out", (folder / "run").string()});
   EXPECT_EQ(r.code, 2);
@@ -227,7 +227,7 @@ TEST(Stories, AMemoryThatIgnoresItemsIsRefused) {
 }
 
 // What the reader of the published format refuses, as somebody sees it who names the folder.
-TEST(Stories, BadFilesAreNamedWithTheirLine) {
+TEST(StoryTrace, BadFilesAreNamedWithTheirLine) {
   const std::string good =
       "1 Mary went home.\n2 Where is Mary?\thome\t1\n1 John left town.\n2 Where is John?\ttown\t1\n";
   const auto train = [&](const std::string& text, const std::string& test) {
