@@ -37,6 +37,7 @@ void Tape<T>::begin(bool record) {
   touched_.clear();
   taps_.clear();
   watched_ = false;
+  reads_ = Reads::as_read;
   recording_ = record;
   ran_ = false;
   for (GradientSlot<T>& slot : leaf_slots_) {

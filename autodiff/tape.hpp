@@ -94,6 +94,10 @@ struct Add {
   }
 };
 
+/// Every memory's reads during a pass: as they are; all zero; each row those of the row after it (the last row: the
+/// first one's), so that every number is a read's, of another sequence.
+enum class Reads { as_read, zeroed, shuffled };
+
 template <class T>
 class Tape {
  public:
@@ -178,6 +182,14 @@ class Tape {
   }
   std::span<const Tap> taps() const { return taps_; }
   void forget_taps() { taps_.clear(); }
+
+  // --- what if the reads of the memory were others (memory/memory.hpp) -----------------------------------------------
+  /// Off after begin(). Only where nothing is recorded: InvariantError otherwise.
+  void alter_reads(Reads how) {
+    if (recording_ && how != Reads::as_read) fail<InvariantError>("tape", "altered reads have no gradient");
+    reads_ = how;
+  }
+  Reads reads() const { return reads_; }
 
   // --- inside a backward closure ------------------------------------------------------------------------------------
   bool has_gradient(const Var<T>& y) const { return y.slot && y.slot->written; }
@@ -273,6 +285,7 @@ class Tape {
   bool ran_ = false;
   bool check_finite_ = false;
   bool watched_ = false;
+  Reads reads_ = Reads::as_read;
   std::size_t step_ = 0;
   const char* site_ = "";
 };

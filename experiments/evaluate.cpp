@@ -84,6 +84,8 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   const Config traced = config.with(options.given);
   std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());
   if (lengths.empty()) lengths.emplace_back();
+  if (options.memory_use && lengths.size() > 1)
+    fail<ArgumentError>("--memory-use", "takes one of --lengths at a time, not {}", lengths.size());
   std::vector<std::unique_ptr<Task>> tasks;  // all of them first: a bad length ends it before any work
   for (const auto& length : lengths) tasks.push_back(task_at(config, length));
 
@@ -146,6 +148,8 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     }
     result.results.push_back(summary(lengths[l], episodes[l], values));
     add_parts(*tasks[l], parts[l], values, result);
+    if (options.memory_use)
+      result.memory_use = memory_use(session, *tasks[l], result.seed, kTestNumbers, episodes[l], options.signal);
     if (!sink) continue;
     for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i)
       sink->append(session.trace_episode(*tasks[l], result.seed, kTestNumbers + i, *recorder));
@@ -190,6 +194,21 @@ std::string evaluation_json(const Evaluation& e) {
     }
     j["mean_" + metric] = e.mean_error();
     j["failed_tasks"] = e.failed_parts();
+  }
+  if (e.memory_use) {
+    j["memory_use"] = nlohmann::ordered_json::array();
+    for (const TaskUse& t : e.memory_use->tasks) {
+      nlohmann::ordered_json entry = {{"number", t.number ? nlohmann::ordered_json(t.number) : nullptr},
+                                      {"questions", t.questions},
+                                      {e.memory_use->metric, t.as_read},
+                                      {"reads_zeroed_" + e.memory_use->metric, t.zeroed},
+                                      {"reads_shuffled_" + e.memory_use->metric, t.shuffled},
+                                      {"chance_percent", 100 * t.chance},
+                                      {"hops", nlohmann::ordered_json::array()}};
+      for (const HopUse& h : t.hops)
+        entry["hops"].push_back({{"site", h.site}, {"top_percent", h.top_percent}, {"mass", h.mass}});
+      j["memory_use"].push_back(std::move(entry));
+    }
   }
   j["traces"] = nlohmann::ordered_json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());

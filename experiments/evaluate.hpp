@@ -3,6 +3,7 @@
 #pragma once
 
 #include "experiments/config.hpp"
+#include "experiments/memory_use.hpp"
 #include "tasks/task.hpp"
 
 #include <atomic>
@@ -24,6 +25,7 @@ struct EvaluationOptions {
   int threads = 1;
   std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
   std::size_t traced = 8;                    ///< episodes of each length that are written where trace.level is not off
+  bool memory_use = false;                   ///< also memory_use(), on the same episodes; at most one length
   const std::atomic<int>* signal = nullptr;  ///< anything but 0 stops with RuntimeFailure
   std::function<void(const std::string&)> notice = {};
   std::function<void(std::size_t done, std::size_t all)> progress = {};  ///< episodes
@@ -54,6 +56,7 @@ struct Evaluation {
   std::string config_hash;
   std::uint64_t seed = 0;
   std::vector<std::filesystem::path> traces;
+  std::optional<MemoryUse> memory_use;  ///< where it was asked for
 
   double mean_error() const;         ///< of the parts, each counting the same
   std::size_t failed_parts() const;  ///< with an error above the threshold
@@ -64,7 +67,9 @@ Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOpti
 
 /// One object; `results` lists length, episodes, then each metric by name and NAME_se. With a test set, where METRIC is
 /// the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words and unseen_answers, and
-/// beside it stand mean_METRIC and failed_tasks.
+/// beside it stand mean_METRIC and failed_tasks. `memory_use`, where asked for, lists by task number, questions,
+/// METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
+/// (memory_use.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
 
 /// What `mneme show` says of a configuration.

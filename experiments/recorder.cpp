@@ -88,6 +88,8 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
   layout.channels_in = spec.channels;
   layout.channels_out = spec.outputs;
   layout.tokens = spec.vocabulary > 0;
+  layout.vocab = task.token_names();
+  if (spec.target == TargetKind::classes) layout.classes = task.class_names();
   layout.error_name = task.metrics()[task.solved_metric()].name;
   switch (spec.target) {
     case TargetKind::bits: layout.target_kind = "bits"; break;

@@ -249,9 +249,9 @@ void Session::stop_recording() {
   for (Shard& s : shards_) s.recorder.reset();
 }
 
-void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer) const {
-  task.sample(draw, lane.batch);
+void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
   lane.tape.begin(false);
+  lane.tape.alter_reads(reads);
   const Context<float> c{.tape = lane.tape,
                          .train = false,
                          .loss_scale = 1,
@@ -279,7 +279,10 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     if (stopped) return;
     const std::size_t begin = job * rows, now = std::min(rows, e.count - begin);
     Lane& lane = lanes_[worker];
-    judge(task, {e.seed, "eval", e.first + begin, 0, now}, lane, nullptr);
+    const Draw draw{e.seed, "eval", e.first + begin, 0, now};
+    task.sample(draw, lane.batch);
+    const std::unique_ptr<Observer<float>> observer = e.watch ? e.watch(begin, lane.batch) : nullptr;
+    judge(task, draw, lane, observer.get(), e.reads);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
   if (stopped) fail<RuntimeFailure>("evaluate", "stopped by a signal");
@@ -293,9 +296,10 @@ trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std
   }
   Lane& lane = lanes_[0];
   const std::size_t row = 0;
-  task.sample({seed, "eval", number, 0, 1}, lane.batch);
+  const Draw draw{seed, "eval", number, 0, 1};
+  task.sample(draw, lane.batch);
   recorder.start(lane.batch, {&row, 1});
-  judge(task, {seed, "eval", number, 0, 1}, lane, &recorder);
+  judge(task, draw, lane, &recorder, Reads::as_read);
   recorder.finish(lane.batch, &lane.prediction);
   fill_episode(recorder.episode(0), task, seed, number, lane.nats[0], lane.row_metrics.data(), parameter_hash(set_));
   return recorder.episode(0);

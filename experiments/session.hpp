@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,9 @@ class Session {
     std::size_t count = 0;
     std::size_t rows = 1;                    ///< computed together, and sharing what a batch shares
     const std::atomic<int>* stop = nullptr;  ///< not 0: give up (RuntimeFailure)
+    Reads reads = Reads::as_read;            ///< shuffled: among the rows computed together
+    /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
+    std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};
   };
   /// Metrics of each episode, [count metrics], without learning.
   void evaluate(const Episodes& episodes, std::vector<double>& metrics);
@@ -103,7 +107,8 @@ class Session {
                   std::vector<double>& nats, std::vector<double>& row_metrics) const;
   void fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
                     const double* metrics, std::uint64_t hash) const;
-  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer) const;
+  /// The lane's batch, which `draw` gave.
+  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
 
   Config config_;
   std::unique_ptr<Task> task_;

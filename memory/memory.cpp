@@ -12,6 +12,17 @@ std::size_t index_of(const std::vector<Declared>& list, const std::string& site,
   fail<InvariantError>("memory", "nothing is declared as {}.{}", site, name);
 }
 
+/// What a step takes for the read `r` [B width]: r itself, unless the tape asks for another (Reads).
+template <class T>
+Var<T> taken_read(Tape<T>& tape, Var<T> r) {
+  if (tape.reads() == Reads::as_read) return r;
+  if (tape.reads() == Reads::zeroed) return tape.filled(r.shape, T(0));
+  const Var<T> other = tape.constant(r.shape);
+  const std::size_t first = r.size() / r.shape[0];  // row b takes that of b + 1
+  std::rotate_copy(r.data, r.data + first, r.data + r.size(), other.data);
+  return other;
+}
+
 /// Addresses and then reads, or addresses all and then writes. A site sees the sites before it: a hop follows from the
 /// value of the last.
 template <class T>
@@ -24,7 +35,7 @@ Values<T> run_phase(const Memory<T>& memory, Tape<T>& tape, bool writes, Values<
     if ((site.kind == "write") != writes) continue;
     tape.at(site.name.c_str());
     next[layout.state_index(site.name, "weights")] = address_site(memory, tape, s, parameters, next, stages);
-    if (!writes) next[layout.state_index(site.name, "value")] = memory.read(tape, s, next);
+    if (!writes) next[layout.state_index(site.name, "value")] = taken_read(tape, memory.read(tape, s, next));
   }
   return writes ? memory.update(tape, parameters, next) : next;
 }

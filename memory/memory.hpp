@@ -96,7 +96,8 @@ template <class T>
 Values<T> copy_values(Tape<T>& tape, Values<T> values);
 
 /// Reads (address, then read) and writes (address all write sites on one memory, then update), in the layout's order.
-/// Each site sees the state so far: hop_1 sees the value of hop_0.
+/// Each site sees the state so far: hop_1 sees the value of hop_0. Every read of every memory goes through here, and
+/// is another where the tape says so (Tape::alter_reads).
 template <class T>
 typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, Var<T> control, Values<T> state);
 

@@ -26,6 +26,13 @@ class Cell final : public Model<T> {
     const std::size_t hidden = setup.controller->output_size(setup.controller_options);
     memory_ = setup.memory->make<T>(build.scope("memory"), setup.memory_options, {hidden, spec_});
     const MemoryLayout& layout = memory_->layout();
+    // Pointers choose among the items in the readout; otherwise items that the memory ignores are seen by nobody.
+    const bool items = spec_.item_vocabulary || spec_.item_width;
+    if (items && spec_.target != TargetKind::pointer &&
+        std::none_of(layout.sites.begin(), layout.sites.end(), [](const Site& s) { return s.slot_axis == "item"; }))
+      fail<ArgumentError>("model cell",
+                          "the task gives items and this memory does not read them, so the model would see the "
+                          "question alone; take them as steps (babi: task.form words) or another memory");
     for (const Site& s : layout.sites)
       if (s.kind != "write") reads_.push_back(layout.state_index(s.name, "value"));
     std::size_t input = spec_.channels + layout.read_size();

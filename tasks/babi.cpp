@@ -153,6 +153,20 @@ class Babi final : public Task {
     return static_cast<std::size_t>(test_.questions[test_order_[at]].task - parts_.front().number);
   }
 
+  std::vector<std::string> token_names() const override {
+    std::vector<std::string> names = vocabulary_.words();
+    names.push_back(word(unknown_word()));
+    if (words_form_) names.insert(names.end(), {".", "?"});
+    for (const std::string& answer : vocabulary_.answers())
+      if (vocabulary_.word(answer) == unknown_word()) names.push_back(answer);  // in the order of promise()
+    return names;
+  }
+  std::vector<std::string> class_names() const override {
+    std::vector<std::string> names = vocabulary_.answers();
+    names.push_back(answer(unseen_answer()));
+    return names;
+  }
+
   std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
     const std::size_t last = batch.lengths[row] - 1;
     const auto whole = static_cast<std::size_t>(batch.parameters[1].second[row]);

@@ -74,6 +74,10 @@ class Task {
   /// Index into test() of a sequence's part; `number` is the sequence's, from kTestNumbers on.
   virtual std::size_t test_part(std::uint64_t /*seed*/, std::uint64_t /*number*/) const { return 0; }
 
+  /// Word of each step and item token, and name of each class, by number; empty where they are only numbers.
+  virtual std::vector<std::string> token_names() const { return {}; }
+  virtual std::vector<std::string> class_names() const { return {}; }
+
   /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
   virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;
 };

@@ -74,6 +74,34 @@ std::string parts_text(const experiments::Evaluation& e) {
   return text;
 }
 
+std::string memory_use_text(const experiments::MemoryUse& use) {
+  const bool percent = use.unit == "%";
+  std::vector<std::string> header = {">task", ">questions", ">" + use.metric, ">reads zeroed", ">shuffled"};
+  std::vector<std::string> sites;
+  for (const auto& t : use.tasks)
+    for (const auto& h : t.hops)
+      if (std::find(sites.begin(), sites.end(), h.site) == sites.end()) sites.push_back(h.site);
+  for (const std::string& s : sites) header.insert(header.end(), {">" + s + " top %", ">mass %"});
+  if (!sites.empty()) header.push_back(">chance %");
+  Table table(header);
+  const auto number = [&](double v) { return percent ? fmt::format("{:.1f}", v) : fmt::format("{:.4g}", v); };
+  for (const auto& t : use.tasks) {
+    std::vector<std::string> row = {t.number ? std::to_string(t.number) : "-", std::to_string(t.questions),
+                                    number(t.as_read), number(t.zeroed), number(t.shuffled)};
+    for (const auto& h : t.hops)
+      row.insert(row.end(), {fmt::format("{:.1f}", h.top_percent), fmt::format("{:.1f}", 100 * h.mass)});
+    if (t.hops.empty()) row.resize(5 + 2 * sites.size(), "-");
+    if (!sites.empty()) row.push_back(t.hops.empty() ? "-" : fmt::format("{:.1f}", 100 * t.chance));
+    table.add(std::move(row));
+  }
+  std::string text =
+      fmt::format("memory use: with every read zeroed, and with each row's read another row's (of {})", use.rows);
+  if (!sites.empty())
+    text +=
+        ";\ntop: the most attended item is a supporting fact; mass: weight on them; chance: their share of the items";
+  return text + "\n" + table.text();
+}
+
 int run(const Arguments& a) {
   experiments::EvaluationOptions options;
   if (a.has("--lengths")) options.lengths = lengths_of(a.options.text("--lengths"));
@@ -82,6 +110,7 @@ int run(const Arguments& a) {
   if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));
   options.threads = static_cast<int>(a.options.integer("--threads"));
   options.traced = a.options.size("--traced");
+  options.memory_use = a.has("--memory-use");
   options.given = a.assignments;
   options.signal = &caught_signal();
   options.notice = [](const std::string& text) { note(text); };
@@ -101,6 +130,7 @@ int run(const Arguments& a) {
         e.seed);
   put(table_text(e));
   if (!e.parts.empty()) print("\n{}", parts_text(e));
+  if (e.memory_use) print("\n{}", memory_use_text(*e.memory_use));
   for (const auto& path : e.traces) print("trace {}\n", path.string());
   if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", e.traces[0].string()));
   return kOk;
@@ -119,7 +149,8 @@ Command eval_command() {
                 {"eval runs/babi", "the task's whole test set; of restarts, the chosen run"},
                 {"eval runs/babi/seed3", "another one of the restarts"},
                 {"eval runs/first --lengths 20 --json", "for programs"},
-                {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"}};
+                {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"},
+                {"eval runs/babi --memory-use", "whether it needs its memory, and looks where the answer is"}};
   c.flags.text("--lengths", "", "comma list of lengths (babi: numbers of tasks), each evaluated alone")
       .integer("--episodes", 200, 1, 10'000'000,
                "episodes for each length; not given: the whole test set where the task has one, else 200")
@@ -127,6 +158,8 @@ Command eval_command() {
       .text("--checkpoint", "last", "last, best, a number of sequences, or a file")
       .integer("--traced", 8, 0, 1'000'000, "episodes of each length that are logged where --trace.level asks for it")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
+      .flag("--memory-use", false,
+            "also: attention on supporting facts, and what is left with reads zeroed or shuffled")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
   c.config_keys = "trace.";

@@ -135,11 +135,11 @@ const char* const viridis =
     "defined (0 '#440154', 1 '#472c7a', 2 '#3b518b', 3 '#2c718e', 4 '#21908d', 5 '#27ad81', 6 '#5cc863', 7 '#aadc32', "
     "8 '#fde725')";
 
+}  // namespace
+
 std::string palette_text(const std::string& name) {
   return name == "viridis" ? viridis : "defined (0 '#ffffff', 1 '#000000')";
 }
-
-}  // namespace
 
 Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const FigureOptions& options) {
   Figure f;

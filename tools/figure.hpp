@@ -57,6 +57,9 @@ struct Figure {
   std::vector<double> row_heights_;  ///< inches
 };
 
+/// gnuplot's words for grey (white is 0) or viridis.
+std::string palette_text(const std::string& name);
+
 /// ArgumentError where the slots are out of range; FileError where there is nothing to draw. A trace without heads (a
 /// plain controller) has inputs and outputs.
 Figure make_figure(const trace::Layout& layout, const trace::Episode& episode, const FigureOptions& options);

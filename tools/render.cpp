@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "tools/commands.hpp"
 #include "tools/figure.hpp"
+#include "tools/story_figure.hpp"
 #include "tools/subprocess.hpp"
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
@@ -85,18 +86,22 @@ int run(const Arguments& a) {
   const fs::path path = find_trace(a.positional[0]);
   const trace::Reader reader(path);
   const std::size_t index = find_episode(reader, a);
-  const Figure figure = make_figure(reader.layout(), reader.episode(index), options);
-
+  const trace::Episode episode = reader.episode(index);
   std::string stem = path.filename().string();
   stem = stem.substr(0, stem.find(".trace.h5"));
   const std::string name = fmt::format("{}-episode-{}", stem, index);
+  // Before anything is written: what is asked for may not be there.
+  std::vector<std::string> contents;
+  const auto lay_out = [&](const auto& figure) { contents = {figure.csv(), figure.dat(), figure.script(name)}; };
+  if (replay::tells_story(reader.layout(), episode))
+    lay_out(make_story_figure(reader.layout(), episode, options));
+  else
+    lay_out(make_figure(reader.layout(), episode, options));
   fs::path folder = a.has("--out") ? fs::path(a.options.text("--out")) : default_folder(path);
   if (folder.empty()) folder = ".";
   const Workshop workshop(folder);
   std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
-  trace::write_text_atomically(workshop.path() / files[0], figure.csv());
-  trace::write_text_atomically(workshop.path() / files[1], figure.dat());
-  trace::write_text_atomically(workshop.path() / files[2], figure.script(name));
+  for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
 
   const auto drawn = run_program({"gnuplot", name + ".gp"}, workshop.path());
   if (drawn && drawn->status != 0)
@@ -125,7 +130,8 @@ int run(const Arguments& a) {
 Command trace_render_command() {
   Command c;
   c.name = "trace render";
-  c.summary = "the NTM paper's figure of an episode as SVG, PDF and PNG, with data and gnuplot script";
+  c.summary =
+      "the figure of an episode as SVG, PDF and PNG (the NTM paper's; or a story), with data and gnuplot script";
   c.parameters = "TRACE|DIR";
   c.examples = {{"trace render runs/first", "into runs/first/figures"},
                 {"trace render runs/first --episode -1 --out figures", "the last episode"},
@@ -138,6 +144,7 @@ Command trace_render_command() {
       .flag("--json", false, "JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
   c.notes =
+      "An episode with items in words is drawn as a story: sentences, hops, question and answer.\n"
       "Outputs are shown where they are scored, wrong bits with a red cross; lines mark where the phase changes.\n"
       "Without gnuplot the data (.csv, .dat) and the script (.gp) are still written.";
   c.heeds_signals = true;

@@ -129,6 +129,7 @@ Command replay_command() {
       .flag("--json", false, "with --verify: JSON on stdout");
   c.notes =
       "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken.\n"
+      "An episode with items in words is shown as a story: sentences, the weight of each hop, question and answer.\n"
       "Verification starts each step from the logged one before it; known schemes are recomputed by plain loops that\n"
       "share no code with training, others by the memory's own functions in float64.";
   c.heeds_signals = true;

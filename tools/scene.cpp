@@ -20,6 +20,7 @@ const char* const help_text[] = {
     "Shift+Left/Right, H L  ten steps back, on",
     "Home End, g G        first, last step",
     "n p, J K             next, previous episode",
+    "Up Down, k j         a story: sentences up, down (PgUp PgDn: ten); else: previous, next episode",
     "s                    next head",
     "m                    the memory at the cursor, and back to the maps",
     "?                    this page, and back",
@@ -28,8 +29,50 @@ const char* const help_text[] = {
     "Maps: time to the right, slots downwards from the first used one; bright is 1.",
     "Memory: slots down, cells right; blue is negative, orange positive; a column a head at the end.",
     "Without colour: .:-=+*#%@ from 0 to 1; letters a to e below 0.",
+    "Stories: a line a sentence, a tick or * on supporting facts, the weight of each hop.",
     "The map `wrong`, where there is one, lights the bits of the answer that are wrong.",
 };
+
+/// Columns that a text takes: its characters, not its bytes.
+std::size_t characters(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+/// Cut or filled up to exactly so many columns.
+std::string fitted(const std::string& text, std::size_t columns) {
+  const std::size_t n = characters(text);
+  if (n <= columns) return text + std::string(columns - n, ' ');
+  return columns > 2 ? cut(text, columns - 2) + ".." : cut(text, columns);
+}
+
+std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!lines.back().empty() && characters(lines.back()) + 1 + characters(word) > columns) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    at = end + 1;
+  }
+  return lines;
+}
+
+std::string answer_text(const replay::Answer& a, bool several) {
+  return fmt::format("{}answered {} ({:.2f}), true answer {}: {}", several ? fmt::format("step {}: ", a.step) : "",
+                     a.predicted, a.probability, a.truth, a.right ? "right" : "WRONG");
+}
+
+/// The answer at the first scored step from `step` on, else the last one; "" where there are none.
+std::string answer_at(const std::vector<replay::Answer>& answers, std::size_t step) {
+  for (const replay::Answer& a : answers)
+    if (a.step >= step) return answer_text(a, answers.size() > 1);
+  return answers.empty() ? "" : answer_text(answers.back(), answers.size() > 1);
+}
+
+const char* phase_name(std::uint8_t phase) {
+  return phase == 0 ? "input" : phase == 1 ? "delimiter" : "answer";
+}
 
 std::string gutter_text(const std::string& text) {
   std::string t = text.substr(0, gutter - 1);
@@ -72,6 +115,7 @@ std::vector<Scene::Block> Scene::io_blocks() const {
     blocks.push_back(std::move(b));
   };
   add("input", e_.input, l.channels_in, false);
+  if (l.target_kind == "classes") return blocks;  // one of so many: told by name
   add("target", e_.target, l.channels_out, true);
   add("output", e_.output, l.channels_out, true);
   if (l.channels_out && l.target_kind == "bits") {
@@ -173,6 +217,8 @@ std::vector<std::string> Scene::memory_lines(const Cursor& cursor, std::size_t l
   const trace::Layout& l = reader_.layout();
   if (!rebuilt_) memory_ = replay::rebuild_memory(l, e_);
   rebuilt_ = true;
+  if (l.logs_memory() && trace::Layout::find(l.memory, "contents") < 0)
+    return {"This memory is filled from items once: it has no contents that change from step to step."};
   if (memory_.empty() || l.cells == 0)
     return {"This trace does not hold the memory: it needs --trace.level params or full."};
   const std::vector<double>& now = memory_[cursor.step];
@@ -207,16 +253,110 @@ std::vector<std::string> Scene::memory_lines(const Cursor& cursor, std::size_t l
   return out;
 }
 
+std::size_t Scene::strongest_sentence() const {
+  const replay::Story story = replay::story_of(reader_.layout(), e_, answering_step());
+  std::size_t best = 0;
+  double most = 0;
+  for (std::size_t n = 0; n < story.sentences.size(); ++n)
+    for (double w : story.sentences[n].weights)
+      if (w > most) {
+        most = w;
+        best = n;
+      }
+  return best;
+}
+
+std::vector<std::string> Scene::story_lines(const replay::Story& story, std::size_t top, std::size_t count,
+                                            std::size_t first_hop, std::size_t columns, const Style& style) const {
+  constexpr std::size_t side = 6, least_text = 10, good_text = 24;  // "* 12 " before, a blank after
+  std::size_t longest = 0;
+  for (const replay::Sentence& s : story.sentences) longest = std::max(longest, characters(s.text));
+  // "  0.97 @@"; where sentences would suffer, the number alone; then fewer hops.
+  std::size_t hops = story.hops.size(), cell = 9;
+  if (side + std::min(longest, good_text) + hops * cell > columns) cell = 6;
+  if (side + least_text + hops * cell > columns) {
+    hops = columns > side + least_text ? (columns - side - least_text) / cell : 0;
+    first_hop = std::min(first_hop, story.hops.size() - hops);
+  } else {
+    first_hop = 0;
+  }
+  const std::size_t room = columns > side + hops * cell ? columns - side - hops * cell : 0;
+  const std::size_t text = std::min(longest, room);
+  std::vector<std::string> lines = {std::string(side + text, ' ')};
+  for (std::size_t h = 0; h < hops; ++h)
+    lines[0] += fmt::format("{:>{}}", story.hops[first_hop + h].substr(0, cell - 1), cell);
+  Style shade = style;
+  shade.utf8 = false;  // one row of pixels a line
+  const std::string tick = style.utf8 ? "\u2713" : "*";
+  for (std::size_t n = top; n < std::min(top + count, story.sentences.size()); ++n) {
+    const replay::Sentence& s = story.sentences[n];
+    std::string line = fmt::format("{} {:>3} ", s.support ? tick : " ", n) + fitted(s.text, text) + " ";
+    for (std::size_t h = 0; h < hops; ++h) {
+      const double w = s.weights[first_hop + h];
+      line += fmt::format("{:>{}.2f}", w, h == 0 ? 5 : 6);
+      if (cell == 9) line += " " + paint({{{w, w}}}, shade)[0];
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<std::string> Scene::story_screen(const Cursor& cursor, std::size_t columns, std::size_t height,
+                                             const Style& style) {
+  const replay::Story story = replay::story_of(reader_.layout(), e_, cursor.step);
+  std::vector<std::string> tail = {"question: " + story.question};
+  const std::string answer = answer_at(story.answers, cursor.step);
+  if (!answer.empty()) tail.push_back(fmt::format("{}; loss {:.4g}", answer, e_.loss));
+  if (height >= 14)
+    for (std::string& line : numbers_lines(cursor.site, cursor.step, false, columns)) tail.push_back(std::move(line));
+  const std::size_t room = height - tail.size() - 4;  // title, head, where we are, keys
+  const std::size_t shown = std::min(room, sentences());
+  top_shown_ = std::min(cursor.top, sentences() - shown);
+  std::vector<std::string> lines = {episode_title(reader_, index_)};
+  std::size_t hop = 0;
+  for (std::size_t s = 0; s < cursor.site; ++s) hop += reader_.layout().sites[s].site.slot_axis == "item";
+  for (std::string& line : story_lines(story, top_shown_, shown, hop, columns, style)) lines.push_back(std::move(line));
+  while (lines.size() + tail.size() + 2 < height) lines.emplace_back();
+  lines.insert(lines.end(), tail.begin(), tail.end());
+  lines.push_back(fmt::format("sentences {}..{} of {}, weights of step {} of {}", top_shown_, top_shown_ + shown - 1,
+                              sentences(), cursor.step, e_.steps));
+  lines.push_back("up down: sentences  n p: episode  left right: step  s: hop  m: memory  ?: keys  q: quit");
+  return lines;
+}
+
+std::vector<std::string> Scene::text_lines(std::ptrdiff_t step, std::size_t columns, std::size_t& at) const {
+  std::vector<std::string> lines;
+  std::size_t used = 0;
+  for (std::size_t t = 0; t < e_.token.size(); ++t) {
+    if (e_.token[t] < 0) continue;
+    const bool here = static_cast<std::ptrdiff_t>(t) == step;
+    const std::string name = reader_.layout().word(e_.token[t]), word = here ? "[" + name + "]" : name;
+    if (lines.empty() || used + 1 + characters(word) > columns) {
+      lines.emplace_back();
+      used = 0;
+    }
+    if (used) lines.back() += ' ';
+    lines.back() += word;
+    used += characters(word) + (used ? 1 : 0);
+    if (here) at = lines.size() - 1;
+  }
+  return lines;
+}
+
 std::vector<std::string> Scene::interactive(const Cursor& cursor, const Size& size, const Style& style) {
   const std::size_t columns = static_cast<std::size_t>(std::max(size.columns, 20)),
                     height = static_cast<std::size_t>(std::max(size.rows, 8));
+  if (story() && !cursor.memory && !cursor.help) {
+    std::vector<std::string> lines = story_screen(cursor, columns, height, style);
+    for (std::string& line : lines) line = cut(line, columns);
+    return lines;
+  }
   std::vector<std::string> lines = {episode_title(reader_, index_)}, tail;
+  const std::string answer = answer_at(replay::answers_of(reader_.layout(), e_), cursor.step);
+  if (!answer.empty()) tail.push_back(answer);
   const std::size_t shown_numbers = std::min<std::size_t>(sites(), height > 20 ? 6 : 2);
   const std::size_t first_number = cursor.site + shown_numbers > sites() ? sites() - shown_numbers : cursor.site;
-  tail.push_back(fmt::format("step {} of {} ({})", cursor.step, e_.steps,
-                             e_.phase[cursor.step] == 0   ? "input"
-                             : e_.phase[cursor.step] == 1 ? "delimiter"
-                                                          : "answer"));
+  tail.push_back(fmt::format("step {} of {} ({})", cursor.step, e_.steps, phase_name(e_.phase[cursor.step])));
   for (std::size_t i = 0; i < shown_numbers; ++i)
     for (std::string& line : numbers_lines(first_number + i, cursor.step, first_number + i == cursor.site, columns))
       if (tail.size() < height / 2) tail.push_back(std::move(line));
@@ -241,6 +381,12 @@ std::vector<std::string> Scene::interactive(const Cursor& cursor, const Size& si
     if (io_lines > 0)
       for (const Block& b : blocks)
         for (std::string& line : draw(b, io_lines * rows_per_line, f, style)) io.push_back(std::move(line));
+    std::size_t at = 0;
+    const auto text = text_lines(static_cast<std::ptrdiff_t>(cursor.step), columns, at);
+    const std::size_t most = std::min(text.size(), std::max<std::size_t>(left / 4, 1));
+    const std::size_t from = std::min(at > most / 2 ? at - most / 2 : 0, text.size() - most);
+    io.insert(io.begin(), text.begin() + static_cast<std::ptrdiff_t>(from),
+              text.begin() + static_cast<std::ptrdiff_t>(from + most));
     left -= std::min(left, io.size());
     const std::size_t fitting = std::max<std::size_t>(1, std::min(sites(), left / 3));
     const std::size_t first = cursor.site + fitting > sites() ? sites() - fitting : cursor.site;
@@ -267,6 +413,21 @@ std::vector<std::string> Scene::still(const Size& size, const Style& style) cons
   const std::size_t visible = static_cast<std::size_t>(std::max(size.columns, 40)) - gutter;
   const std::size_t group = (e_.steps + visible - 1) / visible;
   std::vector<std::string> lines = {reader_.path(), episode_title(reader_, index_)};
+  const std::size_t columns = visible + gutter;
+  if (story()) {
+    const replay::Story story = replay::story_of(reader_.layout(), e_, answering_step());
+    lines.emplace_back();
+    for (std::string& line : story_lines(story, 0, story.sentences.size(), 0, columns, style))
+      lines.push_back(std::move(line));
+    lines.emplace_back();
+    for (std::string& line : wrapped("question: " + story.question, columns)) lines.push_back(std::move(line));
+    for (const replay::Answer& a : story.answers) lines.push_back(answer_text(a, story.answers.size() > 1));
+    return lines;
+  }
+  std::size_t at = 0;
+  for (std::string& line : text_lines(-1, columns, at)) lines.push_back(std::move(line));
+  const auto answers = replay::answers_of(reader_.layout(), e_);
+  for (const replay::Answer& a : answers) lines.push_back(answer_text(a, answers.size() > 1));
   if (group > 1) lines.push_back(fmt::format("a column is {} steps, the strongest of them shown", group));
   std::vector<Block> blocks = io_blocks();
   const std::size_t io = blocks.size();

@@ -7,8 +7,13 @@
 //   phase  iiiiiidaaaaaa          i input, d delimiter, a answer
 //   write_0, read_0, ...          weightings, slots upwards from the first
 //   numbers of every head at the cursor
+//
+// An episode with items in words is laid out as a story instead: a line a sentence, the oldest first, supporting facts
+// marked, with the weight that each hop gave it as a number and a shade; then question and answer. Classes are told by
+// name, not drawn.
 #pragma once
 
+#include "replay/story.hpp"
 #include "replay/view.hpp"
 #include "tools/paint.hpp"
 #include "tools/terminal.hpp"
@@ -24,6 +29,7 @@ struct Cursor {
   std::size_t site = 0;  ///< the head in focus: its numbers are marked, its map comes first where room is short
   bool memory = false;   ///< the memory at the cursor instead of the maps
   bool help = false;
+  std::size_t top = 0;  ///< of a story: the first sentence shown, where not all fit
 };
 
 class Scene {
@@ -34,6 +40,13 @@ class Scene {
   std::size_t episode() const { return index_; }
   std::size_t steps() const { return e_.steps; }
   std::size_t sites() const { return reader_.layout().sites.size(); }
+  bool story() const { return replay::tells_story(reader_.layout(), e_); }
+  std::size_t sentences() const { return e_.items.count; }
+  /// Where a reader begins: the step whose weights made the answer, and the sentence with the most weight in any hop.
+  std::size_t answering_step() const { return replay::answering_step(e_); }
+  std::size_t strongest_sentence() const;
+  /// The first sentence of the last interactive().
+  std::size_t top_shown() const { return top_shown_; }
 
   /// Exactly fits `size`: at most size.rows lines of at most size.columns characters.
   std::vector<std::string> interactive(const Cursor& cursor, const Size& size, const Style& style);
@@ -61,6 +74,13 @@ class Scene {
                                        const Style& style);
   std::string phase_line(const Frame& frame) const;
   std::vector<std::string> numbers_lines(std::size_t site, std::size_t step, bool focus, std::size_t columns) const;
+  /// A head line, then sentences top .. top+count-1, each on one line; hops from `first_hop` on where not all fit.
+  std::vector<std::string> story_lines(const replay::Story& story, std::size_t top, std::size_t count,
+                                       std::size_t first_hop, std::size_t columns, const Style& style) const;
+  std::vector<std::string> story_screen(const Cursor& cursor, std::size_t columns, std::size_t height,
+                                        const Style& style);
+  /// The words of the steps in lines, that of `step` in brackets and on line `line`; none where steps are no tokens.
+  std::vector<std::string> text_lines(std::ptrdiff_t step, std::size_t columns, std::size_t& line) const;
   std::vector<std::string> memory_lines(const Cursor& cursor, std::size_t lines, std::size_t columns,
                                         const Style& style);
 
@@ -69,6 +89,7 @@ class Scene {
   trace::Episode e_;
   replay::SlotRange slots_;
   bool rebuilt_ = false;
+  std::size_t top_shown_ = 0;
   std::vector<std::vector<double>> memory_;  ///< after each step; empty where the trace cannot tell
 };
 

@@ -1,5 +1,6 @@
 // Room: tools. `mneme trace info|check|show|export|repair`: traces for people and other programs.
 #include "core/error.hpp"
+#include "replay/story.hpp"
 #include "replay/view.hpp"
 #include "tools/commands.hpp"
 #include "tools/table.hpp"
@@ -58,6 +59,24 @@ Json episode_json(const trace::Reader& reader, std::size_t index) {
   const trace::Layout& layout = reader.layout();
   const trace::Episode e = reader.episode(index);
   Json j = summary_json(reader, index);
+  if (const std::string words = replay::words_of_steps(layout, e); !words.empty()) j["words"] = words;
+  const auto answers = replay::answers_of(layout, e);
+  if (!answers.empty()) j["answers"] = Json::array();
+  for (const replay::Answer& a : answers)
+    j["answers"].push_back({{"step", a.step},
+                            {"predicted", a.predicted},
+                            {"probability", a.probability},
+                            {"true", a.truth},
+                            {"right", a.right}});
+  if (replay::tells_story(layout, e)) {
+    const replay::Story story = replay::story_of(layout, e, replay::answering_step(e));
+    j["story"] = Json::array();
+    for (const replay::Sentence& s : story.sentences) {
+      Json weights = Json::object();
+      for (std::size_t h = 0; h < story.hops.size(); ++h) weights[story.hops[h]] = s.weights[h];
+      j["story"].push_back({{"text", s.text}, {"support", s.support}, {"weights", std::move(weights)}});
+    }
+  }
   j["rows"] = Json::array();
   for (std::size_t t = 0; t < e.steps; ++t) {
     Json row = {{"step", t}, {"phase", e.phase[t]}, {"mask", e.mask[t]}, {"sites", Json::object()}};
@@ -97,17 +116,41 @@ int run_list(const trace::Reader& reader, bool json) {
   return kOk;
 }
 
+/// What the steps say, the items with their weights, the answers: all that has words; "" where nothing has.
+std::string words_text(const trace::Layout& layout, const trace::Episode& e) {
+  std::string text;
+  if (replay::tells_story(layout, e)) {
+    const replay::Story story = replay::story_of(layout, e, replay::answering_step(e));
+    std::vector<std::string> header = {">item", "support", "text"};
+    for (const std::string& hop : story.hops) header.push_back(">" + hop);
+    Table table(header);
+    for (std::size_t n = 0; n < story.sentences.size(); ++n) {
+      const replay::Sentence& s = story.sentences[n];
+      std::vector<std::string> row = {std::to_string(n), s.support ? "*" : "", s.text};
+      for (double w : s.weights) row.push_back(fmt::format("{:.3f}", w));
+      table.add(std::move(row));
+    }
+    text = "\n" + table.text();
+  }
+  if (const std::string words = replay::words_of_steps(layout, e); !words.empty()) text += "words: " + words + "\n";
+  for (const replay::Answer& a : replay::answers_of(layout, e))
+    text += fmt::format("step {}: answered {} ({:.3f}), true answer {}, {}\n", a.step, a.predicted, a.probability,
+                        a.truth, a.right ? "right" : "wrong");
+  return text;
+}
+
 int run_show(const Arguments& a) {
   const trace::Reader reader(find_trace(a.positional[0]));
   if (a.has("--list")) return run_list(reader, a.json());
   const std::size_t index = find_episode(reader, a);
   if (a.json()) {
-    print("{}\n", episode_json(reader, index).dump(2));
+    print("{}\n", episode_json(reader, index).dump(2, ' ', false, Json::error_handler_t::replace));
     return kOk;
   }
   std::ostringstream text;
   trace::show_episode(reader, index, text);
   put(text.str());
+  put(words_text(reader.layout(), reader.episode(index)));
   return kOk;
 }
 

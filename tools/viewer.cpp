@@ -62,7 +62,25 @@ class RawTerminal {
   struct sigaction resize_before_ {};
 };
 
-enum class Key { none, left, right, far_left, far_right, home, end, next, previous, site, memory, help, quit };
+enum class Key {
+  none,
+  left,
+  right,
+  far_left,
+  far_right,
+  home,
+  end,
+  up,
+  down,
+  page_up,
+  page_down,
+  next,
+  previous,
+  site,
+  memory,
+  help,
+  quit
+};
 
 Key escape_key(const std::string& s) {
   if (s == "[C" || s == "OC") return Key::right;
@@ -71,8 +89,10 @@ Key escape_key(const std::string& s) {
   if (s == "[1;2D") return Key::far_left;
   if (s == "[H" || s == "OH" || s == "[1~" || s == "[7~") return Key::home;
   if (s == "[F" || s == "OF" || s == "[4~" || s == "[8~") return Key::end;
-  if (s == "[6~" || s == "[B" || s == "OB") return Key::next;
-  if (s == "[5~" || s == "[A" || s == "OA") return Key::previous;
+  if (s == "[B" || s == "OB") return Key::down;
+  if (s == "[A" || s == "OA") return Key::up;
+  if (s == "[6~") return Key::page_down;
+  if (s == "[5~") return Key::page_up;
   return s.empty() ? Key::quit : Key::none;
 }
 
@@ -85,11 +105,11 @@ Key letter_key(char c) {
     case 'g': return Key::home;
     case 'G': return Key::end;
     case 'n':
-    case 'J':
-    case 'j': return Key::next;
+    case 'J': return Key::next;
     case 'p':
-    case 'K':
-    case 'k': return Key::previous;
+    case 'K': return Key::previous;
+    case 'j': return Key::down;
+    case 'k': return Key::up;
     case 's':
     case '\t': return Key::site;
     case 'm': return Key::memory;
@@ -134,6 +154,14 @@ class View {
 
   /// False: quit.
   bool handle(Key key) {
+    if (scene_.story()) {
+      const std::size_t far = key == Key::page_up || key == Key::page_down ? 10 : 1, top = scene_.top_shown();
+      if (key == Key::up || key == Key::page_up) cursor_.top = top - std::min(top, far);
+      if (key == Key::down || key == Key::page_down) cursor_.top = top + far;  // drawn as far as there is something
+    } else {
+      if (key == Key::up || key == Key::page_up) key = Key::previous;
+      if (key == Key::down || key == Key::page_down) key = Key::next;
+    }
     const std::size_t last = scene_.steps() - 1;
     const auto back = [&](std::size_t n) { cursor_.step -= std::min(n, cursor_.step); };
     const auto on = [&](std::size_t n) { cursor_.step = std::min(cursor_.step + n, last); };
@@ -156,6 +184,10 @@ class View {
       case Key::memory: cursor_.memory = !cursor_.memory; break;
       case Key::help: cursor_.help = !cursor_.help; break;
       case Key::quit: return false;
+      case Key::up:
+      case Key::down:
+      case Key::page_up:
+      case Key::page_down:
       case Key::none: break;
     }
     if (key != Key::help && key != Key::none) cursor_.help = false;
@@ -173,6 +205,10 @@ class View {
   void open(std::size_t episode) {
     scene_.load(episode);
     cursor_.step = std::min(cursor_.step, scene_.steps() - 1);
+    if (!scene_.story()) return;
+    cursor_.step = scene_.answering_step();
+    const std::size_t strongest = scene_.strongest_sentence();
+    cursor_.top = strongest > 3 ? strongest - 3 : 0;
   }
 
   const trace::Reader& reader_;

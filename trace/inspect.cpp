@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <system_error>
 
@@ -96,6 +97,7 @@ void check_structure(const File& f, const Layout& l, bool complete, Report& repo
   std::vector<std::string> names = {"/meta/config_ini", "/meta/config_json", "/meta/env_json", "/meta/schema_doc",
                                     "/meta/complete"};
   if (!l.vocab.empty()) names.emplace_back("/meta/vocab");
+  if (!l.classes.empty()) names.emplace_back("/meta/classes");
   for (const auto& [name, a] : axis) names.push_back(name);
   for (const auto& [name, c] : specs) names.push_back(name);
   for (const std::string& name : names) {
@@ -216,7 +218,7 @@ void check_derived(const File& f, const Reader& reader, std::size_t i, std::size
       const std::int32_t a = argmax[t];
       const bool fits = most == 0.0f ? a == -1 : a >= 0 && static_cast<std::size_t>(a) < n && w[a] == most;
       if (!fits) report.add(group + "/argmax", "episode {}, step {}: {} is not the largest weight", i, t, a);
-      if (!(std::abs(h - entropy[t]) <= 1e-3 + 1e-4 * h)) {
+      if (!(std::abs(h - entropy[t]) <= 1e-3 + 1e-4 * std::abs(h))) {  // below 0 where weights are plain scores
         report.add(group + "/entropy", "episode {}, step {}: {:.6g}, the weights give {:.6g}", i, t, entropy[t], h);
       }
     }
@@ -484,6 +486,26 @@ std::string index_text(const Dims& dims, std::size_t flat) {
   return text;
 }
 
+std::string csv_text(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+/// One line an item; what the layout does not declare stays empty.
+void item_rows(Csv& csv, const Layout& l, const Episode& e) {
+  std::size_t token = 0;
+  for (std::size_t n = 0; n < e.items.count; ++n) {
+    std::string values, text;
+    for (std::size_t k = 0; k < l.item_width; ++k)
+      values += fmt::format("{}{}", k ? ":" : "", e.items.values[n * l.item_width + k]);
+    for (std::int32_t w = 0; l.item_tokens && w < e.items.token_count[n]; ++w)
+      text += (w ? " " : "") + l.word(e.items.token[token++]);
+    csv.row("{},{},{},{},{},{}", e.id, n, l.item_support ? std::to_string(e.items.support[n]) : "",
+            l.item_truth ? std::to_string(e.items.truth[n]) : "", values, csv_text(text));
+  }
+}
+
 /// One line a number: episode, row, name, index, value.
 void value_rows(Csv& csv, std::int64_t episode, const std::vector<std::int64_t>& rows, const std::string& owner,
                 const Declared& d, const std::vector<float>& values) {
@@ -516,9 +538,15 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   Csv weights(folder / "weights.csv", "episode,step,site,slot,weight");  // step -1: before the first
   Csv values(folder / "values.csv", "episode,step,site,name,index,value");
   Csv memory(folder / "memory.csv", "episode,step,owner,name,index,value");
+  std::optional<Csv> items, names;
+  if (l.items) items.emplace(folder / "items.csv", "episode,item,support,truth,values,text");
+  if (!l.vocab.empty() || !l.classes.empty()) names.emplace(folder / "names.csv", "of,number,name");
+  for (std::size_t k = 0; k < l.vocab.size(); ++k) names->row("token,{},{}", k, csv_text(l.vocab[k]));
+  for (std::size_t k = 0; k < l.classes.size(); ++k) names->row("class,{},{}", k, csv_text(l.classes[k]));
   Episode e;
   for (std::size_t i : list) {
     reader.episode(i, e);
+    if (items) item_rows(*items, l, e);
     std::string params;
     for (double p : e.params) params += fmt::format(",{}", p);
     episodes.row("{},{},{},{:016x},{},{},{},{}{}", e.id, e.sequence, e.seed, e.checkpoint_hash, e.steps, e.loss,
@@ -561,6 +589,8 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   }
   std::vector<fs::path> files;
   for (Csv* csv : {&episodes, &steps, &io, &weights, &values, &memory}) files.push_back(csv->finish());
+  for (std::optional<Csv>* csv : {&items, &names})
+    if (*csv) files.push_back((*csv)->finish());
   return files;
 }
 

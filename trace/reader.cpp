@@ -146,6 +146,7 @@ Layout load_layout(const File& f) {
   l.config_json = f.read_text("/meta/config_json");
   l.env_json = f.read_text("/meta/env_json");
   if (f.exists("/meta/vocab")) l.vocab = f.read_lines("/meta/vocab");
+  if (f.exists("/meta/classes")) l.classes = f.read_lines("/meta/classes");
   return l;
 }
 

@@ -65,8 +65,9 @@ std::string info_json(const Info& info);
 /// One episode as text: its row of the table, then step by step phase, argmax, entropy and scalar parameters.
 void show_episode(const Reader& reader, std::size_t i, std::ostream& out);
 
-/// Tidy CSV (one observation a line) in `folder`: episodes, steps, weights, values, memory, io. Written beside, then
-/// renamed. `episodes` are indices; {} = all. Returns the files.
+/// Tidy CSV (one observation a line) in `folder`: episodes, steps, weights, values, memory, io; where there are any,
+/// items, and names of tokens and classes. Written beside, then renamed. `episodes` are indices; {} = all. Returns the
+/// files.
 std::vector<std::filesystem::path> export_csv(const Reader& reader, const std::filesystem::path& folder,
                                               const std::vector<std::size_t>& episodes = {});
 

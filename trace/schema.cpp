@@ -53,6 +53,15 @@ bool Layout::logs_memory() const {
   return std::any_of(memory.begin(), memory.end(), [this](const Logged& v) { return logs(v); });
 }
 
+std::string Layout::word(std::int32_t token) const {
+  const bool named = token >= 0 && static_cast<std::size_t>(token) < vocab.size();
+  return named ? vocab[static_cast<std::size_t>(token)] : fmt::format("#{}", token);
+}
+
+std::string Layout::class_name(std::size_t k) const {
+  return k < classes.size() ? classes[k] : fmt::format("#{}", k);
+}
+
 int Layout::find_site(const std::string& name) const {
   for (std::size_t i = 0; i < sites.size(); ++i) {
     if (sites[i].site.name == name) return static_cast<int>(i);
@@ -89,6 +98,8 @@ void validate(const Layout& l) {
     if (!names.insert(p.name).second) fail<ArgumentError>("trace", "two episode parameters are named {}", p.name);
   }
   for (const auto& [name, value] : l.constants) expect_legal("constant", name);
+  if (!l.classes.empty() && l.classes.size() != l.channels_out)
+    fail<ArgumentError>("trace", "{} names of classes, the output has {}", l.classes.size(), l.channels_out);
   // Every dataset once; the walk itself refuses axes that do not fit.
   names.clear();
   for (const auto& list : {columns(l), derived_columns(l), initial_columns(l), episode_columns(l)}) {

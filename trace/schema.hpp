@@ -1,4 +1,4 @@
-// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.0,
+// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.1,
 // docs/trace_format.md.
 //
 // For: whoever logs (experiments) and whoever reads (replay, tools). Memories and controllers never see it: their
@@ -18,7 +18,7 @@
 namespace mneme::trace {
 
 inline constexpr int kSchemaMajor = 1;
-inline constexpr const char* kSchemaVersion = "1.0.0";
+inline constexpr const char* kSchemaVersion = "1.1.0";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.
@@ -94,12 +94,16 @@ struct Layout {
 
   std::vector<EpisodeParam> episode_params = {};
   std::string config_ini = {}, config_json = {}, env_json = {};
-  std::vector<std::string> vocab = {};
+  std::vector<std::string> vocab = {};    ///< word of each token; {} = tokens are only numbers
+  std::vector<std::string> classes = {};  ///< name of each class of the target, channels_out of them; {} = none
 
   /// Weights in one row of this site: slots or items.
   std::size_t width(const SiteLayout& s) const { return s.site.slot_axis == "item" ? items : slots; }
   bool logs(const Logged& v) const { return v.level <= level && v.declared.kind != Kind::opaque; }
   bool logs_memory() const;
+  /// A token or class in words: "kitchen", or "#17" where there is no name.
+  std::string word(std::int32_t token) const;
+  std::string class_name(std::size_t k) const;
   /// Index of the site or value; -1 = none. For readers that look one up by name.
   int find_site(const std::string& name) const;
   static int find(const std::vector<Logged>& values, const std::string& full_or_plain_name);

@@ -136,6 +136,11 @@ void write_meta(File& f, const Layout& l) {
     annotate(f, "/meta/vocab", "1", "word of each token id");
     f.attach_scale("/meta/vocab", 0, "/word");
   }
+  if (!l.classes.empty()) {
+    f.write_lines("/meta/classes", l.classes);
+    annotate(f, "/meta/classes", "1", "name of each class of target and output");
+    f.attach_scale("/meta/classes", 0, "/channel_out");
+  }
 }
 
 }  // namespace

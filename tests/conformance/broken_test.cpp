@@ -33,6 +33,7 @@ enum class Fault {
   untapped,        // a stage that is declared and never tapped
   undeclared,      // a stage that is tapped and not declared
   watch_matters,   // another result where someone looks
+  own_read,        // reads past the place where reads can be altered
 };
 Fault fault = Fault::none;
 int built = 0;
@@ -132,6 +133,7 @@ class Faulty final : public Memory<T> {
   }
   typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
     typename Memory<T>::Step s = step_in_order(*this, tape, control, state);
+    if (fault == Fault::own_read) s.state[2] = read(tape, 0, s.state);
     if (fault == Fault::step_apart) s.state[2] = affine(tape, s.state[2], 0.5, 0);
     return s;
   }
@@ -257,6 +259,11 @@ TEST_F(Broken, AStageThatIsTappedAndNotDeclared) {
 
 TEST_F(Broken, ANumberThatDependsOnWhoLooks) {
   expect_complaint(Fault::watch_matters, {"stages: ", "watched: step 0 contents"});
+}
+
+TEST_F(Broken, AReadThatCannotBeAltered) {
+  expect_complaint(Fault::own_read, {"reads: ", "read_0 still reads something where reads are zeroed"});
+  expect_complaint(Fault::own_read, {"reads: ", "read_0 does not read the next row's where reads are shuffled"});
 }
 
 }  // namespace

@@ -379,6 +379,36 @@ Complaints check_stages(const Specimen& s) {
   return out;
 }
 
+Complaints check_reads(const Specimen& s) {
+  Complaints out;
+  Rig<float> rig(s);
+  const Memory<float>* memory = rig.module->memory();
+  if (!memory) return out;
+  const auto value = [&](Reads how, const std::string& site) {
+    rig.tape.begin(false);
+    rig.tape.alter_reads(how);
+    const auto inputs = rig.inputs(1, 0, rows);
+    const auto next = memory->step(rig.tape, inputs[0], rig.module->begin(rig.tape, 0, rows));
+    const Var<float> v = next.state[memory->layout().state_index(site, "value")];
+    return std::vector<float>(v.data, v.data + v.size());
+  };
+  bool first = true;
+  for (const Site& site : memory->layout().sites) {
+    if (site.kind == "write") continue;
+    const std::vector<float> zeroed = value(Reads::zeroed, site.name);
+    if (std::any_of(zeroed.begin(), zeroed.end(), [](float x) { return x != 0; }))
+      out.push_back(fmt::format("{} still reads something where reads are zeroed", site.name));
+    // Later hops follow from the first one's altered value.
+    std::vector<float> shuffled = value(Reads::as_read, site.name);
+    std::rotate(shuffled.begin(), shuffled.begin() + static_cast<std::ptrdiff_t>(shuffled.size() / rows),
+                shuffled.end());
+    if (first && value(Reads::shuffled, site.name) != shuffled)
+      out.push_back(fmt::format("{} does not read the next row's where reads are shuffled", site.name));
+    first = false;
+  }
+  return out;
+}
+
 Complaints check_all(const Specimen& s) {
   Complaints out = guarded("declaration", check_declaration, s);
   if (out.empty()) out = guarded("values", check_values, s);
@@ -393,6 +423,7 @@ Complaints check_all(const Specimen& s) {
   out += guarded("slots", check_slots, s);
   out += guarded("purity", check_purity, s);
   out += guarded("stages", check_stages, s);
+  out += guarded("reads", check_reads, s);
   return out;
 }
 

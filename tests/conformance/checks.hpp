@@ -28,6 +28,7 @@ Complaints check_allocations(const Specimen& s);  ///< the second sequence alloc
 Complaints check_slots(const Specimen& s);        ///< N in {1, 2, 7, 128}, for what has an option "slots"
 Complaints check_purity(const Specimen& s);       ///< functions leave their arguments alone and depend on nothing else
 Complaints check_stages(const Specimen& s);       ///< a watched step shows the declared stages and is the same step
+Complaints check_reads(const Specimen& s);        ///< altered reads (autodiff/tape.hpp, Reads) reach every site
 
 /// All of the above, each complaint headed by the check's name.
 Complaints check_all(const Specimen& s);

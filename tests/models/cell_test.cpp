@@ -405,6 +405,22 @@ TEST(Cell, ATaskWithoutStepsIsRefused) {
   EXPECT_EQ(test::complaint(
                 [] { models().find("cell").validate({.item_width = 2, .target = TargetKind::pointer, .outputs = 3}); }),
             "[model cell] reads steps, and the task gives none");
+  // Items that the memory ignores would be seen by nobody; a memory that reads them, or a pointer to them, is fine.
+  const BatchSpec story{
+      .vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 6, .max_items = 4};
+  const auto build = [&](const char* memory, const BatchSpec& spec) {
+    return test::complaint([&] {
+      CellRig<float>(spec,
+                     {.memory = memory, .memory_options = {{"slots", "5"}, {"width", "3"}}, .controller = "lstm"});
+    });
+  };
+  EXPECT_EQ(build("ntm", story),
+            "[model cell] the task gives items and this memory does not read them, so the model would see the question "
+            "alone; take them as steps (babi: task.form words) or another memory");
+  EXPECT_EQ(build("end_to_end", story), "no complaint");
+  BatchSpec pointer = story;
+  pointer.target = TargetKind::pointer;
+  EXPECT_EQ(build("ntm", pointer), "no complaint");
   const std::string text = test::complaint([] { models().find("cel"); });
   EXPECT_EQ(text.substr(0, text.find(" There")), "[model] unknown model 'cel', did you mean 'cell'?");
 }

@@ -168,7 +168,7 @@ TEST_F(Malformed, NewerAndOlderSchemas) {
   set_text("/", "schema_version", "2.0.0");
   EXPECT_EQ(complaint(bad),
             "[" + bad.string() +
-                "] has schema version 2.0.0, newer than the 1.0.0 that this program reads: use a newer mneme");
+                "] has schema version 2.0.0, newer than the 1.1.0 that this program reads: use a newer mneme");
   set_text("/", "schema_version", "1.7.3");
   EXPECT_EQ(complaint(bad), "");
   EXPECT_EQ(Reader(bad).version(), "1.7.3");
@@ -187,7 +187,7 @@ TEST_F(Malformed, UnknownObjectsAreIgnored) {
 
 TEST_F(Malformed, EveryDatasetMissing) {
   // What only makes sense together, or describes, may be gone without the reader noticing; `check` notices most.
-  const std::set<std::string> optional = {"/meta/schema_doc", "/meta/vocab"};
+  const std::set<std::string> optional = {"/meta/schema_doc", "/meta/vocab", "/meta/classes"};
   for (const std::string& name : File::open(good).datasets()) {
     edit([&](hid_t file) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); });
     const std::string text = complaint(bad);
@@ -393,7 +393,7 @@ TEST_F(Dump, Show) {
 TEST_F(Dump, CsvIsTidy) {
   const Reader reader(good);
   const auto files = export_csv(reader, folder / "csv", {1, 4});
-  ASSERT_EQ(files.size(), 6u);
+  ASSERT_EQ(files.size(), 8u);
   const auto lines = [](const fs::path& path) {
     std::ifstream in(path);
     std::vector<std::string> all;
@@ -414,10 +414,25 @@ TEST_F(Dump, CsvIsTidy) {
   for (const auto& file : files) {
     const auto all = lines(file);
     for (const std::string& line : all) {
-      ASSERT_EQ(std::count(line.begin(), line.end(), ','), std::count(all[0].begin(), all[0].end(), ',')) << line;
+      bool text = false;  // a comma within quotes is no separator
+      std::ptrdiff_t commas = 0;
+      for (char c : line) {
+        text ^= c == '"';
+        commas += c == ',' && !text;
+      }
+      ASSERT_EQ(commas, std::count(all[0].begin(), all[0].end(), ',')) << line;
     }
   }
-  EXPECT_EQ(export_csv(reader, folder / "all").size(), 6u);
+  const auto items = lines(files[6]);
+  ASSERT_EQ(items.size(), 1 + e.items.count + reader.episode(4).items.count);
+  EXPECT_EQ(items[0], "episode,item,support,truth,values,text");
+  EXPECT_EQ(items[2].substr(0, 8), "1,1,0,0,") << items[2];
+  EXPECT_TRUE(items[2].ends_with("\"mary went\"")) << items[2];
+  const auto names = lines(files[7]);
+  ASSERT_EQ(names.size(), 1 + 4 + 2u);
+  EXPECT_EQ(names[2], "token,1,\"went\"");
+  EXPECT_EQ(names[6], "class,1,\"hall,kitchen\"");
+  EXPECT_EQ(export_csv(reader, folder / "all").size(), 8u);
   write_bytes(folder / "file", "");
   EXPECT_THROW(export_csv(reader, folder / "file" / "csv"), RuntimeFailure);
 }

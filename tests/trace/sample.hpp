@@ -101,6 +101,7 @@ inline Layout rich_layout(Level level = Level::full) {
   l.item_width = 2;
   l.item_tokens = l.item_support = l.item_truth = l.tokens = true;
   l.vocab = {"mary", "went", "h\xc3\xb4tel", ""};
+  l.classes = {"caf\xc3\xa9", "hall,kitchen"};
   SiteLayout hop;
   hop.site = {"hop_0", "hop", "content", "item"};
   hop.values = {logged("key", "hop_0", {4}), logged("modes", "hop_0", {3}, Kind::weights)};
@@ -173,7 +174,7 @@ inline void make_episode(const Layout& l, std::uint64_t n, std::size_t steps, Ep
   if (l.item_tokens) {
     e.items.token.clear();
     for (std::size_t k = 0; k < items; ++k) {
-      e.items.token_count[k] = static_cast<std::int32_t>((n + k) % 4);
+      e.items.token_count[k] = static_cast<std::int32_t>((n + 3 * k + 2) % 4);
       for (std::int32_t j = 0; j < e.items.token_count[k]; ++j)
         e.items.token.push_back(static_cast<std::int32_t>(j % 3));
     }

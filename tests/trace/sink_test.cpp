@@ -56,6 +56,7 @@ void expect_same_header(const Layout& a, const Layout& b) {
   EXPECT_EQ(a.config_json, b.config_json);
   EXPECT_EQ(a.env_json, b.env_json);
   EXPECT_EQ(a.vocab, b.vocab);
+  EXPECT_EQ(a.classes, b.classes);
   ASSERT_EQ(a.sites.size(), b.sites.size());
   for (std::size_t s = 0; s < a.sites.size(); ++s) {
     EXPECT_EQ(a.sites[s].site.name, b.sites[s].site.name);
@@ -77,7 +78,7 @@ void expect_round_trip(const Layout& layout, SinkOptions options = {}) {
   const std::vector<Episode> written = write_run(folder / "run.trace.h5", layout, 25, options);
   const Reader reader(folder / "run.000.trace.h5");
   expect_same_header(layout, reader.layout());
-  EXPECT_EQ(reader.version(), "1.0.0");
+  EXPECT_EQ(reader.version(), "1.1.0");
   EXPECT_TRUE(reader.complete());
   EXPECT_FALSE(reader.budget_exhausted());
   ASSERT_EQ(reader.episodes(), written.size());

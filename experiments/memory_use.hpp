@@ -1,0 +1,63 @@
+// Room: experiments. memory_use(): whether a model needs what it reads, and whether its hops look where the answer is.
+//
+// Attention is judged at the scored steps, on every site whose slots are the task's items, against the items marked as
+// supporting facts. Weights over slots that hold no item (end_to_end: empty-slots) are mass elsewhere, and so is the
+// weight of a supporting fact that did not fit into the memory; a question without any counts as missed.
+// The same episodes are then asked again with every read of the memory zeroed, and with every row given the read of
+// the row after it in its batch (autodiff/tape.hpp, Reads). What a memory reads before its first step is not altered.
+#pragma once
+
+#include "experiments/session.hpp"
+
+#include <string>
+#include <vector>
+
+namespace mneme::experiments {
+
+/// Attention of one site, over the questions of one task.
+struct HopUse {
+  std::string site;
+  double top_percent = 0;  ///< questions whose most attended item is a supporting fact, in percent
+  double mass = 0;         ///< mean weight on supporting facts, 0..1
+};
+
+struct TaskUse {
+  int number = 0;                   ///< the batches' parameter "task"; 0 where they have none
+  std::size_t questions = 0;        ///< or episodes
+  double chance = 0;                ///< mean share of supporting facts among the items: of `mass` and of `top`, 0..1
+  std::vector<HopUse> hops;         ///< empty where no site is over items, or the task knows no supporting facts
+  double as_read = 0;               ///< mean of the metric that says whether the task is solved
+  double zeroed = 0, shuffled = 0;  ///< of the same, with reads altered
+};
+
+struct MemoryUse {
+  std::string metric, unit;    ///< of as_read, zeroed and shuffled: "error_percent", "%"
+  std::size_t rows = 0;        ///< computed together, and shuffled among each other
+  std::vector<TaskUse> tasks;  ///< by number
+};
+
+/// Attention of one batch's rows, as it passes. Figures are sums over the row's scored steps.
+class AttentionWatch final : public Observer<float> {
+ public:
+  struct Row {
+    std::size_t scored = 0;
+    double chance = 0;
+    std::vector<double> top, mass;  ///< by site over items
+  };
+  /// `rows` has batch.size of them; both must outlive the pass.
+  AttentionWatch(const MemoryLayout& layout, const Batch& batch, Row* rows);
+  void begin(const StepView<float>&) override {}
+  void step(const StepView<float>& view) override;
+
+ private:
+  const Batch& batch_;
+  Row* rows_;
+  std::vector<std::size_t> weights_;  ///< in the state
+};
+
+/// On `count` episodes of the "eval" stream from number `first` on; at least 2, for a row needs another's read.
+/// ArgumentError where the model has no memory that is read. Results do not depend on the number of threads.
+MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
+                     const std::atomic<int>* stop = nullptr);
+
+}  // namespace mneme::experiments
