@@ -82,9 +82,12 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
   return r;
 }
 
-void go(Restarts& r, const Config& config, const std::vector<Assignment>& given, const std::vector<std::string>& argv,
-        const SideBySide& how) {
+void go(Restarts& r, const Config& config, const std::vector<std::string>& argv, const SideBySide& how) {
   write_record(r, config);
+  // A run that an earlier start had not got to is still to learn how long it shall go.
+  std::vector<Assignment> given;
+  for (const auto& [key, value] : config.items())
+    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) given.push_back({key, value, ""});
   std::vector<Job> jobs;
   for (const Restart& run : r.runs)
     jobs.push_back(
@@ -165,7 +168,7 @@ Restarts train_restarts(const Config& config, std::size_t count, const fs::path&
   std::error_code error;
   fs::create_directories(out, error);
   if (error) fail<RuntimeFailure>(out.string(), "cannot make the folder: {}", error.message());
-  go(r, config, {}, argv, how);
+  go(r, config, argv, how);
   return r;
 }
 
@@ -175,7 +178,7 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
   const Config before = Config::parse(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
   const Config config = resumed_config(before, given);
   Restarts r = empty_record(config, j.at("runs").size(), directory);
-  go(r, config, given, argv, how);
+  go(r, config, argv, how);
   return r;
 }
 

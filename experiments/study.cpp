@@ -249,9 +249,10 @@ std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRo
     if (!error) continue;
     cell->errors.push_back(*error);
     cell->majority = *figure(study, row, "majority_error_percent");
-    cell->questions = static_cast<std::size_t>(*figure(study, row, "questions"));
-    cell->unknown_words = *figure(study, row, "unknown_words");
-    cell->unseen_answers = *figure(study, row, "unseen_answers");
+    const auto count = [&](const char* column) { return static_cast<std::size_t>(*figure(study, row, column)); };
+    cell->questions = count("questions");
+    cell->unknown_words = count("unknown_words");
+    cell->unseen_answers = count("unseen_answers");
     const auto loss = figure(study, row, "training_loss");
     auto& best = losses[static_cast<std::size_t>(cell - cells.begin())];
     if (least({best, loss}) != std::size_t{1}) continue;

@@ -101,7 +101,7 @@ struct StudyCell {
   std::optional<double> error = {};        ///< its error on the test
   double majority = 0;
   std::size_t questions = 0;
-  double unknown_words = 0, unseen_answers = 0;
+  std::size_t unknown_words = 0, unseen_answers = 0;
   std::vector<double> errors = {};  ///< of all that did not diverge
 };
 /// In the order of the rows' presets, then by number. For studies of a test set.

@@ -478,10 +478,15 @@ std::optional<RunResult> ended_run(const fs::path& directory, bool diverged_only
 
 RunResult train_or_resume(const Config& config, const std::vector<Assignment>& given, const RunOptions& options) {
   if (!fs::exists(options.out / "config.ini")) return train(config, options);
-  if (!same_experiment(read_run_config(options.out, {}), config))
+  const Config before = read_run_config(options.out, {});
+  if (!same_experiment(before, config))
     fail<ArgumentError>(options.out.string(), "holds a run of another configuration; choose another --out");
-  if (auto ended = ended_run(options.out, !given.empty())) return *ended;
-  return resume(options.out, given, options);
+  std::vector<Assignment> changes = given;
+  for (const auto& [key, value] : before.items())
+    std::erase_if(changes,
+                  [&, &key = key, &value = value](const Assignment& a) { return a.key == key && a.value == value; });
+  if (auto ended = ended_run(options.out, !changes.empty())) return *ended;
+  return resume(options.out, changes, options);
 }
 
 }  // namespace mneme::experiments

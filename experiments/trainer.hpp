@@ -79,7 +79,8 @@ RunResult resume(const std::filesystem::path& directory, const std::vector<Assig
                  const RunOptions& options);
 
 /// `config` in options.out: a new run, or the one that is there gone on with, `given` as for resume(). One that has
-/// diverged, or has ended with nothing `given`, is only read. ArgumentError where another configuration is there.
+/// diverged, or has ended and holds all that is `given`, is only read. ArgumentError where another configuration is
+/// there.
 RunResult train_or_resume(const Config& config, const std::vector<Assignment>& given, const RunOptions& options);
 
 }  // namespace mneme::experiments

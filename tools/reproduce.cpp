@@ -111,8 +111,7 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
   for (const auto* c : beside) header.push_back(">" + c->name);
   Table table(header);
   std::vector<Total> totals(header.size());
-  double words = 0, answers = 0;
-  std::size_t runs = 0, lost = 0;
+  std::size_t words = 0, answers = 0, runs = 0, lost = 0;
   for (const StudyCell& c : cells) {
     const experiments::Spread s = experiments::spread(c.errors);
     const auto of = [&](double v) { return s.count ? std::optional<double>(v) : std::nullopt; };
@@ -144,8 +143,7 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
   for (const auto* c : beside) text += fmt::format("  {}: {}\n", c->name, c->source);
   if (lost) text += fmt::format("  {} runs diverged and are left out of mean, sd, least and most\n", lost);
   if (words + answers > 0)
-    text +=
-        fmt::format("  training lacks {:.0f} words of the tests and the answers to {:.0f} questions\n", words, answers);
+    text += fmt::format("  training lacks {} words of the tests and the answers to {} questions\n", words, answers);
   for (const auto& p : study.presets)
     if (p.name == cells[0].preset && !p.remark.empty()) text += "  " + p.remark + "\n";
   return text;
@@ -233,6 +231,10 @@ int run(const Arguments& a) {
       for (const Cells& cells : groups) j["presets"].push_back(cells_json(study, cells, published_data));
     }
     print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return stopped;
+  }
+  if (done.empty()) {
+    note("stopped before any run had ended; the same command goes on");
     return stopped;
   }
   print("{}\n\n", study.summary);

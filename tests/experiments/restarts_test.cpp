@@ -125,6 +125,13 @@ TEST(Restarts, FinishedOnesAreOnlyReadUnlessTheyShallGoOn) {
   const Restarts longer = resume_restarts(out, {{"train.max-sequences", "1600", "--max-sequences"}}, kArgv, {});
   EXPECT_EQ(longer.runs[0].sequences, 1600u);
   EXPECT_EQ(resume_restarts(out, {}, kArgv, {}).runs[1].sequences, 1600u);
+  // Stopped while they were going on, those not yet begun on go on too.
+  std::atomic<int> signal = 0;
+  SideBySide how{.signal = &signal, .progress_seconds = 0};
+  how.progress = [&](const SideBySideProgress&) { signal = SIGINT; };
+  EXPECT_EQ(resume_restarts(out, {{"train.max-sequences", "1920", ""}}, kArgv, how).stopped, 130);
+  const Restarts rest = resume_restarts(out, {}, kArgv, {});
+  for (const Restart& run : rest.runs) EXPECT_EQ(run.sequences, 1920u);
   expect_has(message_of<ArgumentError>([&] {
                resume_restarts(out, {{"train.batch", "16", "--train.batch"}}, kArgv, {});
              }),

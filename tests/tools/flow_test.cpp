@@ -263,9 +263,15 @@ TEST(Flow, RestartsAreStoppedGoneOnWithAndJudged) {
 
 TEST(Flow, ReproduceBabiOnStoriesOfOurOwnSaysSo) {
   const Scratch folder;
-  Words words = {"reproduce",           "babi-1k",     "--presets=babi_memn2n_single",
-                 "--task.number=1:2",   "--seeds=1:2", "--jobs=2",
-                 "--max-sequences=640", "--out",       (folder / "out").string()};
+  Words words = {"reproduce",
+                 "babi-1k",
+                 "--presets=babi_memn2n_single",
+                 "--task.number=1:2",
+                 "--seeds=1:2",
+                 "--jobs=2",
+                 "--train.max-sequences=640",
+                 "--out",
+                 (folder / "out").string()};
   words.insert(words.end(), kStories.begin(), kStories.end());
   const Result text = mneme(words);
   EXPECT_EQ(text.code, 0) << text.err;

@@ -29,6 +29,7 @@ const std::vector<Words> all_commands = {{"list"},
                                          {"checkpoint", "export"},
                                          {"checkpoint", "import"},
                                          {"gradcheck"},
+                                         {"reproduce"},
                                          {"bench"},
                                          {"doctor"}};
 
