@@ -136,14 +136,18 @@ void judge_lengths(const Study& study, const StudyOptions& options, const fs::pa
     row.figures.emplace_back(r.mean[task->solved_metric()]);
 }
 
+constexpr std::size_t kHops = 3;  // of a memory with items, whose attention has columns
+
 /// Of a study of a test set: a row for each part.
 std::vector<StudyRow> judge_test(const StudyOptions& options, const fs::path& directory, const StudyRow& begun) {
   EvaluationOptions evaluation;
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
+  evaluation.memory_use = Config::load(directory.string()).memory != "none";
   const auto loss = training_loss(directory);
+  const Evaluation judged = evaluate(directory, evaluation);
   std::vector<StudyRow> rows;
-  for (const PartResult& p : evaluate(directory, evaluation).parts) {
+  for (const PartResult& p : judged.parts) {
     StudyRow& row = rows.emplace_back(begun);
     row.number = p.part.number;
     row.figures = {loss,
@@ -152,6 +156,14 @@ std::vector<StudyRow> judge_test(const StudyOptions& options, const fs::path& di
                    p.part.majority,
                    static_cast<double>(p.part.unknown_words),
                    static_cast<double>(p.part.unseen_answers)};
+    for (const TaskUse& use : judged.memory_use ? judged.memory_use->tasks : std::vector<TaskUse>{}) {
+      if (use.number != p.part.number) continue;
+      row.figures.insert(row.figures.end(), {use.zeroed, use.shuffled});
+      if (use.hops.empty()) continue;
+      row.figures.emplace_back(use.chance);
+      for (std::size_t h = 0; h < std::min(kHops, use.hops.size()); ++h)
+        row.figures.insert(row.figures.end(), {use.hops[h].top_percent, use.hops[h].mass});
+    }
   }
   return rows;
 }
@@ -165,8 +177,22 @@ std::string csv_number(const std::optional<double>& v) {
 }  // namespace
 
 std::vector<std::string> study_columns(const Study& study) {
-  if (study.lengths.empty())
-    return {"training_loss", "questions", "error_percent", "majority_error_percent", "unknown_words", "unseen_answers"};
+  if (study.lengths.empty()) {
+    std::vector<std::string> columns = {"training_loss",
+                                        "questions",
+                                        "error_percent",
+                                        "majority_error_percent",
+                                        "unknown_words",
+                                        "unseen_answers",
+                                        "reads_zeroed_error_percent",
+                                        "reads_shuffled_error_percent",
+                                        "support_share"};
+    for (std::size_t h = 0; h < kHops; ++h) {
+      columns.push_back(fmt::format("hop_{}_top_percent", h));
+      columns.push_back(fmt::format("hop_{}_mass", h));
+    }
+    return columns;
+  }
   std::vector<std::string> columns = {"sequences_to_0.1",      "seconds_to_0.1",         "solved_at_sequences",
                                       "solved_at_seconds",     "worst_evaluation_after", "worst_mean_bits_after",
                                       "worst_mean_wrong_after"};

@@ -70,7 +70,9 @@ struct StudyRow {
 ///             the run went on, the worst evaluation of the solved metric and the worst means over train.log-every
 ///             sequences of the task's first metric and of the solved one; wrong_N, the solved metric at each length
 ///   test set  training_loss (experiments/restarts.hpp), questions, the solved metric, its value for the commonest
-///             answer, words and answers of the test that training lacks
+///             answer, words and answers of the test that training lacks; where memory is read, the metric with reads
+///             zeroed and shuffled, and of items the share of supporting facts and what the first three hops make of
+///             them (experiments/memory_use.hpp)
 std::vector<std::string> study_columns(const Study& study);
 /// row.figures[i] where study_columns()[i] is `column`.
 std::optional<double> figure(const Study& study, const StudyRow& row, const std::string& column);

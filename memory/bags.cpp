@@ -13,6 +13,13 @@ namespace mneme {
 
 namespace {
 
+/// What a bag's words are made into.
+struct Looks {
+  Encoding encoding;
+  std::size_t width;  ///< D
+  std::size_t line;   ///< words of the task's longest line
+};
+
 /// `words(b, n)` gives the tokens of a bag as (pointer, stride, length).
 struct Tokens {
   const std::int32_t* at = nullptr;
@@ -21,7 +28,7 @@ struct Tokens {
 
 template <class T, class F>
 Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::uint32_t* count, std::size_t most,
-                Encoding encoding, std::size_t width, F words) {
+                const Looks& looks, F words) {
   auto* begin = tape.template scratch<std::uint32_t>(rows * items + 1);
   auto* word = tape.template scratch<std::int32_t>(most);
   T *constant = tape.allocate(most), *slope = tape.allocate(most);
@@ -33,18 +40,19 @@ Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::u
       const Tokens bag = words(b, n);
       for (std::size_t w = 0; w < bag.length; ++w)
         if (const std::int32_t token = bag.at[w * bag.stride]; token >= 0) word[used++] = token;
-      const T scale = T(1) / static_cast<T>(std::max<std::uint32_t>(used - first, 1));  // 1/J
-      const T each = T(1) / static_cast<T>(width);                                      // 1/D
+      const bool centred = looks.encoding == Encoding::centred;
+      const T scale = T(1) / static_cast<T>(centred ? looks.line + 1 : std::max<std::size_t>(used - first, 1));  // 1/J
+      const T each = T(1) / static_cast<T>(looks.width);                                                         // 1/D
       for (std::uint32_t i = first; i < used; ++i) {
         const T share = static_cast<T>(i - first + 1) * scale;  // j/J
         constant[i] = 1;
         slope[i] = 0;
-        if (encoding == Encoding::position) {
+        if (looks.encoding == Encoding::position) {
           constant[i] = 1 - share;
           slope[i] = (2 * share - 1) * each;
-        } else if (encoding == Encoding::centred) {
+        } else if (centred) {
           slope[i] = 4 * each * (share - (1 + scale) / 2);
-          constant[i] = 1 - slope[i] * static_cast<T>(width + 1) / 2;
+          constant[i] = 1 - slope[i] * static_cast<T>(looks.width + 1) / 2;
         }
       }
     }
@@ -73,7 +81,7 @@ Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, Encodin
   const std::size_t longest = *std::max_element(items.count.begin(), items.count.end());
   const std::size_t n = std::max<std::size_t>(longest, 1);
   const std::int32_t* tokens = items.tokens.data();
-  return look_up<T>(tape, rows, n, items.count.data(), rows * longest * words, encoding, width,
+  return look_up<T>(tape, rows, n, items.count.data(), rows * longest * words, {encoding, width, words},
                     [=](std::size_t b, std::size_t i) {
                       Tokens bag{tokens + (b * given + i) * words, 1, words};
                       if (part == Part::all) return bag;
@@ -93,9 +101,10 @@ Bags<T> question_bags(Tape<T>& tape, const Batch& batch, Encoding encoding, std:
   auto* one = tape.template scratch<std::uint32_t>(rows);
   std::fill_n(one, rows, 1u);
   const std::int32_t* tokens = batch.tokens.data();
-  return look_up<T>(tape, rows, 1, one, rows * steps, encoding, width, [=](std::size_t b, std::size_t) {
-    return Tokens{tokens + b, rows, steps};
-  });
+  return look_up<T>(tape, rows, 1, one, rows * steps, {encoding, width, batch.items.tokens.shape()[2]},
+                    [=](std::size_t b, std::size_t) {
+                      return Tokens{tokens + b, rows, steps};
+                    });
 }
 
 template <class T>

@@ -18,7 +18,9 @@ namespace mneme {
 enum class Encoding {
   bag,       ///< l_kj = 1
   position,  ///< l_kj = (1 - j/J) - (k/D) (1 - 2 j/J), word j of J and component k of D, both from 1
-  centred,   ///< l_kj = 1 + 4 (j - (J+1)/2) (k - (D+1)/2) / (J D): the authors' program, about twice as large
+  /// l_kj = 1 + 4 (j - (J+1)/2) (k - (D+1)/2) / (J D), J one more than the words of the task's longest line: the
+  /// authors' program, about twice as large; what it makes of one word depends on the place alone
+  centred,
 };
 /// "bag", "position", "centred"
 std::vector<std::string> encoding_names();

@@ -68,7 +68,8 @@ class Babi final : public Task {
         test_order_.push_back(static_cast<std::uint32_t>(q));
     }
     items_ = std::min(memory_, std::max(training_.longest_story, test_.longest_story));
-    item_words_ = std::max(training_.longest_statement, test_.longest_statement);
+    item_words_ = std::max(
+        {training_.longest_statement, test_.longest_statement, training_.longest_question, test_.longest_question});
     promise();
     guess();
   }

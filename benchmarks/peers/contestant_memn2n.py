@@ -13,10 +13,10 @@ import torch.nn.functional as F
 HOPS, D = 3, 20
 
 
-def coefficients(words, dtype):
+def coefficients(words, longest, dtype):
     """[... W] words, -1 = none -> [... 2 W]: constant and slope of the program's position encoding, 0 where none."""
     there = words >= 0
-    length = there.sum(-1, keepdim=True).clamp(min=1).to(dtype)
+    length = longest + 1
     place = torch.cumsum(there, -1).to(dtype)
     slope = 4 * (place / length - (1 + 1 / length) / 2) / D
     return torch.stack((1 - slope * (D + 1) / 2, slope), -2) * there.unsqueeze(-2)
@@ -38,7 +38,7 @@ class Stories(contestant.Case):
             )
             present = story[:, :, 0] >= 0
             self.batches.append(
-                (story.clamp(min=0), coefficients(story, dtype), present, question.clamp(min=0), coefficients(question, dtype), answer)
+                (story.clamp(min=0), coefficients(story, story.shape[2], dtype), present, question.clamp(min=0), coefficients(question, story.shape[2], dtype), answer)
             )
         self.rows = self.batches[0][0].shape[0]
 
@@ -99,7 +99,7 @@ class Contestant:
                 norm = p.grad.norm()
                 if norm > 40:
                     p.grad.mul_(40 / norm)
-                p.add_(p.grad, alpha=-0.01)
+                p.add_(p.grad, alpha=-0.005)
 
     def our_gradient(self):
         all_of_them = {"table": self.tables, "times": self.times}

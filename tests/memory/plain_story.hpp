@@ -17,6 +17,8 @@ using Story = std::vector<Words>;
 
 constexpr int kWords = 7;  // V of every drawn story
 
+constexpr std::size_t kLine = 5;  // W, words of the longest line that there might be
+
 /// One row a count, of statements of 0 to 4 words; questions of 1 to 3 words.
 struct Stories {
   std::vector<Story> story;
@@ -27,7 +29,7 @@ struct Stories {
     spec = {.vocabulary = kWords, .item_vocabulary = kWords, .target = TargetKind::classes, .outputs = 3};
     spec.output_tokens = std::move(output_tokens);
     const std::size_t rows = counts.size(), most = *std::max_element(counts.begin(), counts.end());
-    batch.reset(spec, rows, 3, most + 1, 5);  // room for more than there is
+    batch.reset(spec, rows, 3, most + 1, kLine);  // room for more than there is
     for (std::size_t b = 0; b < rows; ++b) {
       Random random(1, "stories", b);
       const auto word = [&] { return static_cast<int>(random.integer(0, kWords - 1)); };
@@ -68,7 +70,8 @@ inline Row plain_bag(const Words& words, const Table& a, const std::string& enco
       const double j = static_cast<double>(w) + 1, k = static_cast<double>(i) + 1;
       double l = 1;
       if (encoding == "position") l = (1 - j / length) - (k / d) * (1 - 2 * j / length);
-      if (encoding == "centred") l = 1 + 4 * (j - (length + 1) / 2) * (k - (d + 1) / 2) / (length * d);
+      const double all = kLine + 1;
+      if (encoding == "centred") l = 1 + 4 * (j - (all + 1) / 2) * (k - (d + 1) / 2) / (all * d);
       m[i] += l * a[static_cast<std::size_t>(words[w])][i];
     }
   return m;
