@@ -40,8 +40,9 @@ Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::u
       const Tokens bag = words(b, n);
       for (std::size_t w = 0; w < bag.length; ++w)
         if (const std::int32_t token = bag.at[w * bag.stride]; token >= 0) word[used++] = token;
-      const bool centred = looks.encoding == Encoding::centred;
-      const T scale = T(1) / static_cast<T>(centred ? looks.line + 1 : std::max<std::size_t>(used - first, 1));  // 1/J
+      const bool program = looks.encoding == Encoding::program,
+                 centred = program || looks.encoding == Encoding::centred;
+      const T scale = T(1) / static_cast<T>(program ? looks.line + 1 : std::max<std::size_t>(used - first, 1));  // 1/J
       const T each = T(1) / static_cast<T>(looks.width);                                                         // 1/D
       for (std::uint32_t i = first; i < used; ++i) {
         const T share = static_cast<T>(i - first + 1) * scale;  // j/J
@@ -67,11 +68,12 @@ constexpr std::size_t block_of(std::size_t width, std::size_t lane) {
 }  // namespace
 
 std::vector<std::string> encoding_names() {
-  return {"bag", "position", "centred"};
+  return {"bag", "position", "centred", "program"};
 }
 
 Encoding encoding_of(const std::string& name) {
-  return name == "bag" ? Encoding::bag : name == "position" ? Encoding::position : Encoding::centred;
+  const auto names = encoding_names();
+  return static_cast<Encoding>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
 template <class T>

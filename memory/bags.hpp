@@ -18,11 +18,10 @@ namespace mneme {
 enum class Encoding {
   bag,       ///< l_kj = 1
   position,  ///< l_kj = (1 - j/J) - (k/D) (1 - 2 j/J), word j of J and component k of D, both from 1
-  /// l_kj = 1 + 4 (j - (J+1)/2) (k - (D+1)/2) / (J D), J one more than the words of the task's longest line: the
-  /// authors' program, about twice as large; what it makes of one word depends on the place alone
-  centred,
+  centred,   ///< l_kj = 1 + 4 (j - (J+1)/2) (k - (D+1)/2) / (J D): about twice as large
+  program,   ///< the same with J one more than the words of the task's longest line: what the authors' program does
 };
-/// "bag", "position", "centred"
+/// As they stand there.
 std::vector<std::string> encoding_names();
 Encoding encoding_of(const std::string& name);
 

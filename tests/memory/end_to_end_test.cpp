@@ -86,6 +86,7 @@ TEST(EndToEnd, IsThePaperInEveryVariant) {
   expect_paper({{"tying", "layer-wise"}, {"hops", "1"}}, kMixed, {2, 0, 6});
   expect_paper({{"encoding", "bag"}}, kMixed);
   expect_paper({{"encoding", "centred"}}, kMixed);
+  expect_paper({{"encoding", "program"}}, kMixed);
   expect_paper({{"temporal", "false"}}, kMixed);
   expect_paper({{"empty-slots", "true"}}, kMixed);
   expect_paper({{"empty-slots", "true"}, {"slots", "40"}, {"tying", "layer-wise"}}, kMixed);

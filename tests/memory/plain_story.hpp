@@ -70,8 +70,9 @@ inline Row plain_bag(const Words& words, const Table& a, const std::string& enco
       const double j = static_cast<double>(w) + 1, k = static_cast<double>(i) + 1;
       double l = 1;
       if (encoding == "position") l = (1 - j / length) - (k / d) * (1 - 2 * j / length);
-      const double all = kLine + 1;
-      if (encoding == "centred") l = 1 + 4 * (j - (all + 1) / 2) * (k - (d + 1) / 2) / (all * d);
+      const double all = encoding == "program" ? kLine + 1 : length;
+      if (encoding == "centred" || encoding == "program")
+        l = 1 + 4 * (j - (all + 1) / 2) * (k - (d + 1) / 2) / (all * d);
       m[i] += l * a[static_cast<std::size_t>(words[w])][i];
     }
   return m;
