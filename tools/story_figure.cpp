@@ -139,17 +139,16 @@ std::string StoryFigure::script(const std::string& name) const {
   }
   s += fmt::format(
       "unset xtics\nset x2tics ({}) scale 0 offset 0,-0.4\nset ytics ({}) scale 0 offset 0.6,0\n"
-      "set y2range [{}:-0.5]\nset y2tics ({}) scale 0 offset -0.6,0\n",
-      names, sentences, static_cast<double>(count) - 0.5, ticks);
+      "set y2range [{}:-0.5]\n{}\n",
+      names, sentences, static_cast<double>(count) - 0.5,
+      ticks.empty() ? "unset y2tics" : fmt::format("set y2tics ({}) scale 0 offset -0.6,0", ticks));
   // Numbers are light on dark cells: dark is 1 in grey, 0 in viridis.
   const char* light = palette == "viridis" ? "$3 < 0.6" : "$3 > 0.45";
   s += fmt::format(
-      "plot '{0}.dat' matrix with image, \\\n"
+      // Boxes, since gnuplot draws no image of one row or column.
+      "plot '{0}.dat' matrix using 1:2:(0.5):(0.5):3 with boxxyerror fillstyle solid noborder lc palette, \\\n"
       "  '' matrix using 1:2:(sprintf('%.2f', $3)):({1} ? 0xffffff : 0x000000) with labels tc rgb variable\n"
       "set output\n"
-      "# Viewers smooth small pictures in SVG files unless they are told not to.\n"
-      "if (kind eq \"svg\") {{ system(\"sed -i 's/<image /<image image-rendering=\\\"optimizeSpeed\\\" "
-      "style=\\\"image-rendering:pixelated\\\" /' {0}.svg\") }}\n"
       "}}\n",
       name, light);
   return s;

@@ -191,7 +191,18 @@ TEST(StoryTrace, TheFigureHasSentencesAndTicks) {
       mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:999"});
   EXPECT_EQ(far.code, 2);
   EXPECT_TRUE(contains(far.err, "[--slots] 0:999 is out of range: the story has sentences 0:")) << far.err;
-  EXPECT_EQ(mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:1"}).code, 0);
+  // One sentence, no supporting fact: a cell a hop, and no ticks of gnuplot's own choosing.
+  const Result one =
+      mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:0", "--json"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  const auto small = nlohmann::json::parse(one.out)["files"];
+  ASSERT_TRUE(contains(read_file(small[0]), "\n0,0,")) << "sentence 0 of this story is no supporting fact";
+  EXPECT_TRUE(contains(read_file(small[2]), "unset y2tics"));
+  if (small.size() != 6) return;
+  const std::string svg = read_file(small[3]);
+  std::size_t cells = 0;
+  for (std::size_t at = 0; (at = svg.find("<polygon fill", at)) != std::string::npos; ++at) ++cells;
+  EXPECT_EQ(cells, 3u);
 }
 
 TEST(StoryTrace, ATraceIsSoundVerifiedAndExported) {
