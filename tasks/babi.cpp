@@ -1,7 +1,7 @@
 // Room: tasks. babi: questions about little stories (Weston et al. 2015), from files of the published format or from
 // worlds of our own (tasks/babi_worlds.hpp). One sequence is one question with the statements before it.
 //
-//   form   items (Sukhbaatar et al. 2015)                words (read one by one)
+//   form   items (Sukhbaatar et al. 2015)                words (read one by one); both has these items as well
 //   items  a statement each, oldest first, support       none
 //   steps  the question's words                          statements' words, "." after each, question's words, "?"
 //   target the answer's class at the last step, phase answer; nothing else is scored
@@ -33,12 +33,16 @@ class Babi final : public Task {
         .text("test-data", "", "directory with the qaN_*_test.txt to be judged by; empty = as task.data")
         .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; all = the joint task", "all")
         .range("eval-number", {0, 0}, 0, babi::kTasks, "tasks that evaluations ask from; 0 = all of task.number")
-        .choice("form", "items", {"items", "words"}, "statements as an item set, or the story word by word")
+        .choice("form", "items", {"items", "words", "both"},
+                "statements as an item set, the story word by word, or both")
         .integer("memory", 50, 1, 65536, "statements kept of a story, the last ones");
     return babi::declare_stories(table);
   }
 
-  explicit Babi(const Options& o) : words_form_(o.text("form") == "words"), memory_(o.size("memory")) {
+  explicit Babi(const Options& o)
+      : story_in_steps_(o.text("form") != "items"),
+        story_in_items_(o.text("form") != "words"),
+        memory_(o.size("memory")) {
     const Range number = o.range("number");
     Range asked = o.range("eval-number");
     if (asked.low == 0 && asked.high == 0) asked = number;
@@ -87,9 +91,9 @@ class Babi final : public Task {
     const auto kept = [&](const Encoded::Item& q) { return q.end - q.first > memory_ ? q.end - memory_ : q.first; };
     const auto steps = [&](const Encoded::Item& q) {
       std::size_t n = q.word_end - q.word_begin;
-      if (words_form_)
+      if (story_in_steps_)
         for (std::size_t s = kept(q); s < q.end; ++s) n += set.end[s] - set.begin[s] + 1;
-      return n + words_form_;
+      return n + story_in_steps_;
     };
     std::size_t longest = 0;
     for (std::size_t b = 0; b < draw.rows; ++b) longest = std::max(longest, steps(question(b)));
@@ -108,21 +112,21 @@ class Babi final : public Task {
         batch.tokens(t++, b) = word;
       };
       const std::size_t from = kept(q);
-      if (!words_form_) batch.items.count[b] = static_cast<std::uint32_t>(q.end - from);
+      if (story_in_items_) batch.items.count[b] = static_cast<std::uint32_t>(q.end - from);
       for (std::size_t s = from; s < q.end; ++s) {
-        for (std::size_t w = set.begin[s]; w < set.end[s]; ++w)
-          if (words_form_) {
+        for (std::size_t w = set.begin[s]; w < set.end[s]; ++w) {
+          if (story_in_items_) batch.items.tokens(b, s - from, w - set.begin[s]) = set.words[w];
+          if (story_in_steps_)
             step(set.words[w]);
-          } else {
+          else
             unknown += set.words[w] == unknown_word();
-            batch.items.tokens(b, s - from, w - set.begin[s]) = set.words[w];
-          }
-        if (words_form_) step(full_stop());
+        }
+        if (story_in_steps_) step(full_stop());
       }
-      for (std::size_t i = q.support_begin; !words_form_ && i < q.support_end; ++i)
+      for (std::size_t i = q.support_begin; story_in_items_ && i < q.support_end; ++i)
         if (set.support[i] >= from) batch.items.support(b, set.support[i] - from) = 1;
       for (std::size_t w = q.word_begin; w < q.word_end; ++w) step(set.words[w]);
-      if (words_form_) step(question_mark());
+      if (story_in_steps_) step(question_mark());
       batch.lengths[b] = static_cast<std::uint32_t>(t);
       batch.phase(t - 1, b) = static_cast<std::uint8_t>(Phase::answer);
       batch.target.scored(t - 1, b) = 1;
@@ -157,7 +161,7 @@ class Babi final : public Task {
   std::vector<std::string> token_names() const override {
     std::vector<std::string> names = vocabulary_.words();
     names.push_back(word(unknown_word()));
-    if (words_form_) names.insert(names.end(), {".", "?"});
+    if (story_in_steps_) names.insert(names.end(), {".", "?"});
     for (const std::string& answer : vocabulary_.answers())
       if (vocabulary_.word(answer) == unknown_word()) names.push_back(answer);  // in the order of promise()
     return names;
@@ -181,7 +185,7 @@ class Babi final : public Task {
       else if (batch.tokens(t, row) != question_mark())
         lines.back() += ' ' + word(batch.tokens(t, row));
     std::size_t number = 0;
-    if (words_form_)
+    if (!story_in_items_)
       for (; number + 1 < lines.size(); ++number) text += fmt::format("  {:>4} {}\n", number + 1, lines[number]);
     else
       for (; number < batch.items.count[row]; ++number) {
@@ -239,17 +243,17 @@ class Babi final : public Task {
 
   /// An answer of one word is that word's token; a list is a token of its own, past all that stories have.
   void promise() {
-    std::size_t tokens = vocabulary_.words().size() + (words_form_ ? 3 : 1);
+    std::size_t tokens = vocabulary_.words().size() + (story_in_steps_ ? 3 : 1);
     for (const std::string& answer : vocabulary_.answers()) {
       const std::int32_t word = vocabulary_.word(answer);
       spec_.output_tokens.push_back(word != unknown_word() ? word : static_cast<std::int32_t>(tokens++));
     }
     spec_.output_tokens.push_back(-1);  // an answer that training never has
     spec_.vocabulary = tokens;
-    spec_.item_vocabulary = words_form_ ? 0 : tokens;
+    spec_.item_vocabulary = story_in_items_ ? tokens : 0;
     spec_.target = TargetKind::classes;
     spec_.outputs = spec_.output_tokens.size();
-    spec_.max_items = words_form_ ? 0 : items_;
+    spec_.max_items = story_in_items_ ? items_ : 0;
   }
 
   /// What always giving the commonest training answer scores on the test, for each task asked and for all of them; and
@@ -308,7 +312,7 @@ class Babi final : public Task {
     return a == unseen_answer() ? "<never seen in training>" : vocabulary_.answers()[static_cast<std::size_t>(a)];
   }
 
-  bool words_form_;
+  bool story_in_steps_, story_in_items_;  // one of them at least
   std::size_t memory_;
   BatchSpec spec_;
   babi::Vocabulary vocabulary_;

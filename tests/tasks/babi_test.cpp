@@ -352,7 +352,7 @@ TEST(Babi, SplitIs900To100) {
 }
 
 TEST(Babi, RowsOfAShardAreRowsOfTheBatch) {
-  for (const char* form : {"items", "words"}) {
+  for (const char* form : {"items", "words", "both"}) {
     const auto task = babi_task({{"form", form}, {"number", "1:20"}, {"questions", "100"}});
     for (const char* stream : {"task", "eval"}) {
       const Batch whole = sampled(*task, {.seed = 2, .stream = stream, .first = 96, .rows = 8});
@@ -372,7 +372,7 @@ TEST(Babi, RowsOfAShardAreRowsOfTheBatch) {
 }
 
 TEST(Babi, SameDrawSameBatchWhateverTheBatchHeld) {
-  for (const char* form : {"items", "words"}) {
+  for (const char* form : {"items", "words", "both"}) {
     const auto task = babi_task({{"form", form}, {"number", "1:20"}, {"questions", "100"}});
     const Draw draw{.seed = 3, .first = 12, .rows = 5};
     const Batch a = sampled(*task, draw);
@@ -395,6 +395,26 @@ TEST(Babi, ItemsHaveTheSameShapeInEveryBatch) {
     EXPECT_EQ(b.items.tokens.shape()[1], 30u);
     EXPECT_EQ(b.items.tokens.shape()[2], 11u);
   }
+}
+
+TEST(Babi, FormBothHasTheStepsOfWordsAndTheItemsOfItems) {
+  const auto form = [](const char* name) {
+    const auto task = babi_task({{"form", name}, {"number", "1:20"}, {"questions", "100"}});
+    return std::pair(sampled(*task, test_draw(300)), task->spec());
+  };
+  const auto [items, items_spec] = form("items");
+  const auto [words, words_spec] = form("words");
+  const auto [both, spec] = form("both");
+  EXPECT_EQ(both.tokens, words.tokens);
+  EXPECT_EQ(both.lengths, words.lengths);
+  EXPECT_EQ(both.parameters, words.parameters);
+  EXPECT_EQ(both.items.tokens, items.items.tokens);
+  EXPECT_EQ(both.items.support, items.items.support);
+  EXPECT_EQ(both.items.count, items.items.count);
+  EXPECT_EQ(spec.vocabulary, words_spec.vocabulary);
+  EXPECT_EQ(spec.item_vocabulary, words_spec.vocabulary)
+      << "a list as an answer is a token past the marks of the steps";
+  EXPECT_EQ(spec.max_items, items_spec.max_items);
 }
 
 TEST(Babi, BothFormsGiveTheSameQuestions) {
