@@ -19,18 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The run's task, with its length option set to `length` alone where one is given.
-std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
-  const TaskPlugin& plugin = tasks().find(config.task);
-  if (!length) return plugin.make(config.task_options);
-  if (plugin.length_option.empty()) fail<ArgumentError>("--lengths", "task '{}' has no lengths to choose", config.task);
-  std::map<std::string, std::string> values;
-  for (const auto& [key, value] : config.task_options.items()) values[key] = value;
-  values[plugin.length_option] = fmt::format("{}:{}", *length, *length);
-  const auto where = [&](const std::string& key) { return key == plugin.length_option ? "--lengths" : ""; };
-  return plugin.make(plugin.options.parse("task", values, where));
-}
-
 LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values) {
   LengthResult r{length, episodes, {}, {}};
   const std::size_t n = values.size() / episodes;
@@ -75,6 +63,17 @@ double Evaluation::mean_error() const {
 std::size_t Evaluation::failed_parts() const {
   return static_cast<std::size_t>(
       std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return p.error > solved_threshold; }));
+}
+
+std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
+  const TaskPlugin& plugin = tasks().find(config.task);
+  if (!length) return plugin.make(config.task_options);
+  if (plugin.length_option.empty()) fail<ArgumentError>("--lengths", "task '{}' has no lengths to choose", config.task);
+  std::map<std::string, std::string> values;
+  for (const auto& [key, value] : config.task_options.items()) values[key] = value;
+  values[plugin.length_option] = fmt::format("{}:{}", *length, *length);
+  const auto where = [&](const std::string& key) { return key == plugin.length_option ? "--lengths" : ""; };
+  return plugin.make(plugin.options.parse("task", values, where));
 }
 
 Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
@@ -125,6 +124,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     std::size_t questions = 0;
     for (const TestPart& p : parts.emplace_back(task->test())) questions += p.questions;
     episodes.push_back(options.episodes.value_or(questions ? questions : 200));
+    if (options.memory_use) require_memory_use(session, episodes.back());
   }
   const std::size_t all = std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
   std::size_t done = 0;

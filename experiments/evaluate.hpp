@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,7 @@ struct EvaluationOptions {
   std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
   std::size_t traced = 8;                    ///< episodes of each length that are written where trace.level is not off
   bool memory_use = false;                   ///< also memory_use(), on the same episodes; at most one length
-  const std::atomic<int>* signal = nullptr;  ///< anything but 0 stops with RuntimeFailure
+  const std::atomic<int>* signal = nullptr;  ///< anything but 0 ends it with Stopped
   std::function<void(const std::string&)> notice = {};
   std::function<void(std::size_t done, std::size_t all)> progress = {};  ///< episodes
 };
@@ -61,6 +62,10 @@ struct Evaluation {
   double mean_error() const;         ///< of the parts, each counting the same
   std::size_t failed_parts() const;  ///< with an error above the threshold
 };
+
+/// A configuration's task, with its length option set to `length` alone where one is given. ArgumentError naming
+/// --lengths where the task has none, or not this one.
+std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length);
 
 /// Of a folder of restarts, the chosen one is judged.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);

@@ -18,7 +18,7 @@ std::vector<std::size_t> item_sites(const MemoryLayout& layout) {
   return sites;
 }
 
-/// About `wanted` rows a batch, and no batch of one row alone: its neighbour would be itself.
+/// `wanted` rows a batch or a few more, and no batch of one row alone: its neighbour would be itself.
 std::size_t batch_rows(std::size_t count, std::size_t wanted) {
   std::size_t rows = std::clamp<std::size_t>(wanted, 2, count);
   while (rows < count && count % rows == 1) ++rows;
@@ -57,14 +57,20 @@ void AttentionWatch::step(const StepView<float>& view) {
   }
 }
 
-MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
-                     const std::atomic<int>* stop) {
+void require_memory_use(const Session& session, std::size_t count) {
   const MemoryLayout* layout = session.model().parts().memory;
   if (!layout || layout->read_size() == 0)
     fail<ArgumentError>("--memory-use", "the model '{}' reads no memory here", session.config().model);
   if (count < 2) fail<ArgumentError>("--memory-use", "{} episode; reads are shuffled among 2 or more", count);
+}
+
+MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
+                     const std::atomic<int>* stop) {
+  require_memory_use(session, count);
+  const MemoryLayout* layout = session.model().parts().memory;
   MemoryUse use;
-  use.rows = batch_rows(count, std::max<std::size_t>(session.config().train.size("eval-batch"), 32));
+  const std::size_t batch = session.config().train.size("eval-batch");
+  use.rows = batch_rows(count, batch >= 2 ? batch : 32);
   const std::size_t solved = task.solved_metric(), metrics = task.metrics().size();
   use.metric = task.metrics()[solved].name;
   use.unit = task.metrics()[solved].unit;

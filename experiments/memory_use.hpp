@@ -55,8 +55,13 @@ class AttentionWatch final : public Observer<float> {
   std::vector<std::size_t> weights_;  ///< in the state
 };
 
-/// On `count` episodes of the "eval" stream from number `first` on; at least 2, for a row needs another's read.
-/// ArgumentError where the model has no memory that is read. Results do not depend on the number of threads.
+/// ArgumentError where the model has no memory that is read, or `count` is under 2: a row needs another's read.
+void require_memory_use(const Session& session, std::size_t count);
+
+/// On `count` episodes of the "eval" stream from number `first` on. Rows of train.eval-batch are computed together, as
+/// evaluate() does, or 32 where that is 1, and a few more where the last row would be alone; in these two cases the
+/// episodes of a task whose batches share something (copy: the length) are not those of evaluate(). Errors as above.
+/// Results do not depend on the number of threads.
 MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
                      const std::atomic<int>* stop = nullptr);
 

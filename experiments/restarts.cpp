@@ -26,7 +26,7 @@ Json or_null(const std::optional<T>& value) {
 Json record(const Restarts& r) {
   Json j;
   j["directory"] = r.directory.string();
-  j["choice"] = "least training loss: the mean of the last train.log-every training sequences";
+  j["choice"] = "least training loss: the mean of the last whole window of train.log-every training sequences";
   j["chosen"] = r.chosen ? Json(r.runs[*r.chosen].directory.filename().string()) : Json(nullptr);
   j["chosen_seed"] = r.chosen ? Json(r.runs[*r.chosen].seed) : Json(nullptr);
   j["metric"] = r.metric;
@@ -82,12 +82,12 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
   return r;
 }
 
-void go(Restarts& r, const Config& config, const std::vector<std::string>& argv, const SideBySide& how) {
-  write_record(r, config);
+/// `begun`: restarts.json is there, of this configuration; `chosen`, with a choice in it.
+void go(Restarts& r, const Config& config, bool begun, bool chosen, const std::vector<std::string>& argv,
+        const SideBySide& how) {
+  if (!begun) write_record(r, config);
   // A run that an earlier start had not got to is still to learn how long it shall go.
-  std::vector<Assignment> given;
-  for (const auto& [key, value] : config.items())
-    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) given.push_back({key, value, ""});
+  const std::vector<Assignment> given = resumable_items(config);
   std::vector<Job> jobs;
   for (const Restart& run : r.runs)
     jobs.push_back(
@@ -118,13 +118,19 @@ void go(Restarts& r, const Config& config, const std::vector<std::string>& argv,
     if (run.exit_reason == exit_reason_name(ExitReason::diverged) && how.notice)
       how.notice(fmt::format("{}: diverged; {}", jobs[i].name, run.message));
   };
-  r.stopped = run_side_by_side(jobs, how, work, done);
+  try {
+    r.stopped = run_side_by_side(jobs, how, work, done);
+  } catch (...) {
+    if (!chosen) write_record(r, config);
+    throw;
+  }
   if (r.stopped == 0) {
     std::vector<std::optional<double>> losses;
     for (const Restart& run : r.runs) losses.push_back(run.training_loss);
     r.chosen = least(losses);
   }
-  write_record(r, config);
+  // A choice once made outlives a second look that was cut short.
+  if (r.stopped == 0 || !chosen) write_record(r, config);
 }
 
 }  // namespace
@@ -138,6 +144,15 @@ std::optional<double> training_loss(const fs::path& run) {
     loss = j["loss"].is_number() ? std::optional<double>(j["loss"].get<double>()) : std::nullopt;
   }
   return loss;
+}
+
+void require_training_loss(const Config& config) {
+  const std::int64_t window = config.train.integer("log-every"), all = config.train.integer("max-sequences");
+  if (all < window)
+    fail<ArgumentError>("train.log-every",
+                        "{} is more than train.max-sequences = {}: no training loss, which is that of the last whole "
+                        "window of train.log-every sequences, would be there to choose by",
+                        window, all);
 }
 
 std::optional<std::size_t> least(const std::vector<std::optional<double>>& losses) {
@@ -164,11 +179,12 @@ Spread spread(const std::vector<double>& values) {
 Restarts train_restarts(const Config& config, std::size_t count, const fs::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how) {
   refuse_used_directory(out);
+  require_training_loss(config);
   Restarts r = empty_record(config, count, out);
   std::error_code error;
   fs::create_directories(out, error);
   if (error) fail<RuntimeFailure>(out.string(), "cannot make the folder: {}", error.message());
-  go(r, config, argv, how);
+  go(r, config, false, false, argv, how);
   return r;
 }
 
@@ -177,8 +193,10 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
   const nlohmann::json j = read_restarts(directory);
   const Config before = Config::parse(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
   const Config config = resumed_config(before, given);
+  require_training_loss(config);
   Restarts r = empty_record(config, j.at("runs").size(), directory);
-  go(r, config, argv, how);
+  const bool begun = config.text() == before.text();
+  go(r, config, begun, begun && !j.at("chosen").is_null(), argv, how);
   return r;
 }
 

@@ -13,9 +13,11 @@
 
 namespace mneme::experiments {
 
-/// Loss of the last training record of metrics.jsonl: the mean, as it is minimised, over the last train.log-every
-/// sequences (an epoch, in the bAbI presets). Empty where there is none.
+/// Loss of the last training record of metrics.jsonl: the mean, as it is minimised, over the last whole window of
+/// train.log-every sequences (an epoch, in the bAbI presets). Empty where there is none.
 std::optional<double> training_loss(const std::filesystem::path& run);
+/// ArgumentError where a run ends before its first window does, and so would have no training loss.
+void require_training_loss(const Config& config);
 /// Place of the least; the first of equals. Empty where none is known.
 std::optional<std::size_t> least(const std::vector<std::optional<double>>& losses);
 

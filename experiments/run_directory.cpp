@@ -70,6 +70,13 @@ void create_run_directory(const fs::path& run, const Config& config) {
   trace::write_text_atomically(run / "config.ini", config.text());
 }
 
+std::vector<Assignment> resumable_items(const Config& config) {
+  std::vector<Assignment> items;
+  for (const auto& [key, value] : config.items())
+    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) items.push_back({key, value, ""});
+  return items;
+}
+
 Config resumed_config(const Config& before, const std::vector<Assignment>& given) {
   if (given.empty()) return before;
   for (const Assignment& a : given) {

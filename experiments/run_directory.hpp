@@ -31,6 +31,8 @@ std::filesystem::path chosen_run(const std::filesystem::path& directory);
 void refuse_used_directory(const std::filesystem::path& directory);
 /// Makes the folder of a new run and writes its config.ini. ArgumentError where it holds a run already.
 void create_run_directory(const std::filesystem::path& run, const Config& config);
+/// What a configuration has for resumable_keys().
+std::vector<Assignment> resumable_items(const Config& config);
 /// `before` with `given` on top, which must be resumable_keys().
 Config resumed_config(const Config& before, const std::vector<Assignment>& given);
 /// A run's configuration with `given` on top, as resumed_config(). ArgumentError where it is no run's folder.

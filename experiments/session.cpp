@@ -2,6 +2,7 @@
 #include "experiments/session.hpp"
 
 #include "core/error.hpp"
+#include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/score.hpp"
 
@@ -285,7 +286,7 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     judge(task, draw, lane, observer.get(), e.reads);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
-  if (stopped) fail<RuntimeFailure>("evaluate", "stopped by a signal");
+  if (stopped) fail<Stopped>("evaluate", "stopped by a signal");
 }
 
 trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std::uint64_t number, Recorder& recorder) {

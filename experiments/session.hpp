@@ -74,7 +74,7 @@ class Session {
     std::uint64_t first = 0;  ///< number of the first, in the "eval" stream
     std::size_t count = 0;
     std::size_t rows = 1;                    ///< computed together, and sharing what a batch shares
-    const std::atomic<int>* stop = nullptr;  ///< not 0: give up (RuntimeFailure)
+    const std::atomic<int>* stop = nullptr;  ///< not 0: give up (Stopped)
     Reads reads = Reads::as_read;            ///< shuffled: among the rows computed together
     /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
     std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};

@@ -1,15 +1,45 @@
 // Room: experiments. Jobs in threads, their notices, progress and ends put in order.
 #include "experiments/side_by_side.hpp"
 
+#include "core/error.hpp"
+#include "core/stopped.hpp"
 #include "experiments/workers.hpp"
+#include "trace/hdf5.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <mutex>
+#include <new>
 #include <numeric>
 
 namespace mneme::experiments {
+
+namespace {
+
+/// Throws the error being handled again, of the same kind, with the job's name before its message.
+[[noreturn]] void rethrow_from(const std::string& job) {
+  const auto named = [&](const Error& e) { return job + ": " + e.what(); };
+  try {
+    throw;
+  } catch (const ArgumentError& e) {
+    throw ArgumentError(named(e));
+  } catch (const FileError& e) {
+    throw FileError(named(e));
+  } catch (const NonFiniteError& e) {
+    throw NonFiniteError(named(e));
+  } catch (const InvariantError& e) {
+    throw InvariantError(named(e));
+  } catch (const RuntimeFailure& e) {
+    throw RuntimeFailure(named(e));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw RuntimeFailure(job + ": " + e.what());
+  }
+}
+
+}  // namespace
 
 int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
                      const std::function<ExitReason(std::size_t, const RunOptions&)>& work,
@@ -18,7 +48,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
   const Clock::time_point begin = Clock::now();
   std::mutex mutex;  // of all below, and of the caller's functions
   std::vector<std::uint64_t> reached(jobs.size(), 0);
-  std::uint64_t read = 0;  // of jobs that had ended before: nothing to judge the speed by
+  std::uint64_t read = 0;  // trained before this call: nothing to judge the speed by
   std::vector<char> trained(jobs.size(), 0), ended(jobs.size(), 0);
   std::vector<int> codes(jobs.size(), 0);
   std::size_t handed_over = 0;
@@ -37,12 +67,16 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
     p.eta = here ? p.seconds * left / static_cast<double>(here) : 0;
     how.progress(p);
   };
+  const auto stop_code = [&] {
+    const int number = how.signal ? how.signal->load() : 0;
+    if (number == 0) return 0;
+    return exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+  };
   const auto run = [&](std::size_t i) {
     {
       const std::lock_guard lock(mutex);
       if (halt || (how.signal && how.signal->load() != 0)) {
-        const int number = how.signal ? how.signal->load() : 0;
-        if (number != 0) codes[i] = exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+        codes[i] = stop_code();
         halt = true;
         return;
       }
@@ -59,6 +93,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
     options.progress = [&, i](const Progress& now) {
       const std::lock_guard lock(mutex);
       reached[i] = std::min(now.sequences, jobs[i].sequences);
+      if (!trained[i]) read += std::min(now.begun, jobs[i].sequences);
       trained[i] = 1;
       p.name = jobs[i].name;
       p.loss = now.loss;
@@ -79,16 +114,25 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
       ended[i] = 1;
       for (; handed_over < jobs.size() && ended[handed_over]; ++handed_over) done(handed_over);
       show();
-    } catch (...) {
+    } catch (const Stopped&) {
+      // An evaluation that a signal ended: the run itself is whole on disk.
       const std::lock_guard lock(mutex);
       halt = true;
-      const int number = how.signal ? how.signal->load() : 0;
-      if (number == 0) throw;
-      // An evaluation that a signal ended: the run itself is whole on disk.
-      codes[i] = exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+      codes[i] = stop_code();
+    } catch (...) {
+      {
+        const std::lock_guard lock(mutex);
+        halt = true;
+      }
+      rethrow_from(jobs[i].name);
     }
   };
-  Workers workers(std::min(how.jobs, static_cast<int>(std::max<std::size_t>(jobs.size(), 1))));
+  int at_a_time = std::min(how.jobs, static_cast<int>(std::max<std::size_t>(jobs.size(), 1)));
+  if (at_a_time > 1 && !trace::library_is_threadsafe()) {
+    if (how.notice) how.notice("this HDF5 library is not built for threads: one run at a time");
+    at_a_time = 1;
+  }
+  Workers workers(at_a_time);
   workers.run(jobs.size(), [&](std::size_t i, std::size_t) { run(i); });
   const auto stopped = std::find_if(codes.begin(), codes.end(), [](int code) { return code != 0; });
   return stopped == codes.end() ? 0 : *stopped;

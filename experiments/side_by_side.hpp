@@ -40,7 +40,8 @@ struct SideBySide {
 
 /// work(job, options) trains with these options (out and argv are left to it) and returns how it ended, in one of the
 /// threads; done(job) follows one at a time in the order of the list. Returns 0, or the exit code of the first job that
-/// was stopped. Throws what the first failed job threw.
+/// was stopped. Throws what the first failed job threw, its name before the message. One job at a time where the HDF5
+/// library is not built for threads.
 int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
                      const std::function<ExitReason(std::size_t, const RunOptions&)>& work,
                      const std::function<void(std::size_t)>& done);

@@ -85,7 +85,8 @@ const std::vector<Study>& studies() {
              "vinhkhuc's NumPy rebuild (README), joint: its own figures, runs not said",
              {.1, 16.6, 26.3, 11.3, 14.4, 2.8, 16.0, 10.1, 2.3, 6.5, 1.2, .2, .5, 5.5, .3, 2.1, 42.6, 9.0, 90.2, .2}}},
        .number_key = "task.number",
-       .data_key = "task.data"}};
+       .data_key = "task.data",
+       .test_data_key = "task.test-data"}};
   return all;
 }
 

@@ -4,6 +4,8 @@
 #include "core/error.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/restarts.hpp"
+#include "experiments/run_directory.hpp"
+#include "tasks/babi_format.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +13,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <sstream>
+#include <tuple>
 
 namespace mneme::experiments {
 
@@ -24,6 +28,16 @@ json read_json(const fs::path& path) {
   json j = json::parse(in, nullptr, false);
   if (!in || j.is_discarded()) throw FileError(fmt::format("[{}] is missing or no JSON", path.string()));
   return j;
+}
+
+/// f(), which looks into the JSON of a file. FileError naming that where it is not as it should be.
+template <class F>
+auto reading(const fs::path& path, F f) {
+  try {
+    return f();
+  } catch (const json::exception& e) {
+    fail<FileError>(path.string(), "is not as expected: {}", e.what());
+  }
 }
 
 std::optional<double> known(const json& j, const char* key) {
@@ -40,7 +54,7 @@ std::vector<std::optional<double>> watch_after(const fs::path& directory, double
   std::ifstream in(directory / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const json j = json::parse(line, nullptr, false);
-    if (j.is_discarded() || j.value("sequences", 0.0) <= solved_at) continue;
+    if (!j.is_object() || j.value("sequences", 0.0) <= solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
     const auto note = [&](std::optional<double>& worst, const std::string& name) {
       worst = std::max(worst.value_or(0), j.at(name).get<double>());
@@ -60,6 +74,22 @@ struct StudyRun {
   std::string name;
 };
 
+void require_fit(const Study& study, const std::string& preset, const Config& config) {
+  if (study.lengths.empty()) {
+    if (task_at(config, {})->test().empty())
+      fail<ArgumentError>("--presets", "{}: study {} judges on a test set, and the task '{}' has none", preset,
+                          study.name, config.task);
+    require_training_loss(config);
+    return;
+  }
+  try {
+    for (const std::int64_t n : study.lengths) task_at(config, n);
+  } catch (const ArgumentError& e) {
+    fail<ArgumentError>("--presets", "{}: study {} judges at the lengths {}; {}", preset, study.name,
+                        fmt::join(study.lengths, ", "), e.what());
+  }
+}
+
 std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
   std::vector<StudyPreset> presets(study.presets.begin(),
                                    study.presets.begin() + static_cast<std::ptrdiff_t>(study.standard));
@@ -71,9 +101,15 @@ std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
       presets.push_back(known == study.presets.end() ? StudyPreset{name} : *known);
     }
   }
+  for (std::size_t i = 0; i < presets.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (presets[i].name == presets[j].name) fail<ArgumentError>("--presets", "{} is there twice", presets[i].name);
+  if (options.after && study.lengths.empty())
+    fail<ArgumentError>("--after", "is for studies of lengths; {} judges its runs on a test set", study.name);
   std::vector<StudyRun> runs;
   for (const StudyPreset& preset : presets) {
     const Config base = Config::load(preset.name, options.given);
+    require_fit(study, preset.name, base);
     std::vector<std::optional<std::int64_t>> numbers(preset.numbers.begin(), preset.numbers.end());
     const bool chosen = std::any_of(options.given.begin(), options.given.end(),
                                     [&](const Assignment& a) { return a.key == study.number_key; });
@@ -97,20 +133,28 @@ std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
   return runs;
 }
 
-StudyRow start_row(const StudyRun& run, const fs::path& directory, const RunResult& result) {
-  const json j = read_json(directory / "run.json");
-  const json& environment = j.at("environment");
+/// What the folder of a run that has ended says of it.
+struct Ended {
+  fs::path directory;
+  json record;  ///< run.json
+  Config config;
+};
+
+StudyRow start_row(const StudyRun& run, const Ended& ended, const RunResult& result) {
   StudyRow row;
+  reading(ended.directory / "run.json", [&] {
+    const json& environment = ended.record.at("environment");
+    row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
+    // The BLAS picks its kernels by CPU, and bits depend on them.
+    const auto blas = environment.at("blas").get<std::string>();
+    row.cpu =
+        fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
+    row.parameters = ended.record.at("parameters").get<std::size_t>();
+  });
   row.preset = run.preset.name;
   row.number = run.number;
   row.seed = run.seed;
-  row.config_hash = run.config.run_id();
-  row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
-  // The BLAS picks its kernels by CPU, and bits depend on them.
-  const auto blas = environment.at("blas").get<std::string>();
-  row.cpu =
-      fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
-  row.parameters = j.at("parameters").get<std::size_t>();
+  row.config_hash = ended.config.run_id();
   row.sequences = result.sequences;
   row.seconds = result.seconds;
   row.exit_reason = exit_reason_name(result.reason);
@@ -118,34 +162,38 @@ StudyRow start_row(const StudyRun& run, const fs::path& directory, const RunResu
 }
 
 /// Of a study with lengths.
-void judge_lengths(const Study& study, const StudyOptions& options, const fs::path& directory, StudyRow& row) {
-  const json j = read_json(directory / "run.json");
-  const Config config = Config::load(directory.string());
-  const auto task = tasks().find(config.task).make(config.task_options);
-  const auto solved_at = known(j, "solved_at_sequences");
-  row.figures = {known(j, "sequences_to_0.1"), known(j, "seconds_to_0.1"), solved_at, known(j, "solved_at_seconds")};
-  const auto watched =
-      solved_at && options.after ? watch_after(directory, *solved_at, *task) : std::vector<std::optional<double>>(3);
+void judge_lengths(const Study& study, const StudyOptions& options, const Ended& ended, StudyRow& row) {
+  const auto task = task_at(ended.config, {});
+  std::optional<double> solved_at;
+  reading(ended.directory / "run.json", [&] {
+    const json& j = ended.record;
+    solved_at = known(j, "solved_at_sequences");
+    row.figures = {known(j, "sequences_to_0.1"), known(j, "seconds_to_0.1"), solved_at, known(j, "solved_at_seconds")};
+  });
+  std::vector<std::optional<double>> watched(3);
+  if (solved_at && options.after)
+    watched =
+        reading(ended.directory / "metrics.jsonl", [&] { return watch_after(ended.directory, *solved_at, *task); });
   row.figures.insert(row.figures.end(), watched.begin(), watched.end());
   EvaluationOptions evaluation;
   evaluation.lengths = study.lengths;
   evaluation.episodes = study.episodes;
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
-  for (const LengthResult& r : evaluate(directory, evaluation).results)
+  for (const LengthResult& r : evaluate(ended.directory, evaluation).results)
     row.figures.emplace_back(r.mean[task->solved_metric()]);
 }
 
 constexpr std::size_t kHops = 3;  // of a memory with items, whose attention has columns
 
 /// Of a study of a test set: a row for each part.
-std::vector<StudyRow> judge_test(const StudyOptions& options, const fs::path& directory, const StudyRow& begun) {
+std::vector<StudyRow> judge_test(const StudyOptions& options, const Ended& ended, const StudyRow& begun) {
   EvaluationOptions evaluation;
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
-  evaluation.memory_use = Config::load(directory.string()).memory != "none";
-  const auto loss = training_loss(directory);
-  const Evaluation judged = evaluate(directory, evaluation);
+  evaluation.memory_use = ended.config.memory != "none";
+  const auto loss = training_loss(ended.directory);
+  const Evaluation judged = evaluate(ended.directory, evaluation);
   std::vector<StudyRow> rows;
   for (const PartResult& p : judged.parts) {
     StudyRow& row = rows.emplace_back(begun);
@@ -167,6 +215,35 @@ std::vector<StudyRow> judge_test(const StudyOptions& options, const fs::path& di
   }
   return rows;
 }
+
+/// What a run that is there is to learn of how long it shall go.
+std::vector<Assignment> changes(const StudyRun& run, const StudyOptions& options, const fs::path& directory) {
+  const fs::path path = directory / "run.json";
+  if (!fs::exists(path)) return resumable_items(run.config);
+  const json j = read_json(path);
+  const auto sequences = reading(path, [&] { return j.value("sequences", std::uint64_t{0}); });
+  const bool solved = reading(path, [&] { return known(j, "solved_at_sequences").has_value(); });
+  // Of a solved run --after decides, then and now.
+  const bool over = solved && (options.after || run.config.train.flag("stop-when-solved"));
+  const bool longer = sequences > static_cast<std::uint64_t>(run.config.train.integer("max-sequences"));
+  return over || longer ? std::vector<Assignment>{} : resumable_items(run.config);
+}
+
+/// The command that gives a run.
+std::vector<std::string> argv_of(const Study& study, const StudyRun& run, const std::vector<Assignment>& given,
+                                 const fs::path& directory) {
+  std::vector<std::string> argv = {"mneme", "train", run.preset.name, "--seed", std::to_string(run.seed)};
+  if (run.number) argv.insert(argv.end(), {"--" + study.number_key, std::to_string(*run.number)});
+  for (const Assignment& a : given)
+    if (a.key != "seed" && !(run.number && a.key == study.number_key)) argv.insert(argv.end(), {"--" + a.key, a.value});
+  argv.insert(argv.end(), {"--out", directory.string()});
+  return argv;
+}
+
+/// A line of a study's CSV: what it is ordered and replaced by.
+struct CsvLine {
+  std::string preset, number, seed, text;
+};
 
 /// Whole numbers as they are, others with six digits.
 std::string csv_number(const std::optional<double>& v) {
@@ -220,6 +297,71 @@ std::string study_csv(const Study& study, const StudyRow& r) {
   return text + "\n";
 }
 
+std::string merged_csv(const Study& study, const std::string& before, const std::string& name,
+                       const std::vector<StudyRow>& rows) {
+  const bool tested = study.lengths.empty();
+  const std::string header = study_csv_header(study);
+  std::vector<CsvLine> lines;
+  const auto read = [&](const std::string& text) {
+    CsvLine line;
+    std::istringstream in(text);
+    std::getline(in, line.preset, ',');
+    if (tested) std::getline(in, line.number, ',');
+    std::getline(in, line.seed, ',');
+    line.text = text + "\n";
+    const auto digits = [](const std::string& s) { return s.find_first_not_of("0123456789") == std::string::npos; };
+    if (line.preset.empty() || line.seed.empty() || !digits(line.seed) || !digits(line.number))
+      fail<FileError>(name, "'{}' is no row of the study {}", text, study.name);
+    return line;
+  };
+  if (!before.empty()) {
+    if (!before.starts_with(header))
+      fail<FileError>(name, "has other columns than the study {} here; move it away, or choose another --out",
+                      study.name);
+    std::istringstream in(before.substr(header.size()));
+    for (std::string text; std::getline(in, text);) lines.push_back(read(text));
+  }
+  std::vector<CsvLine> own;
+  for (const StudyRow& row : rows) {
+    const std::string text = study_csv(study, row);
+    own.push_back(read(text.substr(0, text.size() - 1)));
+  }
+  std::erase_if(lines, [&](const CsvLine& old) {
+    return std::any_of(own.begin(), own.end(), [&](const CsvLine& now) {
+      // A joint run that diverged has one row for all tasks.
+      return old.preset == now.preset && old.seed == now.seed &&
+             (old.number == now.number || old.number.empty() || now.number.empty());
+    });
+  });
+  lines.insert(lines.end(), own.begin(), own.end());
+  const auto less = [&](const CsvLine& a, const CsvLine& b) {
+    const auto key = [&](const CsvLine& line) {
+      const auto preset = std::find_if(study.presets.begin(), study.presets.end(),
+                                       [&](const StudyPreset& p) { return p.name == line.preset; });
+      const auto number = [](const std::string& s) { return std::pair(s.size(), s); };  // orders digits by their value
+      const bool joint = preset == study.presets.end() || preset->numbers.empty();
+      return std::tuple(preset - study.presets.begin(), preset == study.presets.end() ? line.preset : "",
+                        number(joint ? line.seed : line.number), number(joint ? line.number : line.seed));
+    };
+    return key(a) < key(b);
+  };
+  std::stable_sort(lines.begin(), lines.end(), less);
+  std::string text = header;
+  for (const CsvLine& line : lines) text += line.text;
+  return text;
+}
+
+bool published_data(const Study& study, const std::vector<Assignment>& given) {
+  if (study.data_key.empty()) return true;
+  bool named = false;
+  for (const Assignment& a : given) {
+    if (a.value.empty() || (a.key != study.data_key && a.key != study.test_data_key)) continue;
+    if (babi::holds_own_stories(a.value)) return false;
+    named = named || a.key == study.data_key;
+  }
+  return named;
+}
+
 std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options, int& stopped) {
   const std::vector<StudyRun> runs = runs_of(study, options);
   std::vector<Job> jobs;
@@ -231,21 +373,25 @@ std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options,
     const StudyRun& run = runs[i];
     const fs::path directory = options.out / run.name;
     how.out = directory;
-    how.argv = {"mneme", "train", run.preset.name, "--seed", std::to_string(run.seed)};
-    RunResult result = train_or_resume(run.config, {}, how);
+    how.argv = argv_of(study, run, options.given, directory);
+    RunResult result = train_or_resume(run.config, changes(run, options, directory), how);
     if (result.solved_at_sequences && options.after && result.sequences < *result.solved_at_sequences + options.after) {
       const auto end = std::to_string(*result.solved_at_sequences + options.after);
+      how.argv = {
+          "mneme", "train", "--resume", directory.string(), "--train.max-sequences", end, "--train.stop-when-solved",
+          "false"};
       result = resume(directory,
                       {{"train.max-sequences", end, "--after"}, {"train.stop-when-solved", "false", "--after"}}, how);
     }
     const bool diverged = result.reason == ExitReason::diverged;
     if (exit_code(result.reason) != 0 && !diverged) return result.reason;
-    StudyRow row = start_row(run, directory, result);
+    const Ended ended{directory, read_json(directory / "run.json"), Config::load(directory.string())};
+    StudyRow row = start_row(run, ended, result);
     if (!diverged && study.lengths.empty()) {
-      found[i] = judge_test(options, directory, row);
+      found[i] = judge_test(options, ended, row);
       return result.reason;
     }
-    if (!diverged) judge_lengths(study, options, directory, row);
+    if (!diverged) judge_lengths(study, options, ended, row);
     found[i] = {row};
     return result.reason;
   };
@@ -262,7 +408,7 @@ std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRo
   std::vector<std::string> order;
   for (const StudyRow& row : rows) {
     if (!std::count(order.begin(), order.end(), row.preset)) order.push_back(row.preset);
-    if (!row.number) continue;  // a joint run that diverged
+    if (!row.number) continue;  // a joint run that diverged: below
     auto cell = std::find_if(cells.begin(), cells.end(),
                              [&](const StudyCell& c) { return c.preset == row.preset && c.number == *row.number; });
     if (cell == cells.end()) {
@@ -286,6 +432,9 @@ std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRo
     cell->seed = row.seed;
     cell->error = error;
   }
+  for (const StudyRow& row : rows)
+    for (StudyCell& cell : cells)
+      if (!row.number && cell.preset == row.preset) ++cell.runs;
   std::stable_sort(cells.begin(), cells.end(), [&](const StudyCell& a, const StudyCell& b) {
     const auto place = [&](const StudyCell& c) { return std::find(order.begin(), order.end(), c.preset); };
     return std::pair(place(a), a.number) < std::pair(place(b), b.number);

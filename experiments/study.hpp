@@ -45,8 +45,9 @@ struct Study {
   std::size_t episodes = 200;         ///< for each length
   std::vector<Published> published;
   std::vector<PublishedColumn> columns = {};
-  std::string number_key = {};  ///< "task.number"
-  std::string data_key = {};    ///< names the published data; without it no published figure is comparable
+  std::string number_key = {};     ///< "task.number"
+  std::string data_key = {};       ///< names the published data; without it no published figure is comparable
+  std::string test_data_key = {};  ///< may name a test set from elsewhere
 };
 const std::vector<Study>& studies();
 /// Throws ArgumentError that lists what exists.
@@ -56,7 +57,7 @@ struct StudyRow {
   std::string preset;
   std::optional<std::int64_t> number;  ///< the part of the test set
   std::uint64_t seed = 0;
-  std::string config_hash, commit, cpu;
+  std::string config_hash, commit, cpu;  ///< as the run's folder has them
   std::size_t parameters = 0;
   std::uint64_t sequences = 0;
   double seconds = 0;  ///< of training
@@ -87,12 +88,23 @@ struct StudyOptions {
   std::function<void(const std::vector<StudyRow>&)> done;  ///< the rows of each run, in order
 };
 
-/// Rows in order. Ends early where a run was stopped from outside: `stopped` then holds its exit code.
+/// Whether `given` names data that no `mneme stories` wrote, where the study has published data at all: published
+/// figures are comparable then.
+bool published_data(const Study& study, const std::vector<Assignment>& given);
+
+/// Rows in order. A run that is there goes on where `given` says so, by resumable_keys(); one that is solved or longer
+/// than that is only read. ArgumentError, before anything is trained, where a preset is named twice or does not fit the
+/// study, where --after is asked of a test set, or a training loss could not be had. Ends early where a run was stopped
+/// from outside: `stopped` then holds its exit code.
 std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options, int& stopped);
 
 /// CSV text of the header and of one row.
 std::string study_csv_header(const Study& study);
 std::string study_csv(const Study& study, const StudyRow& row);
+/// The CSV `before` (text of the file `name`; "" = none yet) with the rows of a study in the place of those of the same
+/// preset, task and seed, all in the study's order. FileError where `before` is not of this study.
+std::string merged_csv(const Study& study, const std::string& before, const std::string& name,
+                       const std::vector<StudyRow>& rows);
 
 /// Rows of one preset and part over its seeds: the one chosen by training loss, and all of them.
 struct StudyCell {
@@ -106,7 +118,8 @@ struct StudyCell {
   std::size_t unknown_words = 0, unseen_answers = 0;
   std::vector<double> errors = {};  ///< of all that did not diverge
 };
-/// In the order of the rows' presets, then by number. For studies of a test set.
+/// In the order of the rows' presets, then by number; none of a preset whose rows have no number, for all its joint
+/// runs diverged. A joint run that diverged counts in every cell of its preset. For studies of a test set.
 std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRow>& rows);
 
 }  // namespace mneme::experiments

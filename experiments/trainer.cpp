@@ -113,7 +113,7 @@ class Run {
     started_ = Clock::now();
     wall_before_ = state_.wall_seconds;
     last_progress_ = started_;
-    last_progress_sequences_ = state_.sequences;
+    begun_ = last_progress_sequences_ = state_.sequences;
     last_progress_seconds_ = state_.seconds;
     try {
       fs::remove(directory_ / "DONE");
@@ -348,6 +348,7 @@ class Run {
     Progress p;
     p.sequences = state_.sequences;
     p.max_sequences = max_;
+    p.begun = begun_;
     p.seconds = state_.seconds;
     p.rate = speed_;
     p.eta = speed_ > 0 && max_ > state_.sequences ? static_cast<double>(max_ - state_.sequences) / speed_ : 0;
@@ -380,7 +381,7 @@ class Run {
   std::optional<std::uint64_t> saved_at_;
   Clock::time_point started_, last_progress_;
   double wall_before_ = 0, last_progress_seconds_ = 0, speed_ = 0;
-  std::uint64_t last_progress_sequences_ = 0;
+  std::uint64_t begun_ = 0, last_progress_sequences_ = 0;
   double loss_ = -1, error_ = -1, rate_ = 0;  // of the last line
   std::string line_;
   std::vector<double> values_, means_;
@@ -440,10 +441,7 @@ namespace {
 
 /// Equal but for what may change when a run is resumed.
 bool same_experiment(const Config& old, const Config& now) {
-  std::vector<Assignment> given;
-  for (const auto& [key, value] : now.items())
-    if (std::count(resumable_keys().begin(), resumable_keys().end(), key)) given.push_back({key, value, ""});
-  return old.with(given).run_id() == now.run_id();
+  return old.with(resumable_items(now)).run_id() == now.run_id();
 }
 
 /// What run.json says of a run that has ended for good.

@@ -34,6 +34,7 @@ int exit_code(ExitReason reason);
 /// What a progress bar shows.
 struct Progress {
   std::uint64_t sequences = 0, max_sequences = 0;
+  std::uint64_t begun = 0;      ///< sequences that this call began with
   double seconds = 0;           ///< training so far
   double rate = 0;              ///< sequences a second, lately
   double eta = 0;               ///< seconds until max_sequences at this rate; 0 = unknown

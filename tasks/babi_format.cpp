@@ -205,4 +205,17 @@ std::filesystem::path find_file(const std::filesystem::path& directory, int numb
   return found;
 }
 
+std::string own_file(int number, const std::string& part) {
+  return fmt::format("qa{}_own_{}.txt", number, part);
+}
+
+bool holds_own_stories(const std::filesystem::path& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("qa") && (name.ends_with("_own_train.txt") || name.ends_with("_own_test.txt"))) return true;
+  }
+  return false;
+}
+
 }  // namespace mneme::babi

@@ -63,4 +63,9 @@ Stories read(const std::filesystem::path& file);
 std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
                                 const std::string& key = "task.data");
 
+/// "qa3_own_test.txt": how a file of stories of our own making is named.
+std::string own_file(int number, const std::string& part);
+/// Whether a directory has files of such names.
+bool holds_own_stories(const std::filesystem::path& directory);
+
 }  // namespace mneme::babi

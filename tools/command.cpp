@@ -8,6 +8,7 @@
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/stopped.hpp"
 #include "experiments/environment.hpp"
 #include "tools/help.hpp"
 #include "tools/terminal.hpp"
@@ -260,10 +261,12 @@ int dispatch(const Words& arguments) {
   } catch (const std::bad_alloc&) {
     say("mneme: out of memory");
     code = kFailure;
-  } catch (const std::exception& e) {
-    const int number = caught_signal().load();
+  } catch (const Stopped& e) {
     say(fmt::format("mneme: {}", e.what()));
-    code = number == 0 ? kFailure : number == SIGTERM ? kStopped : kInterrupted;
+    code = caught_signal().load() == SIGTERM ? kStopped : kInterrupted;
+  } catch (const std::exception& e) {
+    say(fmt::format("mneme: {}", e.what()));
+    code = kFailure;
   }
   const std::string failed = stdout_failed();
   if (!failed.empty()) {

@@ -1,4 +1,5 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
+#include "core/error.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
 #include "tools/commands.hpp"
@@ -8,6 +9,7 @@
 #include "trace/atomic_file.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -68,14 +70,30 @@ void print_summary(const Study& study, const std::vector<StudyRow>& rows) {
 
 using Cells = std::vector<StudyCell>;
 
-/// The cells preset by preset.
-std::vector<Cells> by_preset(const Cells& cells) {
-  std::vector<Cells> groups;
-  for (const StudyCell& c : cells) {
-    if (groups.empty() || groups.back()[0].preset != c.preset) groups.emplace_back();
-    groups.back().push_back(c);
+/// What one preset came to.
+struct Group {
+  std::string preset;
+  Cells cells;               ///< none where every run is a joint one that diverged
+  std::size_t diverged = 0;  ///< runs
+};
+
+std::vector<Group> by_preset(const Study& study, const std::vector<StudyRow>& rows) {
+  std::vector<Group> groups;
+  for (const StudyRow& row : rows) {
+    const auto same = [&](const Group& g) { return g.preset == row.preset; };
+    auto group = std::find_if(groups.begin(), groups.end(), same);
+    if (group == groups.end()) group = groups.insert(group, Group{row.preset, {}, 0});
+    group->diverged += row.exit_reason == experiments::exit_reason_name(experiments::ExitReason::diverged);
   }
+  for (const StudyCell& c : study_cells(study, rows))
+    for (Group& g : groups)
+      if (g.preset == c.preset) g.cells.push_back(c);
   return groups;
+}
+
+/// A task counts in the means, ours and published, where each of them has its figure.
+bool counts(const StudyCell& c) {
+  return c.error && !c.errors.empty();
 }
 
 /// The published columns that stand beside a preset's rows; none where these learned other stories.
@@ -105,13 +123,15 @@ struct Total {
   }
 };
 
-std::string cells_text(const Study& study, const Cells& cells, bool comparable) {
+std::string cells_text(const Study& study, const Group& group, bool comparable) {
+  const Cells& cells = group.cells;
+  if (cells.empty()) return fmt::format("{}: all {} runs diverged\n", group.preset, group.diverged);
   std::vector<std::string> header = {">task", ">chosen", ">seed", ">mean", ">sd", ">least", ">most", ">commonest"};
   const auto beside = columns_beside(study, cells[0].preset, comparable);
   for (const auto* c : beside) header.push_back(">" + c->name);
   Table table(header);
   std::vector<Total> totals(header.size());
-  std::size_t words = 0, answers = 0, runs = 0, lost = 0;
+  std::size_t words = 0, answers = 0, runs = 0, counted = 0;
   for (const StudyCell& c : cells) {
     const experiments::Spread s = experiments::spread(c.errors);
     const auto of = [&](double v) { return s.count ? std::optional<double>(v) : std::nullopt; };
@@ -121,7 +141,7 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
     std::vector<std::string> row;
     for (std::size_t i = 0; i < figures.size(); ++i) {
       row.push_back(number(figures[i], i == 4 ? "{:.2f}" : "{:.1f}"));
-      if (i != 4) totals[i].add(figures[i]);
+      if (i != 4 && counts(c)) totals[i].add(figures[i]);
     }
     row[0] = std::to_string(c.number);
     row[2] = c.seed ? std::to_string(*c.seed) : "-";
@@ -129,7 +149,7 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
     words += c.unknown_words;
     answers += c.unseen_answers;
     runs = std::max(runs, c.runs);
-    lost += c.runs - s.count;
+    counted += counts(c);
   }
   std::vector<std::string> mean = {"mean"}, failed = {"failed"};
   for (std::size_t i = 1; i < totals.size(); ++i) {
@@ -141,7 +161,11 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
   std::string text =
       fmt::format("{}: test error in percent, up to {} runs a task\n{}", cells[0].preset, runs, table.text());
   for (const auto* c : beside) text += fmt::format("  {}: {}\n", c->name, c->source);
-  if (lost) text += fmt::format("  {} runs diverged and are left out of mean, sd, least and most\n", lost);
+  if (group.diverged)
+    text += fmt::format("  {} runs diverged and are left out of mean, sd, least and most\n", group.diverged);
+  if (counted < cells.size())
+    text += fmt::format("  rows mean and failed, in every column: the {} of {} tasks that a run ended well on\n",
+                        counted, cells.size());
   if (words + answers > 0)
     text += fmt::format("  training lacks {} words of the tests and the answers to {} questions\n", words, answers);
   for (const auto& p : study.presets)
@@ -149,13 +173,13 @@ std::string cells_text(const Study& study, const Cells& cells, bool comparable) 
   return text;
 }
 
-nlohmann::ordered_json cells_json(const Study& study, const Cells& cells, bool comparable) {
+nlohmann::ordered_json cells_json(const Study& study, const Group& group, bool comparable) {
   using Json = nlohmann::ordered_json;
   const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
-  const auto beside = columns_beside(study, cells[0].preset, comparable);
-  Json j = {{"preset", cells[0].preset}, {"tasks", Json::array()}};
+  const auto beside = columns_beside(study, group.preset, comparable);
+  Json j = {{"preset", group.preset}, {"diverged_runs", group.diverged}, {"tasks", Json::array()}};
   Total chosen, mean;
-  for (const StudyCell& c : cells) {
+  for (const StudyCell& c : group.cells) {
     const experiments::Spread s = experiments::spread(c.errors);
     Json entry = {{"number", c.number},
                   {"questions", c.questions},
@@ -172,15 +196,27 @@ nlohmann::ordered_json cells_json(const Study& study, const Cells& cells, bool c
     entry["published"] = Json::object();
     for (const auto* p : beside) entry["published"][p->name] = published_error(*p, c);
     j["tasks"].push_back(entry);
+    if (!counts(c)) continue;
     chosen.add(c.error);
-    if (s.count) mean.add(s.mean);
+    mean.add(s.mean);
   }
+  j["tasks_counted"] = chosen.count;
   j["mean_error_percent"] = or_null(chosen.mean());
   j["failed_tasks"] = chosen.failed;
   j["mean_of_means"] = or_null(mean.mean());
   j["published"] = Json::object();
   for (const auto* p : beside) j["published"][p->name] = p->source;
   return j;
+}
+
+/// "" where there is no such file.
+std::string text_of(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return "";
+  std::ifstream in(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) fail<RuntimeFailure>(path.string(), "cannot be read");
+  return text;
 }
 
 int run(const Arguments& a) {
@@ -196,16 +232,15 @@ int run(const Arguments& a) {
   options.how.threads = together ? 1 : static_cast<int>(a.options.integer("--threads"));
   options.how.signal = &caught_signal();
   options.how.notice = [](const std::string& text) { note(text); };
-  const bool published_data =
-      study.data_key.empty() || std::any_of(a.assignments.begin(), a.assignments.end(), [&](const auto& given) {
-        return given.key == study.data_key && !given.value.empty();
-      });
+  const bool published_data = experiments::published_data(study, a.assignments);
   const std::string warning = fmt::format(
-      "STORIES OF OUR OWN MAKING: without --{} DIR no figure here is comparable to a published one", study.data_key);
+      "STORIES OF OUR OWN MAKING: no figure here is comparable to a published one; --{} DIR names the published files",
+      study.data_key);
   if (!published_data) say(warning);
   std::vector<StudyRow> done;
   const fs::path csv_path = options.out / (study.name + (published_data ? "" : "-own-stories") + ".csv");
-  std::string csv = experiments::study_csv_header(study);
+  const std::string before = text_of(csv_path);
+  experiments::merged_csv(study, before, csv_path.string(), {});  // a file that is no such CSV ends it before any work
   int stopped = 0;
   {
     Progress bar;
@@ -215,20 +250,19 @@ int run(const Arguments& a) {
                fmt::format("{} of {} runs; {} loss {:.3g}", p.done, p.jobs, p.name, p.loss));
     };
     options.done = [&](const std::vector<StudyRow>& rows) {
-      for (const StudyRow& row : rows) csv += experiments::study_csv(study, row);
       done.insert(done.end(), rows.begin(), rows.end());
-      trace::write_text_atomically(csv_path, csv);
+      trace::write_text_atomically(csv_path, experiments::merged_csv(study, before, csv_path.string(), done));
     };
     experiments::run_study(study, options, stopped);
   }
   const bool tested = study.lengths.empty();
-  const std::vector<Cells> groups = by_preset(tested ? experiments::study_cells(study, done) : Cells{});
+  const std::vector<Group> groups = tested ? by_preset(study, done) : std::vector<Group>{};
   if (a.json()) {
     nlohmann::ordered_json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
     if (tested) {
       j["published_data"] = published_data;
       j["presets"] = nlohmann::ordered_json::array();
-      for (const Cells& cells : groups) j["presets"].push_back(cells_json(study, cells, published_data));
+      for (const Group& group : groups) j["presets"].push_back(cells_json(study, group, published_data));
     }
     print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return stopped;
@@ -240,8 +274,9 @@ int run(const Arguments& a) {
   print("{}\n\n", study.summary);
   if (!published_data) print("{}\n\n", warning);
   if (tested) {
-    for (const Cells& cells : groups) print("{}\n", cells_text(study, cells, published_data));
-    print("chosen: the run with the least training loss; mean to most: all runs. failed: error above 5 %.\n");
+    for (const Group& group : groups) print("{}\n", cells_text(study, group, published_data));
+    put("chosen: the run with the least training loss, that of the last whole window of train.log-every sequences.\n"
+        "mean to most: all runs. failed: error above 5 %.\n");
   } else {
     put(table_text(study, done, options.after > 0));
     print("\n");
@@ -281,7 +316,7 @@ Command reproduce_command() {
       .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a run; not given: as the study says below")
       .integer("--jobs", 1, 1, 1024, "runs at a time, then with one thread each; no bit of any depends on it")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")
-      .text("--out", "", "where the runs go; not given: runs/reproduce-STUDY. Finished rows are kept")
+      .text("--out", "", "where the runs go; not given: runs/reproduce-STUDY. Runs and rows that are there are kept")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}};

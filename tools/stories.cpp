@@ -1,5 +1,6 @@
 // Room: tools. `mneme stories`: the stories that the task babi makes up, as files of the published format.
 #include "core/error.hpp"
+#include "tasks/babi_format.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -22,7 +23,7 @@ int run(const Arguments& a) {
   const fs::path directory = a.positional[0];
   const Range number = a.options.range("--task.number");
   const auto path = [&](std::int64_t n, const char* part) {
-    return directory / fmt::format("qa{}_own_{}.txt", n, part);
+    return directory / babi::own_file(static_cast<int>(n), part);
   };
   for (std::int64_t n = number.low; n <= number.high; ++n)
     for (const char* part : {"train", "test"})

@@ -2,6 +2,7 @@
 #include "tools/terminal.hpp"
 
 #include "core/error.hpp"
+#include "core/stopped.hpp"
 #include "tools/progress.hpp"
 
 #include <sys/ioctl.h>
@@ -115,7 +116,7 @@ void catch_signals() {
 
 void stop_if_signalled() {
   const int number = caught_signal().load(std::memory_order_relaxed);
-  if (number) throw RuntimeFailure(number == SIGTERM ? "terminated" : "interrupted");
+  if (number) throw Stopped(number == SIGTERM ? "terminated" : "interrupted");
 }
 
 void ignore_broken_pipes() {

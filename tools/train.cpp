@@ -110,8 +110,8 @@ std::string restarts_text(const experiments::Restarts& r) {
   }
   std::string text = table.text();
   text += fmt::format(
-      "held out{}: {}. The choice sees the training loss alone: the mean of the last train.log-every "
-      "sequences.\n",
+      "held out{}: {}. The choice sees the training loss alone: the mean of the last whole "
+      "window of train.log-every sequences.\n",
       r.parts > 0 ? ", test" : "", metric);
   if (errors.empty()) return text;
   const experiments::Spread s = experiments::spread(errors);
@@ -158,8 +158,14 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
     return r.stopped;
   }
   if (!r.chosen) {
-    say(fmt::format("mneme: none of the {} restarts ended well: there is nothing to choose", r.runs.size()));
-    return kDiverged;
+    const bool diverged = std::all_of(r.runs.begin(), r.runs.end(), [](const experiments::Restart& run) {
+      return run.exit_reason == experiments::exit_reason_name(ExitReason::diverged);
+    });
+    if (diverged)
+      say(fmt::format("mneme: none of the {} restarts ended well: there is nothing to choose", r.runs.size()));
+    else
+      say("mneme: those that ended well were solved within train.log-every sequences: no training loss to choose by");
+    return diverged ? kDiverged : kFailure;
   }
   note(fmt::format("next: mneme eval {}", r.directory.string()));
   return kOk;

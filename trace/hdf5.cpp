@@ -173,6 +173,11 @@ std::string library_version() {
   return fmt::format("{}.{}.{}", major, minor, release);
 }
 
+bool library_is_threadsafe() {
+  hbool_t yes = false;
+  return H5is_library_threadsafe(&yes) >= 0 && yes;
+}
+
 const char* scalar_name(Scalar type) {
   static const char* const names[] = {"u8", "i32", "i64", "u64", "f32", "f64"};
   return names[static_cast<int>(type)];

@@ -40,6 +40,8 @@ using Dims = std::vector<std::size_t>;
 
 /// Of the HDF5 library that runs, for run.json: "1.10.8".
 std::string library_version();
+/// Whether threads may use it at once, each with files of its own.
+bool library_is_threadsafe();
 
 /// Owns one HDF5 identifier; closing never throws.
 class Handle {

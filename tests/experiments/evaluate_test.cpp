@@ -117,7 +117,7 @@ TEST_F(Evaluate, BadInput) {
   expect_has(message_of<ArgumentError>([&] { judge({.episodes = 0}); }), "--episodes");
   expect_has(message_of<ArgumentError>([&] { evaluate(folder / "none", {}); }), "does not exist");
   std::atomic<int> stop = 2;
-  expect_has(message_of<RuntimeFailure>([&] { judge({.signal = &stop}); }), "stopped by a signal");
+  expect_has(message_of<Stopped>([&] { judge({.signal = &stop}); }), "stopped by a signal");
   const fs::path last = list_checkpoints(folder / "run").back();
   fs::resize_file(last, 1000);
   expect_has(message_of<FileError>([&] { judge({}); }), last.string());

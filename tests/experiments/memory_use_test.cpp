@@ -143,5 +143,18 @@ TEST(MemoryUse, WhatCannotBeAsked) {
             "[--memory-use] takes one of --lengths at a time, not 2");
 }
 
+TEST(MemoryUse, AsksTheEpisodesOfTheEvaluation) {
+  const Folder folder;
+  run(small({{"train.eval-batch", "10", ""}}), folder / "run");
+  const Evaluation e = evaluate(folder / "run", {.episodes = 40, .memory_use = true});
+  EXPECT_EQ(e.memory_use->rows, 10u);
+  EXPECT_DOUBLE_EQ(e.memory_use->tasks[0].as_read, e.results[0].mean[e.solved_metric]) << "lengths drawn per batch";
+  bool begun = false;
+  EvaluationOptions one{.episodes = 1, .memory_use = true};
+  one.progress = [&](std::size_t, std::size_t) { begun = true; };
+  expect_has(message_of<ArgumentError>([&] { evaluate(folder / "run", one); }), "[--memory-use] 1 episode");
+  EXPECT_FALSE(begun);
+}
+
 }  // namespace
 }  // namespace mneme::experiments

@@ -202,5 +202,75 @@ TEST(Restarts, BadInput) {
   }
 }
 
+TEST(Restarts, ThatEndBeforeTheFirstWindowOfTrainingLossAreRefused) {
+  Folder folder;
+  const Config config = stories().with({{"train.max-sequences", "640", ""}, {"train.log-every", "900", ""}});
+  EXPECT_EQ(message_of<ArgumentError>([&] { train_restarts(config, 3, folder / "group", kArgv, {}); }),
+            "[train.log-every] 900 is more than train.max-sequences = 640: no training loss, which is that of the last "
+            "whole window of train.log-every sequences, would be there to choose by");
+  EXPECT_FALSE(fs::exists(folder / "group"));
+}
+
+TEST(Restarts, AChoiceOutlivesAStopAndAnErrorWhileItIsReadAgain) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  train_restarts(stories(), 2, out, kArgv, {});
+  const std::string record = read_file(out / "restarts.json");
+  std::atomic<int> signal = SIGINT;
+  EXPECT_EQ(resume_restarts(out, {}, kArgv, {.signal = &signal}).stopped, 130);
+  EXPECT_EQ(read_file(out / "restarts.json"), record);
+  fs::rename(out / "seed2" / "checkpoints", out / "seed2" / "gone");
+  const std::string message = message_of<ArgumentError>([&] { resume_restarts(out, {}, kArgv, {}); });
+  EXPECT_TRUE(message.starts_with("seed2: [")) << message;
+  EXPECT_EQ(read_file(out / "restarts.json"), record);
+  // Without a choice in it, it says how far they came.
+  auto j = nlohmann::json::parse(record);
+  j["chosen"] = nullptr;
+  for (auto& run : j["runs"]) run["exit_reason"] = nullptr;
+  write_file(out / "restarts.json", j.dump());
+  message_of<ArgumentError>([&] { resume_restarts(out, {}, kArgv, {}); });
+  EXPECT_EQ(nlohmann::json::parse(read_file(out / "restarts.json"))["runs"][0]["exit_reason"], "max_sequences");
+}
+
+TEST(SideBySide, AnErrorAfterASignalStaysAnErrorAndNamesItsJob) {
+  std::atomic<int> signal = 0;
+  const SideBySide how{.signal = &signal};
+  const auto run_one = [&](const std::function<void()>& work) {
+    signal = 0;
+    return run_side_by_side(
+        {{"first", 10}}, how,
+        [&](std::size_t, const RunOptions&) {
+          signal = SIGTERM;
+          work();
+          return ExitReason::max_sequences;
+        },
+        [](std::size_t) {});
+  };
+  EXPECT_EQ(message_of<FileError>([&] { run_one([] { fail<FileError>("a.h5", "is damaged"); }); }),
+            "first: [a.h5] is damaged");
+  EXPECT_EQ(message_of<RuntimeFailure>([&] { run_one([] { throw std::runtime_error("lost"); }); }), "first: lost");
+  EXPECT_EQ(run_one([] { fail<Stopped>("evaluate", "stopped by a signal"); }), 75);
+}
+
+TEST(SideBySide, WhatWasTrainedBeforeSaysNothingOfTheSpeed) {
+  SideBySide how;
+  std::vector<SideBySideProgress> shown;
+  how.progress = [&](const SideBySideProgress& p) { shown.push_back(p); };
+  run_side_by_side(
+      {{"resumed", 1000}, {"new", 1000}}, how,
+      [&](std::size_t i, const RunOptions& options) {
+        Progress now;
+        now.sequences = 900;
+        now.begun = 800;
+        if (i == 0) options.progress(now);
+        return ExitReason::max_sequences;
+      },
+      [](std::size_t) {});
+  ASSERT_GE(shown.size(), 2u);
+  EXPECT_EQ(shown[0].sequences, 900u);
+  EXPECT_DOUBLE_EQ(shown[0].eta, shown[0].seconds * 1100 / 100);
+  EXPECT_DOUBLE_EQ(shown[1].eta, shown[1].seconds * 1000 / 200);
+}
+
 }  // namespace
 }  // namespace mneme::experiments

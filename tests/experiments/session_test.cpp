@@ -95,7 +95,7 @@ TEST(Session, EvaluationChangesNothingAndRepeats) {
   EXPECT_EQ(a.size(), 24u);
   EXPECT_EQ(parameter_hash(s.parameters()), hash);
   std::atomic<int> stop = 15;
-  expect_has(message_of<RuntimeFailure>([&] { s.evaluate({.count = 12, .stop = &stop}, a); }), "stopped by a signal");
+  expect_has(message_of<Stopped>([&] { s.evaluate({.count = 12, .stop = &stop}, a); }), "stopped by a signal");
 }
 
 TEST(Session, SteadyStateAllocatesNothing) {

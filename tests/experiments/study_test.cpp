@@ -2,6 +2,7 @@
 #include "experiments/study.hpp"
 
 #include "experiments/evaluate.hpp"
+#include "tasks/babi_format.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <csignal>
@@ -160,6 +161,31 @@ TEST(Study, TheCellsChooseByTrainingLossAlone) {
   EXPECT_EQ(cells[0].unknown_words, 3);
 }
 
+TEST(Study, AJointRunThatDivergedCountsInEveryCellOfItsPreset) {
+  const Study& study = find_study("babi-1k");
+  std::vector<StudyRow> rows;
+  const auto add = [&](const char* preset, std::optional<std::int64_t> number, std::uint64_t seed) {
+    StudyRow row;
+    row.preset = preset;
+    row.number = number;
+    row.seed = seed;
+    if (number) row.figures = {0.5, 1000, 10, 50, 0, 0};
+    rows.push_back(row);
+  };
+  add("babi_kv", 1, 1);
+  add("babi_memn2n_joint", std::nullopt, 1);
+  add("babi_memn2n_joint", 1, 2);
+  add("babi_memn2n_joint", 2, 2);
+  const auto cells = study_cells(study, rows);
+  ASSERT_EQ(cells.size(), 3u);
+  EXPECT_EQ(cells[0].runs, 1u);
+  for (std::size_t i : {1, 2}) {
+    EXPECT_EQ(cells[i].runs, 2u);
+    EXPECT_EQ(cells[i].errors.size(), 1u);
+  }
+  EXPECT_TRUE(study_cells(study, {rows[1]}).empty());
+}
+
 TEST(Study, PublishedColumnsHaveTheirPublishedMeans) {
   const std::vector<std::pair<std::string, double>> means = {{"babi_memn2n_single program", 13.8},
                                                              {"babi_memn2n_single NumPy", 15.2},
@@ -190,6 +216,124 @@ TEST(Study, TasksThatAPresetDoesNotLearnAreAnError) {
   const auto o = options(folder / "out", {{"task.number", "2:3", ""}}, {"babi_ntm"});
   expect_has(message_of<ArgumentError>([&] { run_study(find_study("babi-1k"), o, stopped); }),
              "[--task.number] 2:3 has none of the tasks that babi_ntm learns here: 1, 4, 15");
+}
+
+TEST(Study, GoesOnWhereItIsAskedForLongerRunsAndRowsHaveTheirFoldersHash) {
+  Folder folder;
+  const Study& study = find_study("babi-1k");
+  auto given = quick();
+  given.push_back({"task.number", "1:1", ""});
+  StudyOptions o = options(folder / "out", given, {"babi_memn2n_single"});
+  o.seeds = Range{1, 1};
+  int stopped = 0;
+  const fs::path directory = o.out / "babi_memn2n_single-task1-seed1";
+  const auto hash = [&] { return run_json(directory).at("config_hash").get<std::string>(); };
+  const StudyRow shorter = run_study(study, o, stopped).at(0);
+  EXPECT_EQ(shorter.config_hash, hash());
+  o.given[1].value = "960";
+  const StudyRow longer = run_study(study, o, stopped).at(0);
+  EXPECT_EQ(longer.sequences, 960u);
+  EXPECT_EQ(longer.config_hash, hash());
+  EXPECT_NE(longer.config_hash, shorter.config_hash);
+  o.given[1].value = "640";  // less than there is: only read, and called what it is
+  const StudyRow again = run_study(study, o, stopped).at(0);
+  EXPECT_EQ(again.sequences, 960u);
+  EXPECT_EQ(again.config_hash, longer.config_hash);
+
+  const std::vector<std::string> argv = {"mneme",
+                                         "train",
+                                         "babi_memn2n_single",
+                                         "--seed",
+                                         "1",
+                                         "--task.number",
+                                         "1",
+                                         "--task.questions",
+                                         "40",
+                                         "--train.max-sequences",
+                                         "960",
+                                         "--train.log-every",
+                                         "320",
+                                         "--train.checkpoint-every",
+                                         "320",
+                                         "--out",
+                                         directory.string()};
+  EXPECT_EQ(run_json(directory).at("argv").get<std::vector<std::string>>(), argv);
+
+  auto j = run_json(directory);
+  j.erase("environment");
+  write_file(directory / "run.json", j.dump());
+  const std::string message = message_of<FileError>([&] { run_study(study, o, stopped); });
+  expect_has(message, "babi_memn2n_single-task1-seed1: [" + (directory / "run.json").string() + "] is not as expected");
+}
+
+TEST(Study, WhatDoesNotFitIsRefusedBeforeAnyTraining) {
+  Folder folder;
+  int stopped = 0;
+  const auto complaint = [&](const char* study, const StudyOptions& o) {
+    const std::string message = message_of<ArgumentError>([&] { run_study(find_study(study), o, stopped); });
+    EXPECT_FALSE(fs::exists(folder / "out"));
+    return message;
+  };
+  StudyOptions o = options(folder / "out", {}, {"copy_ntm"});
+  EXPECT_EQ(complaint("babi-1k", o),
+            "[--presets] copy_ntm: study babi-1k judges on a test set, and the task 'copy' has none");
+  o.presets = {"copy_ntm", "babi_kv"};
+  expect_has(complaint("copy", o), "[--presets] babi_kv: study copy judges at the lengths 20, 40, 80, 120; [");
+  o.presets = {"copy_ntm", "copy_ntm_ff", "copy_ntm"};
+  EXPECT_EQ(complaint("copy", o), "[--presets] copy_ntm is there twice");
+  o.presets = {"babi_kv"};
+  o.given = {{"train.max-sequences", "640", ""}};
+  expect_has(complaint("babi-1k", o), "[train.log-every] 900 is more than train.max-sequences = 640");
+  o.given = {};
+  o.after = 100;
+  EXPECT_EQ(complaint("babi-1k", o), "[--after] is for studies of lengths; babi-1k judges its runs on a test set");
+}
+
+TEST(Study, TheCsvKeepsTheRowsOfOtherCalls) {
+  const Study& study = find_study("babi-1k");
+  const auto row = [](const char* preset, std::optional<std::int64_t> number, std::uint64_t seed, double loss) {
+    StudyRow r;
+    r.preset = preset;
+    r.number = number;
+    r.seed = seed;
+    r.figures = {loss};
+    return r;
+  };
+  const auto text = [&](const std::vector<StudyRow>& rows) {
+    std::string all = study_csv_header(study);
+    for (const StudyRow& r : rows) all += study_csv(study, r);
+    return all;
+  };
+  const char *one = "babi_memn2n_single", *joint = "babi_memn2n_joint";
+  const std::string before =
+      merged_csv(study, "", "a.csv", {row(one, 2, 10, 1), row(one, 2, 9, 2), row(joint, 1, 1, 3), row(joint, 2, 1, 4)});
+  EXPECT_EQ(before, text({row(one, 2, 9, 2), row(one, 2, 10, 1), row(joint, 1, 1, 3), row(joint, 2, 1, 4)}));
+  EXPECT_EQ(merged_csv(study, before, "a.csv", {}), before);
+  const std::string after =
+      merged_csv(study, before, "a.csv", {row("babi_kv", 1, 1, 5), row(one, 1, 9, 6), row(one, 2, 9, 7)});
+  EXPECT_EQ(after, text({row(one, 1, 9, 6), row(one, 2, 9, 7), row(one, 2, 10, 1), row(joint, 1, 1, 3),
+                         row(joint, 2, 1, 4), row("babi_kv", 1, 1, 5)}));
+  const std::string lost = merged_csv(study, before, "a.csv", {row(joint, std::nullopt, 1, 8)});
+  EXPECT_EQ(lost, text({row(one, 2, 9, 2), row(one, 2, 10, 1), row(joint, std::nullopt, 1, 8)}));
+  expect_has(message_of<FileError>([&] { merged_csv(study, "preset,seed\n", "a.csv", {}); }),
+             "[a.csv] has other columns than the study babi-1k here");
+  expect_has(message_of<FileError>([&] { merged_csv(study, before + "what\n", "a.csv", {}); }),
+             "[a.csv] 'what' is no row of the study babi-1k");
+}
+
+TEST(Study, OnlyFilesThatWeDidNotWriteArePublishedData) {
+  Folder folder;
+  const Study& study = find_study("babi-1k");
+  for (const char* name : {"en", "own"}) fs::create_directories(folder / name);
+  write_file(folder / "en" / "qa1_single-supporting-fact_train.txt", "");
+  write_file(folder / "own" / babi::own_file(1, "train"), "");
+  const std::string en = (folder / "en").string(), own = (folder / "own").string();
+  EXPECT_FALSE(published_data(study, {}));
+  EXPECT_TRUE(published_data(study, {{"task.data", en, ""}}));
+  EXPECT_FALSE(published_data(study, {{"task.data", own, ""}}));
+  EXPECT_FALSE(published_data(study, {{"task.data", en, ""}, {"task.test-data", own, ""}}));
+  EXPECT_FALSE(published_data(study, {{"task.test-data", en, ""}}));
+  EXPECT_TRUE(published_data(find_study("copy"), {}));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Room: tests. What the tests of experiments share: a folder that goes away, a small run, and children to be killed.
 #pragma once
 
-#include "core/error.hpp"
+#include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
 #include "experiments/session.hpp"
