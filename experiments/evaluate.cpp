@@ -90,6 +90,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   for (const auto& length : lengths) tasks.push_back(task_at(config, length));
 
   Session session(config, options.threads);
+  check_task(directory, config, session.task());
   Evaluation result;
   result.metrics = session.task().metrics();
   result.solved_metric = session.task().solved_metric();
