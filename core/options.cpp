@@ -60,12 +60,13 @@ bool known(const Option& o, const std::string& name) {
 
 /// "" where the value is right, else what is wrong with it.
 std::string complaint(const Option& o, const std::string& value) {
-  const auto inside = [&](double v) { return v >= o.minimum && v <= o.maximum; };
+  // A double does not tell 2^53 + 1 from 2^53, the most that a seed may be.
+  const auto inside = [&](long double v) { return v >= o.minimum && v <= o.maximum; };
   switch (o.type) {
     case Option::Type::integer: {
       const auto v = to_integer(value);
       if (!v) return "is not a whole number";
-      return inside(static_cast<double>(*v)) ? "" : "is out of range";
+      return inside(static_cast<long double>(*v)) ? "" : "is out of range";
     }
     case Option::Type::real: {
       const auto v = to_real(value);
@@ -77,7 +78,8 @@ std::string complaint(const Option& o, const std::string& value) {
       const auto v = to_range(value);
       if (!v) return "is not a range low:high";
       if (v->low > v->high) return "has its low end above its high end";
-      return inside(static_cast<double>(v->low)) && inside(static_cast<double>(v->high)) ? "" : "is out of range";
+      return inside(static_cast<long double>(v->low)) && inside(static_cast<long double>(v->high)) ? ""
+                                                                                                   : "is out of range";
     }
     case Option::Type::choice: return known(o, value) ? "" : "does not exist";
     case Option::Type::choices:

@@ -60,8 +60,12 @@ std::string canonical(const Option& o, const Options& parsed) {
       return fmt::format("{}:{}", r.low, r.high);
     }
     case Option::Type::choices: return fmt::format("{}", fmt::join(parsed.choices(o.name), ","));
-    case Option::Type::choice:
-    case Option::Type::text: return parsed.text(o.name);
+    case Option::Type::choice: return parsed.text(o.name);
+    case Option::Type::text: {
+      // Whatever free text an option takes is a path. A run is found from another folder than the one it began in.
+      const std::string& path = parsed.text(o.name);
+      return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+    }
   }
   return "";
 }

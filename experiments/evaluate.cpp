@@ -46,7 +46,10 @@ void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::
     r.error += values[i * n + e.solved_metric];
   }
   for (PartResult& r : results) {
-    if (r.questions == 0) continue;
+    if (r.questions == 0) {
+      ++e.parts_not_asked;
+      continue;
+    }
     r.error /= static_cast<double>(r.questions);
     e.parts.push_back(r);
   }
@@ -89,6 +92,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   for (const auto& length : lengths) tasks.push_back(task_at(config, length));
 
   Session session(config, options.threads);
+  check_task(directory, config, session.task());
   Evaluation result;
   result.metrics = session.task().metrics();
   result.solved_metric = session.task().solved_metric();
@@ -124,6 +128,12 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     std::size_t questions = 0;
     for (const TestPart& p : parts.emplace_back(task->test())) questions += p.questions;
     episodes.push_back(options.episodes.value_or(questions ? questions : 200));
+    if (questions && episodes.back() > questions) {
+      if (options.notice)
+        options.notice(
+            fmt::format("the test set has {} questions, not {}: each is asked once", questions, episodes.back()));
+      episodes.back() = questions;
+    }
     if (options.memory_use) require_memory_use(session, episodes.back());
   }
   const std::size_t all = std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
@@ -194,6 +204,7 @@ std::string evaluation_json(const Evaluation& e) {
     }
     j["mean_" + metric] = e.mean_error();
     j["failed_tasks"] = e.failed_parts();
+    j["tasks_not_asked"] = e.parts_not_asked;
   }
   if (e.memory_use) {
     j["memory_use"] = nlohmann::ordered_json::array();

@@ -20,7 +20,8 @@ namespace mneme::experiments {
 struct EvaluationOptions {
   std::string checkpoint = "last";         ///< last, best, a number of sequences, or a file
   std::vector<std::int64_t> lengths = {};  ///< of the task's length option; empty = the training distribution
-  /// For each length; where not given: all of the task's test set, or 200 where it has none.
+  /// For each length; where not given: all of the task's test set, or 200 where it has none. Of a test set never more
+  /// than there is: each question is asked once.
   std::optional<std::size_t> episodes = {};
   std::optional<std::uint64_t> seed = {};  ///< the run's own where it is not given
   int threads = 1;
@@ -52,6 +53,7 @@ struct Evaluation {
   std::vector<LengthResult> results;
   /// By part, of all lengths; empty where the task has no test set. Parts that no episode came from are left out.
   std::vector<PartResult> parts;
+  std::size_t parts_not_asked = 0;  ///< those
   std::filesystem::path directory, checkpoint;
   std::uint64_t sequences = 0;  ///< trained on by the checkpoint
   std::string config_hash;
@@ -72,8 +74,8 @@ Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOpti
 
 /// One object; `results` lists length, episodes, then each metric by name and NAME_se. With a test set, where METRIC is
 /// the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words and unseen_answers, and
-/// beside it stand mean_METRIC and failed_tasks. `memory_use`, where asked for, lists by task number, questions,
-/// METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
+/// beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`, where asked for, lists by task number,
+/// questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
 /// (memory_use.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
 

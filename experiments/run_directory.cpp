@@ -182,6 +182,29 @@ void continue_record(const fs::path& run, RunRecord& record) {
     record.starts = before["starts"].get<int>() + 1;
 }
 
+std::string task_fingerprint(const Task& task) {
+  std::string all;
+  for (const auto& names : {task.token_names(), task.class_names()}) {
+    all += std::to_string(names.size()) + '\n';
+    for (const std::string& name : names) all += name + '\n';
+  }
+  return hex(hash_bytes(all));
+}
+
+void check_task(const fs::path& run, const Config& config, const Task& task) {
+  std::ifstream in(run / "run.json");
+  const auto j = nlohmann::json::parse(in, nullptr, false);
+  if (!j.is_object() || !j.contains("task_fingerprint") || j["task_fingerprint"] == task_fingerprint(task)) return;
+  std::string data;
+  for (const auto& [key, value] : config.items())
+    if (key == "task.data" && !value.empty()) data = value;
+  fail<ArgumentError>(
+      data.empty() ? run.string() : data,
+      "has other words or answers than when {} was trained on it, so their numbers mean others: put the "
+      "data back as they were, or train anew",
+      data.empty() ? "the run" : run.string());
+}
+
 void write_run_json(const fs::path& run, const Config& config, const Task& task, const RunRecord& record,
                     const RunState& s) {
   nlohmann::ordered_json j;
@@ -195,6 +218,7 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   for (const auto& [key, value] : config.items())
     if (key.find('.') == std::string::npos && key != "seed") j[key] = value;
   j["seed"] = config.seed;
+  j["task_fingerprint"] = task_fingerprint(task);
   j["argv"] = record.argv;
   j["threads"] = record.threads;
   j["started_utc"] = record.started_utc;

@@ -74,6 +74,11 @@ struct RunRecord {
 };
 /// Start time and count of an earlier start, where run.json can be read.
 void continue_record(const std::filesystem::path& run, RunRecord& record);
+/// Digest of the names of a task's tokens and classes, in order: what their numbers mean to a model's weights.
+std::string task_fingerprint(const Task& task);
+/// ArgumentError where the task is no longer the one that run.json was written with: its data, on disk, are others.
+/// Runs of older versions, which do not say, pass.
+void check_task(const std::filesystem::path& run, const Config& config, const Task& task);
 void write_run_json(const std::filesystem::path& run, const Config& config, const Task& task, const RunRecord& record,
                     const RunState& state);
 

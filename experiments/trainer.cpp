@@ -80,6 +80,7 @@ class Run {
 
   /// From the newest checkpoint that can be read. Nothing to restore is nothing lost: the run starts again.
   void restore() {
+    check_task(directory_, config_, session_.task());
     continue_record(directory_, record_);
     const std::vector<fs::path> all = list_checkpoints(directory_);
     std::string damaged;

@@ -15,6 +15,7 @@ constexpr double tiny = std::numeric_limits<float>::min();
 /// -log p of a probability that was rounded to float32, or is 1 - q with q rounded.
 Recomputed nats(double p) {
   const double kept = std::max(p, tiny);
+  if (p >= 0 && p <= tiny) return {-std::log(tiny), std::numeric_limits<double>::infinity()};  // how much less?
   return {-std::log(kept), 4 * ulp / std::max(kept, ulp)};
 }
 

@@ -2,6 +2,7 @@
 #include "replay/own_memory.hpp"
 
 #include "core/error.hpp"
+#include "core/random.hpp"
 
 #include <algorithm>
 #include <sstream>
@@ -52,14 +53,16 @@ MemoryConfig read_memory_config(const std::string& config_ini) {
     if (equals == std::string::npos) continue;
     const std::string key = trimmed(line.substr(0, equals)), value = unquoted(trimmed(line.substr(equals + 1)));
     if (section.empty() && key == "memory") config.name = value;
+    if (section.empty() && key == "controller") config.controlled = true;
     if (section == "memory") config.options[key] = value;
   }
   return config;
 }
 
 OwnMemory::Slot OwnMemory::make_slot(const Declared& declared) {
-  const bool turned = declared.axes == std::vector<std::string>{"cell", "slot"};
-  return {declared, turned, Row(declared.count(), 0.0)};
+  const bool turned = declared.axes == std::vector<std::string>{"cell", "slot"} ||
+                      declared.axes == std::vector<std::string>{"cell", "item"};
+  return {declared, turned, Row(declared.count(), 0.0), false};
 }
 
 OwnMemory::OwnMemory(const trace::Layout& layout) {
@@ -72,6 +75,12 @@ OwnMemory::OwnMemory(const trace::Layout& layout) {
   setup.control_size = 1;  // address, update and read never see the controller
   setup.batch.channels = layout.channels_in;
   setup.batch.outputs = layout.channels_out;
+  if (layout.items) {  // as many slots as it had; its tables are never looked up, so any number of words does
+    setup.batch.max_items = layout.slots;
+    setup.batch.item_width = layout.item_width;
+    setup.batch.item_vocabulary = layout.item_tokens ? 1 : 0;
+    setup.question = !config.controlled;
+  }
   memory_ = plugin.make<double>(Builder<double>(parameters_set_).scope("memory"),
                                 plugin.options.parse("memory", config.options), setup);
   parameters_set_.initialize(1);
@@ -80,6 +89,59 @@ OwnMemory::OwnMemory(const trace::Layout& layout) {
   for (const Declared& d : memory_->layout().state) state_.push_back(make_slot(d));
   for (const Declared& d : memory_->layout().parameters) parameters_.push_back(make_slot(d));
   for (const Declared& d : memory_->layout().stages) stages_.push_back(make_slot(d));
+  find_trained();
+}
+
+/// Runs everything on the same drawn state with two draws of the parameters: what differs follows from them. A state
+/// that does so differs for whoever asks for it next, so its own value is drawn anew as well.
+void OwnMemory::find_trained() {
+  const auto draw = [](std::vector<Slot>& slots, std::uint64_t seed, bool trained_only) {
+    Random random(seed, "state", 0);
+    for (Slot& s : slots)
+      for (double& v : s.values)
+        if (const double x = random.uniform(0.25, 0.75);
+            s.declared.kind != Kind::opaque && (s.trained || !trained_only))
+          v = x;
+  };
+  Row parameters(parameters_set_.flat_size());
+  const auto results = [&](std::uint64_t seed, const auto& run) {
+    start();
+    draw(state_, 1, false);
+    draw(parameters_, 3, false);
+    for (Random random(seed, "trained or not", 0); double& v : parameters) v = random.uniform(-0.1, 0.1);
+    std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
+    parameters_set_.refresh();
+    if (seed == 2) draw(state_, 2, true);
+    auto result = run();
+    std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
+    parameters_set_.refresh();
+    return result;
+  };
+  const auto updated = [&] {
+    update();
+    std::vector<Row> rows;
+    for (const Slot& s : state_) rows.push_back(s.values);
+    return rows;
+  };
+  for (bool more = true; more;) {
+    const std::vector<Row> one = results(1, updated), other = results(2, updated);
+    more = false;
+    for (std::size_t i = 0; i < state_.size(); ++i)
+      if (!state_[i].trained && one[i] != other[i]) state_[i].trained = more = true;
+  }
+  for (const Site& site : memory_->layout().sites) {
+    const auto addressed = [&] { return address(site.name); };
+    trained_sites_.push_back(results(1, addressed) != results(2, addressed));
+  }
+}
+
+bool OwnMemory::needs_trained_weights(const std::string& site) const {
+  return trained_sites_[site_index(site)];
+}
+
+bool OwnMemory::needs_trained_state(const std::string& full_name) const {
+  return std::any_of(state_.begin(), state_.end(),
+                     [&](const Slot& s) { return s.trained && s.declared.full_name() == full_name; });
 }
 
 bool OwnMemory::declares(const std::string& full_name) const {

@@ -2,7 +2,8 @@
 //
 // For: verify, where a site's addressing or the update rule is none that reference.hpp knows, so that a memory written
 // in one file is verified without a line for it here. Built from the trace's own config text; its trained parameters
-// are not needed, because address, update and read are pure.
+// are not needed, because address, update and read are pure. A hop that has weights of
+// its own is the exception: what follows from trained parameters is found out beforehand, and is not to be asked for.
 // Requires: every state that the memory declares is in the trace (opaque ones start as in a new sequence).
 #pragma once
 
@@ -23,6 +24,9 @@ class OwnMemory {
 
   const MemoryLayout& layout() const { return memory_->layout(); }
   bool declares(const std::string& full_name) const;
+  /// Whether the site's weights, or the state after update(), follow from trained parameters, which are not here.
+  bool needs_trained_weights(const std::string& site) const;
+  bool needs_trained_state(const std::string& full_name) const;
 
   /// Before the first step: zeros, and opaque state as begin() makes it.
   void start();
@@ -41,9 +45,11 @@ class OwnMemory {
  private:
   struct Slot {
     Declared declared;
-    bool turned = false;  ///< declared cell x slot inside, slot x cell in the trace
-    Row values;           ///< inside layout
+    bool turned = false;   ///< declared cell x slot inside, slot x cell in the trace
+    Row values;            ///< inside layout
+    bool trained = false;  ///< update() takes it from trained parameters
   };
+  void find_trained();
   static Slot make_slot(const Declared& declared);
   static void assign(Slot& slot, View values);
   std::size_t site_index(const std::string& site) const;
@@ -54,12 +60,14 @@ class OwnMemory {
   std::unique_ptr<Memory<double>> memory_;
   Tape<double> tape_;
   std::vector<Slot> state_, parameters_, stages_;
+  std::vector<bool> trained_sites_;
 };
 
-/// The top-level key `memory` and the section [memory] of a config text.
+/// The top-level keys `memory` and `controller` and the section [memory] of a config text.
 struct MemoryConfig {
   std::string name;
   std::map<std::string, std::string> options;
+  bool controlled = false;  ///< a controller asks it; else the question itself does (MemorySetup::question)
 };
 MemoryConfig read_memory_config(const std::string& config_ini);
 

@@ -1,6 +1,8 @@
 // Room: replay. Items, hops and answers of an episode, in words.
 #include "replay/story.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace mneme::replay {
@@ -67,6 +69,9 @@ Story story_of(const trace::Layout& layout, const trace::Episode& e, std::size_t
     const float* w = e.sites[i].weights.data() + step * layout.width(layout.sites[i]);
     for (std::size_t n = 0; n < e.items.count; ++n) story.sentences[n].weights.push_back(static_cast<double>(w[n]));
   }
+  for (std::size_t p = 0; p < layout.episode_params.size() && p < e.params.size(); ++p)
+    if (layout.episode_params[p].name == "statements" && e.params[p] > static_cast<double>(e.items.count))
+      story.cut = fmt::format("the last {} of {} statements", e.items.count, e.params[p]);
   story.question = words_of_steps(layout, e);
   story.answers = answers_of(layout, e);
   return story;

@@ -30,6 +30,7 @@ struct Story {
   std::vector<Sentence> sentences;  ///< the oldest first
   std::string question;             ///< the words of the steps; with sentences among the steps, those too
   std::vector<Answer> answers;
+  std::string cut;  ///< "the last 10 of 44 statements" where the model got no more of them; else empty
 };
 
 /// Whether the episode has items in words and a site that attends to them.

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kept_failures = 20;
 constexpr const char* every_so_many = "from the attribute keyframe_every of /memory";
+constexpr const char* on_disk = "; a change on disk breaks its checksum (`mneme trace check`)";
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 double difference(double logged, double recomputed) {
@@ -109,15 +110,17 @@ void require_something(const trace::Reader& reader, Walker& walker) {
 
 std::vector<std::string> uncovered(const trace::Layout& layout) {
   std::vector<std::string> names;
-  const char* const disk = "; a change on disk breaks its checksum (`mneme trace check`)";
-  if (layout.channels_in) names.push_back(std::string("/io/input: what the task drew") + disk);
+  if (layout.channels_in) names.push_back(std::string("/io/input: what the task drew") + on_disk);
   if (layout.channels_out && !layout.target_kind.empty())
     names.push_back("/io/output, /io/target, /io/mask: compared with loss and error, on scored steps only");
   else if (layout.channels_out)
-    names.push_back(std::string("/io/output, /io/target: the trace does not say what kind of target it has") + disk);
+    names.push_back(std::string("/io/output, /io/target: the trace does not say what kind of target it has") + on_disk);
+  if (layout.items) names.push_back(std::string("/items, /io/token: what the task drew") + on_disk);
+  if (layout.error_name != "wrong_bits_per_sequence" || layout.target_kind != "bits")
+    names.push_back(std::string("/episodes/error, /episodes/correct: only wrong bits are counted again") + on_disk);
   for (const trace::Logged& v : layout.controller)
     if (layout.logs(v))
-      names.push_back("/controller/" + trace::dataset_name(v, false) + ": needs the model's weights" + disk);
+      names.push_back("/controller/" + trace::dataset_name(v, false) + ": needs the model's weights" + on_disk);
   return names;
 }
 
@@ -164,6 +167,9 @@ Report verify(const std::filesystem::path& path, const VerifyOptions& options) {
     if (options.progress) options.progress(i + 1, reader.episodes());
   }
   report.coverage = walker.coverage();
+  report.needs_model = walker.trained();
+  for (const std::string& dataset : report.needs_model)
+    report.not_recomputed.push_back(dataset + ": needs the model's weights" + on_disk);
   return report;
 }
 

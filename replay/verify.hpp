@@ -54,6 +54,7 @@ struct Report {
   Mismatch worst;                           ///< the largest difference, failing or not
   std::vector<std::string> faults;          ///< what trace::check finds wrong, naming dataset, episode and step
   std::vector<std::string> not_recomputed;  ///< datasets that no rule covers, each with the reason
+  std::vector<std::string> needs_model;     ///< weightings and memories among them: they need trained parameters
 
   bool ok() const { return failure_count == 0 && faults.empty(); }
 };

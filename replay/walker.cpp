@@ -96,14 +96,35 @@ void Walker::plan_own() {
       if (value < 0) fail<FileError>("verify", "the trace does not hold the memory's {}", d.full_name());
       site_states_.push_back({static_cast<std::size_t>(site), static_cast<std::size_t>(value), d.full_name()});
     }
-    if (layout_.items) fail<FileError>("verify", "the memory is filled from items, which only the model can embed");
   } catch (const Error& e) {
     own_.reset();
     reason = e.what();
   }
-  if (own_) return;
+  if (own_) return plan_trained();
   for (Coverage& c : coverage_)
     if (c.how == by_own) c.how = "not recomputed: " + reason;
+}
+
+void Walker::plan_trained() {
+  std::string state;
+  for (const trace::Logged& m : layout_.memory)
+    if (layout_.logs(m)) state += (state.empty() ? "" : ", ") + m.declared.full_name();
+  for (std::size_t s = 0; s < plans_.size(); ++s) {
+    const std::string& name = layout_.sites[s].site.name;
+    if (plans_[s].reference) continue;
+    std::string from;
+    for (const trace::SiteLayout& site : layout_.sites)
+      for (const trace::Logged& v : site.values)
+        if (layout_.logs(v)) from += (from.empty() ? "" : ", ") + v.declared.full_name();
+    plans_[s].rule = fmt::format("by the memory's own functions from {} and the state ({})", from, state);
+    if (!own_->needs_trained_weights(name)) continue;
+    plans_[s].trained = true;
+    trained_.push_back(plans_[s].path + "weights");
+  }
+  if (known_update_) return;
+  for (const trace::Logged& m : layout_.memory)
+    if (own_->needs_trained_state(m.declared.full_name()))
+      trained_.push_back("/memory/" + trace::dataset_name(m, false));
 }
 
 bool Walker::useful() const {
@@ -152,7 +173,8 @@ void Walker::keyframe(std::size_t step, bool after_write) {
     const std::size_t size = logged.declared.count();
     const float* values = episode_->memory[m].data() + next_keyframe_ * size;
     const bool contents = static_cast<int>(m) == contents_;
-    const Row rebuilt = contents ? memory_ : own_ ? own_->get(name) : Row();
+    const bool own = own_ && !own_->needs_trained_state(name);
+    const Row rebuilt = contents ? memory_ : own ? own_->get(name) : Row();
     if (known_ && !rebuilt.empty())
       witness_->compare("/memory/" + trace::dataset_name(logged, false), step, values, rebuilt, of_memory,
                         coverage_.back());
@@ -206,7 +228,7 @@ void Walker::visit(std::size_t site, std::size_t step) {
   Row w;
   if (p.reference)
     w = by_reference(site, step);
-  else if (own_ && known_)
+  else if (own_ && known_ && !p.trained)
     w = own_weights(site, step);
   if (!w.empty())
     witness_->compare(p.path + "weights", step, episode_->sites[site].weights.data() + step * w.size(), w, p.rule,

@@ -34,12 +34,15 @@ class Walker {
 
   /// How each site and the memory are recomputed; filled with counts by the witness.
   std::vector<Coverage>& coverage() { return coverage_; }
+  /// Datasets that follow from the model's trained weights, which a trace does not hold.
+  const std::vector<std::string>& trained() const { return trained_; }
   /// True where some site or the memory can be recomputed.
   bool useful() const;
 
  private:
   struct Plan {
     bool writes = false, reference = false;
+    bool trained = false;  ///< its weights follow from trained parameters
     int key, beta, gate, shift, gamma, erase, add, value, similarity, content, gated, shifted;
     std::string path, rule;
   };
@@ -51,6 +54,7 @@ class Walker {
 
   void plan_sites();
   void plan_own();
+  void plan_trained();
   Plan make_plan(const trace::SiteLayout& site) const;
   Row row(const std::vector<float>& values, std::size_t step, std::size_t size) const;
   Row site_value(std::size_t site, int value, std::size_t step) const;
@@ -73,6 +77,7 @@ class Walker {
   std::vector<SiteState> site_states_;
   std::vector<Coverage> coverage_;  ///< sites, then the memory
   std::unique_ptr<OwnMemory> own_;
+  std::vector<std::string> trained_;
 
   const trace::Episode* episode_ = nullptr;
   Witness* witness_ = nullptr;

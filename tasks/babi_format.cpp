@@ -85,8 +85,8 @@ class Parser {
 
   void statement(std::string_view text) {
     if (!has_word(text)) complain("a statement without a word: '{}'", shown(text));
-    const char last = text[text.find_last_not_of(' ')];
-    if (last == '?') complain("a question without TAB, answer, TAB and supporting IDs: '{}'", shown(text));
+    if (text.find('?') != std::string_view::npos)
+      complain("a question without TAB, answer, TAB and supporting IDs: '{}'", shown(text));
     statement_at_.push_back(static_cast<std::int64_t>(stories_.say(std::string(text))));
   }
 

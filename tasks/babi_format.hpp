@@ -51,7 +51,8 @@ struct Stories {
 };
 
 /// Throws FileError "[NAME:LINE] what" where the text breaks the format: what is no such line, IDs that do not count,
-/// other bytes than printable ASCII (CR LF included), a question with other than two TABs, without answer or without
+/// other bytes than printable ASCII (CR LF included), a question with other than two TABs (a line without any that
+/// has a '?' is one), without answer or without
 /// a statement before it, supporting IDs that do not exist, are questions or do not stand before the question.
 Stories parse(std::string_view text, const std::string& name);
 

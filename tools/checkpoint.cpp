@@ -5,6 +5,7 @@
 #include "experiments/ini.hpp"
 #include "tools/commands.hpp"
 #include "tools/terminal.hpp"
+#include "tools/trace_file.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -19,7 +20,8 @@ experiments::CheckpointInfo find_and_read(const Arguments& a) {
   const std::string& name = a.positional[0];
   std::error_code error;
   if (fs::is_directory(name, error))
-    return experiments::inspect_checkpoint(experiments::find_checkpoint(name, a.options.text("--checkpoint")));
+    return experiments::inspect_checkpoint(
+        experiments::find_checkpoint(find_run(name), a.options.text("--checkpoint")));
   if (a.has("--checkpoint"))
     fail<ArgumentError>("--checkpoint", "chooses among those of a run's folder, and {} is none", name);
   return experiments::inspect_checkpoint(name);
@@ -175,7 +177,7 @@ void add_source(Command& c) {
   c.parameters = "FILE|DIR";
   c.flags.text("--checkpoint", "last", "of DIR: last, best, or a number of sequences");
   c.values["--checkpoint"] = "WHICH";
-  c.notes = "FILE is a *.ckpt.h5 file; DIR is a run.";
+  c.notes = "FILE is a *.ckpt.h5 file; DIR is a run, or a folder of restarts, whose chosen run is taken.";
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
+#include "tools/trace_file.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -26,6 +27,9 @@ std::vector<std::int64_t> lengths_of(const std::string& list) {
     const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), n);
     if (error != std::errc{} || stop != word.data() + word.size())
       fail<ArgumentError>("--lengths", "'{}' is not a whole number; it takes a comma list: 20,40,80", word);
+    if (n < 1) fail<ArgumentError>("--lengths", "{}: they count from 1", n);
+    if (std::find(lengths.begin(), lengths.end(), n) != lengths.end())
+      fail<ArgumentError>("--lengths", "{} is given twice", n);
     lengths.push_back(n);
     at = end + 1;
   }
@@ -67,6 +71,9 @@ std::string parts_text(const experiments::Evaluation& e) {
     answers += p.part.unseen_answers;
   }
   std::string text = table.text();
+  if (e.parts_not_asked > 0)
+    text += fmt::format("{} more task{} not asked: --episodes left nothing for {}\n", e.parts_not_asked,
+                        e.parts_not_asked == 1 ? " was" : "s were", e.parts_not_asked == 1 ? "it" : "them");
   text += fmt::format("mean {} {:.2f}, {} of {} tasks failed (above {:g})\n", spoken, e.mean_error(), e.failed_parts(),
                       e.parts.size(), e.solved_threshold);
   text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
@@ -114,14 +121,13 @@ int run(const Arguments& a) {
   options.given = a.assignments;
   options.signal = &caught_signal();
   options.notice = [](const std::string& text) { note(text); };
+  const fs::path directory = find_run(a.positional[0]);
   experiments::Evaluation e;
   {
     Progress bar;
     options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
-    e = experiments::evaluate(a.positional[0], options);
+    e = experiments::evaluate(directory, options);
   }
-  if (e.directory != fs::path(a.positional[0]))
-    note(fmt::format("the chosen one of the restarts in {}: {}", a.positional[0], e.directory.string()));
   if (a.json()) {
     print("{}\n", experiments::evaluation_json(e));
     return kOk;

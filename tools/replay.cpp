@@ -8,6 +8,7 @@
 #include "tools/trace_file.hpp"
 #include "tools/viewer.hpp"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
@@ -64,8 +65,12 @@ void report_text(const fs::path& path, const replay::Report& r) {
         r.tolerance, r.episodes, r.steps, r.values);
   if (!r.worst.dataset.empty())
     print("  there: {} episode {} step {}\n", r.worst.dataset, r.worst.episode, r.worst.step);
+  const std::string all = r.needs_model.empty() ? "every" : "every other";
+  if (!r.needs_model.empty())
+    print("  not recomputed, because it needs the model's weights: {}\n",
+          fmt::format("{}", fmt::join(r.needs_model, ", ")));
   print("{}\n",
-        r.ok() ? "verified: every weighting and every memory follows from the log"
+        r.ok() ? fmt::format("verified: {} weighting and {} memory follows from the log", all, all)
                : fmt::format("NOT verified: {} rows differ, {} faults in the file", r.failure_count, r.faults.size()));
 }
 

@@ -282,7 +282,7 @@ std::vector<std::string> Scene::story_lines(const replay::Story& story, std::siz
   }
   const std::size_t room = columns > side + hops * cell ? columns - side - hops * cell : 0;
   const std::size_t text = std::min(longest, room);
-  std::vector<std::string> lines = {std::string(side + text, ' ')};
+  std::vector<std::string> lines = {fitted(story.cut, side + text)};
   for (std::size_t h = 0; h < hops; ++h)
     lines[0] += fmt::format("{:>{}}", story.hops[first_hop + h].substr(0, cell - 1), cell);
   Style shade = style;

@@ -4,6 +4,7 @@
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/terminal.hpp"
+#include "tools/trace_file.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -32,7 +33,9 @@ Json run_record(const std::string& source) {
 }
 
 int run(const Arguments& a) {
-  const std::string& source = a.positional[0];
+  std::error_code error;
+  std::string source = a.positional[0];
+  if (fs::is_directory(source, error)) source = find_run(source).string();
   const experiments::Config config = experiments::Config::load(source, a.assignments);
   const int threads = static_cast<int>(a.options.integer("--threads"));
   const experiments::ModelReport r = experiments::report(config, threads);

@@ -29,6 +29,14 @@ int run(const Arguments& a) {
     for (const char* part : {"train", "test"})
       if (fs::exists(path(n, part))) fail<ArgumentError>(path(n, part).string(), "exists; nothing was written");
   std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    for (std::int64_t n = number.low; n <= number.high; ++n)
+      for (const char* part : {"train", "test"})
+        if (name.starts_with(fmt::format("qa{}_", n)) && name.ends_with(fmt::format("_{}.txt", part)))
+          fail<ArgumentError>(entry.path().string(),
+                              "is of task {} too, so task.data would find two files; nothing was written", n);
+  }
   fs::create_directories(directory, error);
   if (error) fail<RuntimeFailure>(directory.string(), "cannot be made: {}", error.message());
 
@@ -66,7 +74,9 @@ Command stories_command() {
   c.flags.range("--task.number", {1, babi::kTasks}, 1, babi::kTasks, "kinds of task", "all");
   babi::declare_stories(c.flags, kPrefix).flag("--json", false, "the files as JSON on stdout");
   c.values = {{"--task.number", "A:B"}};
-  c.notes = "The same stories as the task babi without task.data. Files that exist are not touched.";
+  c.notes =
+      "The same stories as the task babi without task.data. Files that exist are not touched, and a folder that\nholds "
+      "others of the same tasks is refused: task.data wants one of each.";
   c.heeds_signals = true;
   c.run = run;
   return c;

@@ -65,6 +65,7 @@ StoryFigure make_story_figure(const trace::Layout& layout, const trace::Episode&
       f.title.push_back(std::move(line));
   }
   const double line = font_of(f.width) / 72;
+  if (!f.story.cut.empty()) f.title.push_back(f.story.cut);
   f.height = line * (1.45 * static_cast<double>(f.title.size()) + 3.4 + 1.7 * static_cast<double>(f.count));
   return f;
 }

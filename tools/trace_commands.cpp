@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <sstream>
 
 namespace mneme::tools {
@@ -51,7 +52,9 @@ Json summary_json(const trace::Reader& reader, std::size_t i) {
   Json j = {{"episode", i},     {"id", e.id},     {"sequence", e.sequence}, {"seed", e.seed},
             {"steps", e.steps}, {"loss", e.loss}, {"error", e.error},       {"correct", e.correct}};
   const auto& params = reader.layout().episode_params;
-  for (std::size_t p = 0; p < params.size(); ++p) j[params[p].name] = e.params[p];
+  for (std::size_t p = 0; p < params.size(); ++p)
+    j[params[p].name] = params[p].integer && std::isfinite(e.params[p]) ? Json(static_cast<std::int64_t>(e.params[p]))
+                                                                        : Json(e.params[p]);
   return j;
 }
 
@@ -70,6 +73,7 @@ Json episode_json(const trace::Reader& reader, std::size_t index) {
                             {"right", a.right}});
   if (replay::tells_story(layout, e)) {
     const replay::Story story = replay::story_of(layout, e, replay::answering_step(e));
+    j["story_cut"] = story.cut.empty() ? Json(nullptr) : Json(story.cut);
     j["story"] = Json::array();
     for (const replay::Sentence& s : story.sentences) {
       Json weights = Json::object();
@@ -130,7 +134,7 @@ std::string words_text(const trace::Layout& layout, const trace::Episode& e) {
       for (double w : s.weights) row.push_back(fmt::format("{:.3f}", w));
       table.add(std::move(row));
     }
-    text = "\n" + table.text();
+    text = "\n" + (story.cut.empty() ? "" : story.cut + ", item 0 the oldest of them\n") + table.text();
   }
   if (const std::string words = replay::words_of_steps(layout, e); !words.empty()) text += "words: " + words + "\n";
   for (const replay::Answer& a : replay::answers_of(layout, e))
@@ -196,7 +200,9 @@ Command base(const char* name, const char* summary, int (*run)(const Arguments&)
   c.summary = summary;
   c.parameters = "TRACE|DIR";
   c.flags.flag("--json", false, "JSON on stdout");
-  c.notes = "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken.";
+  c.notes =
+      "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken;\nof a folder of "
+      "restarts, the chosen run's.";
   c.run = run;
   return c;
 }
@@ -233,8 +239,10 @@ Command trace_export_command() {
   c.flags.choice("--format", "csv", {"csv"}, "of the files")
       .text("--out", "", "folder; NAME_csv where it is not given");
   c.values = {{"--out", "DIR"}, {"--format", "F"}};
-  add_episode_flag(c);
-  c.notes += "\nFiles: episodes, steps, io, weights, values, memory.";
+  c.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
+                  "index in the file, -1 = the last; not given: all of them");
+  c.notes +=
+      "\nFiles: episodes, steps, io, weights, values, memory, and where there are items or names, items and names.";
   return c;
 }
 

@@ -1,7 +1,9 @@
-// Room: tools. Finding traces and episodes.
+// Room: tools. Finding runs, traces and episodes.
 #include "tools/trace_file.hpp"
 
 #include "core/error.hpp"
+#include "experiments/run_directory.hpp"
+#include "tools/terminal.hpp"
 
 #include <algorithm>
 
@@ -9,11 +11,19 @@ namespace mneme::tools {
 
 namespace fs = std::filesystem;
 
+fs::path find_run(const std::string& directory) {
+  const fs::path run = experiments::chosen_run(directory);
+  if (run != fs::path(directory))
+    note(fmt::format("the chosen one of the restarts in {}: {}", directory, run.string()));
+  return run;
+}
+
 fs::path find_trace(const std::string& name) {
   std::error_code error;
   if (!fs::is_directory(name, error)) return name;
-  fs::path folder = fs::path(name) / "traces", newest;
-  if (!fs::is_directory(folder, error)) folder = name;
+  const fs::path run = find_run(name);
+  fs::path folder = run / "traces", newest;
+  if (!fs::is_directory(folder, error)) folder = run;
   fs::file_time_type latest{};
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string file = entry.path().filename().string();
@@ -25,7 +35,7 @@ fs::path find_trace(const std::string& name) {
     latest = time;
   }
   if (newest.empty())
-    fail<ArgumentError>(name, "has no traces; train or evaluate with --trace.level params to get some");
+    fail<ArgumentError>(run.string(), "has no traces; train or evaluate with --trace.level params to get some");
   return newest;
 }
 

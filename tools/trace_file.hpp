@@ -1,4 +1,4 @@
-// Room: tools. Which trace, and which of its episodes, somebody means.
+// Room: tools. Which run, which trace, and which of its episodes, somebody means.
 #pragma once
 
 #include "tools/command.hpp"
@@ -9,7 +9,10 @@
 
 namespace mneme::tools {
 
-/// A trace file, or the newest one of a run's directory. ArgumentError where there is none.
+/// A run's folder as it is; of a folder of restarts, the chosen one's, which is said on stderr.
+std::filesystem::path find_run(const std::string& directory);
+
+/// A trace file, or the newest one of a run's directory (find_run). ArgumentError where there is none.
 std::filesystem::path find_trace(const std::string& file_or_run);
 
 /// --episode (its index in the file) or, where it is not given, the longest correct one of the last fifty (or the

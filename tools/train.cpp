@@ -54,7 +54,8 @@ void tell_what_next(const experiments::RunResult& r) {
     case ExitReason::max_sequences: {
       note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : " --lengths 20,40,80"));
       std::error_code error;
-      if (fs::exists(r.directory / "traces", error)) note(fmt::format("      mneme replay {}", dir));
+      const fs::path traces = r.directory / "traces";
+      if (fs::exists(traces, error) && !fs::is_empty(traces, error)) note(fmt::format("      mneme replay {}", dir));
       if (r.reason == ExitReason::max_sequences)
         note(fmt::format("      mneme train --resume {} --max-sequences {}", dir, 2 * r.sequences));
       break;

@@ -7,6 +7,7 @@
 #include "experiments/session.hpp"
 #include "trace/sink.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ class Scratch {
   fs::path path_;
 };
 
-/// Keys on top of: copy of width 4 and length 5, ntm with 6 slots of width 5, level params, a keyframe every 4 steps.
+/// Keys on top of (those of another task, model or memory fall away): copy of width 4 and length 5, ntm with 6 slots of
+/// width 5, level params, a keyframe every 4 steps.
 inline fs::path small_trace(const fs::path& folder, const std::vector<std::pair<std::string, std::string>>& keys = {},
                             std::size_t episodes = 3) {
   std::vector<experiments::Assignment> given;
@@ -56,14 +58,24 @@ inline fs::path small_trace(const fs::path& folder, const std::vector<std::pair<
   set("trace.level", "params");
   set("trace.keyframe-every", "4");
   for (const auto& [key, value] : keys) set(key, value);
+  for (const auto& [key, value] : keys) {
+    if (key == "task")
+      std::erase_if(given, [](const auto& a) { return a.key == "task.width" || a.key == "task.length"; });
+    if (key == "model") std::erase_if(given, [](const auto& a) { return a.key.starts_with("controller"); });
+  }
   bool own = false;
   for (const auto& a : given) own |= a.key == "memory" && a.value != "ntm";
-  if (own) std::erase_if(given, [](const auto& a) { return a.key == "memory.slots" || a.key == "memory.width"; });
+  const auto asked = [&](const std::string& key) {
+    return std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return k.first == key; });
+  };
+  std::erase_if(given, [&](const auto& a) {
+    return own && (a.key == "memory.slots" || a.key == "memory.width") && !asked(a.key);
+  });
 
   const auto config = experiments::Config::from(given);
   experiments::Session session(config, 1);
   ParameterSet<float>& set_of = session.parameters();
-  for (std::size_t i = 0; i < set_of.flat_size(); ++i) set_of.flat()[i] *= 4;
+  for (std::size_t i = 0; i < set_of.flat_size(); ++i) set_of.flat()[i] *= config.controller.empty() ? 1.5f : 4;
   set_of.refresh();
   const auto layout = experiments::make_layout(config, session.task(), session.model().parts(), "eval", 0,
                                                trace::parse_level(config.trace.text("level")));

@@ -52,6 +52,41 @@ INSTANTIATE_TEST_SUITE_P(
         Keys{{"memory.slots", "1"}}, Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}},
         Keys{{"trace.keyframe-every", "1"}}, Keys{{"trace.keyframe-every", "1000"}}));
 
+Keys story(const Keys& more) {
+  Keys keys = {{"task", "babi"}, {"task.number", "2"}, {"model", "memory_network"}, {"memory.hops", "2"}};
+  keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
+}
+
+/// Hops over statements, recomputed by the memory itself; what has weights of its own is named and nothing else.
+TEST(Verify, HopsFollowFromTheLoggedStatements) {
+  const std::string first = "/sites/hop_0/weights", second = "/sites/hop_1/weights", query = "/memory/query";
+  const std::vector<std::pair<Keys, std::vector<std::string>>> cases = {
+      {story({{"memory", "end_to_end"}}), {}},
+      {story({{"memory", "end_to_end"}, {"memory.empty-slots", "false"}, {"trace.keyframe-every", "1"}}), {}},
+      {story({{"memory", "end_to_end"}, {"memory.tying", "layer-wise"}, {"trace.keyframe-every", "1"}}),
+       {second, query}},
+      {story({{"memory", "key_value"}, {"trace.keyframe-every", "1"}}), {second, query}},
+      {story({{"memory", "key_value"}, {"memory.hops", "1"}, {"memory.score", "cosine"}}), {query}},
+      {story({{"memory", "key_value"}, {"memory.score", "additive"}}), {first, second, query}},
+      {{{"task", "babi"}, {"model", "cell"}, {"memory", "end_to_end"}}, {}},
+  };
+  for (const auto& [keys, trained] : cases) {
+    const Scratch folder("hops");
+    const auto report = replay::verify(small_trace(folder.path(), keys));
+    EXPECT_TRUE(report.ok()) << all_failures(report);
+    EXPECT_EQ(report.needs_model, trained) << testing::PrintToString(keys);
+    EXPECT_GT(report.max_abs_difference, 0) << "was anything compared?";
+    for (const auto& c : report.coverage) {
+      EXPECT_EQ(c.how, "the memory's own functions in float64") << c.what;
+      EXPECT_TRUE(c.values > 0 || c.what == "memory") << c.what;
+    }
+    for (const std::string& name : trained)
+      EXPECT_TRUE(std::any_of(report.not_recomputed.begin(), report.not_recomputed.end(),
+                              [&](const auto& n) { return n.starts_with(name + ": needs the model's weights"); }));
+  }
+}
+
 TEST(Verify, SaysWhyItCannot) {
   const Scratch folder("cannot");
   try {

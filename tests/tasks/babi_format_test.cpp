@@ -104,8 +104,10 @@ TEST(BabiFormat, RefusesIdsThatDoNotCount) {
 }
 
 TEST(BabiFormat, RefusesBrokenQuestions) {
-  EXPECT_EQ(complaint("1 Mary slept.\n2 Who slept? Mary 1\n3 Who slept?\n"),
-            "[qa1.txt:3] a question without TAB, answer, TAB and supporting IDs: 'Who slept?'");
+  EXPECT_EQ(complaint("1 Mary slept.\n2 Who slept?\n"),
+            "[qa1.txt:2] a question without TAB, answer, TAB and supporting IDs: 'Who slept?'");
+  EXPECT_EQ(complaint("1 Mary slept.\n2 Who slept?  Mary 1\n"),  // both TABs lost on the way
+            "[qa1.txt:2] a question without TAB, answer, TAB and supporting IDs: 'Who slept?  Mary 1'");
   EXPECT_EQ(complaint("1 Mary slept.\n2 Who slept?\tMary\n"),
             "[qa1.txt:2] a question has 2 TABs: question, answer, supporting IDs; this line has 1: 'Who slept??Mary'");
   EXPECT_EQ(complaint("1 Mary slept.\n2 Who slept?\tMary\t1\t1\n"),
@@ -193,7 +195,7 @@ bool is_format(const std::string& text) {
           found = found || (is_statement[i] && id == std::to_string(i + 1));
         if (!found) return false;
       }
-    } else if (body.find_last_not_of(' ') != std::string::npos && body[body.find_last_not_of(' ')] == '?') {
+    } else if (body.find('?') != std::string::npos) {
       return false;
     }
     is_statement.push_back(!asks);

@@ -55,6 +55,15 @@ TEST(StoriesCommand, NothingIsWrittenOver) {
   EXPECT_NE(r.err.find("qa3_own_test.txt] exists; nothing was written"), std::string::npos) << r.err;
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
   EXPECT_EQ(read_file(folder / "qa3_own_test.txt"), "mine\n");
+  // Neither beside other files of the same task: task.data would find two.
+  fs::rename(folder / "qa3_own_test.txt", folder / "qa3_three_test.txt");
+  const Result beside = mneme({"stories", folder.path().string(), "--task.number", "2:4"});
+  EXPECT_EQ(beside.code, 2);
+  EXPECT_NE(beside.err.find("qa3_three_test.txt] is of task 3 too, so task.data would find two files"),
+            std::string::npos)
+      << beside.err;
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+  EXPECT_EQ(mneme({"stories", folder.path().string(), "--task.number", "4", "--task.questions", "20"}).code, 0);
 }
 
 }  // namespace

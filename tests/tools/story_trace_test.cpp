@@ -211,6 +211,12 @@ TEST(StoryTrace, ATraceIsSoundVerifiedAndExported) {
     const Result check = mneme({"trace", "check", (items_run() / "traces" / file).string()});
     EXPECT_EQ(check.code, 0) << check.out;
   }
+  const Result verified = mneme({"eval", items_run().string(), "--trace.level", "full", "--traced", "2", "--json"});
+  const std::string full = nlohmann::json::parse(verified.out).at("traces").at(0);
+  const Result replay = mneme({"replay", full, "--verify"});
+  EXPECT_EQ(replay.code, 0) << replay.err;
+  EXPECT_TRUE(contains(replay.out, "verified: every weighting and every memory follows from the log")) << replay.out;
+  fs::remove(full);
   const Scratch folder;
   const Result r = mneme({"trace", "export", items_run().string(), "--episode", "1", "--out", (folder / "c").string()});
   EXPECT_EQ(r.code, 0) << r.err;
@@ -237,6 +243,84 @@ TEST(StoryTrace, AMemoryThatIgnoresItemsIsRefused) {
   EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
+// Words and answers have their numbers from the files: others there would mean others to the weights.
+TEST(StoryTrace, ChangedFilesAreNotTakenForTheOnesOfTheTraining) {
+  const Scratch folder;
+  ASSERT_EQ(mneme({"stories", (folder / "data").string(), "--task.number", "1", "--task.questions", "50"}).code, 0);
+  Setting here;
+  here.folder = folder.path();
+  const Result train =
+      mneme({"train", "babi_memn2n_single", "--task.data", "data", "--out", "run", "--max-sequences", "64"}, here);
+  ASSERT_EQ(train.code, 0) << train.err;
+  EXPECT_FALSE(contains(train.err, "mneme replay")) << "nothing was traced\n" << train.err;
+  // A relative path is found from another folder, too.
+  const std::string run = (folder / "run").string(), data = (folder / "data").string();
+  EXPECT_EQ(mneme({"eval", run}).code, 0);
+  EXPECT_EQ(mneme({"train", "--resume", run, "--max-sequences", "128"}).code, 0);
+  const fs::path file = folder / "data" / "qa1_own_train.txt";
+  const std::string before = read_file(file);
+  std::ofstream(file) << std::regex_replace(before, std::regex("bathroom"), "zoo");
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"eval", run}, {"train", "--resume", run, "--max-sequences", "256"}}) {
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 2) << r.err;
+    EXPECT_TRUE(contains(r.err, data + "] has other words or answers than when " + run + " was trained on it"))
+        << r.err;
+  }
+  std::ofstream(file) << before;
+  EXPECT_EQ(mneme({"eval", run}).code, 0);
+  // A run of an older version does not say.
+  auto record = nlohmann::json::parse(read_file(folder / "run" / "run.json"));
+  EXPECT_EQ(record.erase("task_fingerprint"), 1u);
+  std::ofstream(folder / "run" / "run.json") << record;
+  std::ofstream(file) << std::regex_replace(before, std::regex("bathroom"), "zoo");
+  EXPECT_EQ(mneme({"eval", run}).code, 0);
+}
+
+TEST(StoryTrace, AFolderOfRestartsStandsForItsChosenRunEverywhere) {
+  const Scratch folder;
+  const std::string group = (folder / "group").string();
+  const Result train =
+      mneme({"train", "babi_memn2n_single", "--task.questions", "40", "--restarts", "2", "--train.log-every", "32",
+             "--out", group, "--max-sequences", "64", "--trace.level", "params", "--trace.every", "16"});
+  ASSERT_EQ(train.code, 0) << train.err;
+  const std::string chosen =
+      group + "/" +
+      nlohmann::json::parse(read_file(folder / "group" / "restarts.json")).at("chosen").get<std::string>();
+  const std::string weights = (folder / "w.safetensors").string();
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"replay", group, "--still"},
+                                                {"replay", group, "--verify"},
+                                                {"trace", "info", group},
+                                                {"trace", "check", group},
+                                                {"trace", "show", group},
+                                                {"trace", "export", group, "--out", (folder / "c").string()},
+                                                {"show", group},
+                                                {"checkpoint", "info", group},
+                                                {"checkpoint", "export", group, "--out", weights},
+                                                {"eval", group, "--episodes", "20"}}) {
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 0) << words[0] << ": " << r.err;
+    EXPECT_TRUE(contains(r.err, "the chosen one of the restarts in " + group + ": " + chosen)) << words[0] << r.err;
+  }
+}
+
+TEST(StoryTrace, AnEvaluationAsksEachQuestionOnceAndSaysWhichTasksWereLeftOut) {
+  const std::string run = items_run().string();
+  const Result many = mneme({"eval", run, "--episodes", "5000", "--json"});
+  EXPECT_EQ(many.code, 0) << many.err;
+  EXPECT_TRUE(contains(many.err, "the test set has 1000 questions, not 5000: each is asked once")) << many.err;
+  EXPECT_EQ(nlohmann::json::parse(many.out).at("results").at(0).at("episodes"), 1000);
+  const Scratch folder;
+  const std::string joint = (folder / "joint").string();
+  ASSERT_EQ(mneme({"train", "babi_memn2n_joint", "--task.number", "1:4", "--task.questions", "40", "--max-sequences",
+                   "64", "--out", joint})
+                .code,
+            0);
+  const Result few = mneme({"eval", joint, "--episodes", "1"});
+  EXPECT_TRUE(contains(few.out, "3 more tasks were not asked")) << few.out;
+  EXPECT_EQ(nlohmann::json::parse(mneme({"eval", joint, "--episodes", "1", "--json"}).out).at("tasks_not_asked"), 3);
+}
+
 // What the reader of the published format refuses, as somebody sees it who names the folder.
 TEST(StoryTrace, BadFilesAreNamedWithTheirLine) {
   const std::string good =
@@ -259,7 +343,8 @@ TEST(StoryTrace, BadFilesAreNamedWithTheirLine) {
   expect("{\"story\": 1}\n", ":1] '{\"story\": 1}' is no line 'ID text' of the bAbI format");
   expect("", "] the file is empty");
   expect("1 Mary went home.\n", "] there is no question in it");
-  expect("1 Mary went home.\n2 Where is Mary? home 1\n3 Where is Mary?\thome 1\n", ":3] a question has 2 TABs");
+  expect("1 Mary went home.\n2 Where is Mary?\thome 1\n", ":2] a question has 2 TABs");
+  expect(good + "1 Mary left.\n2 Where is Mary?  home 1\n", ":6] a question without TAB, answer, TAB");
   expect("1 Mary went home.\n2 Where is Mary?\thome\t7\n", ":2] supporting ID 7 does not stand before the question");
   expect("1 Mary went home.\n2 Where is Mary?\thome\t0\n", ":2] supporting ID 0 does not exist");
   expect("1 Zo\xc3\xab went home.\n", ":1] byte 0xc3 at column 5");
@@ -277,7 +362,13 @@ TEST(StoryTrace, BadFilesAreNamedWithTheirLine) {
             0);
   ASSERT_EQ(mneme({"eval", (folder / "run").string(), "--trace.level", "weights", "--traced", "1"}).code, 0);
   const auto j = nlohmann::json::parse(mneme({"trace", "show", (folder / "run").string(), "--json"}).out);
-  EXPECT_EQ(j["statements"], 2.0);
+  EXPECT_EQ(j["statements"], 2);
+  EXPECT_TRUE(j["statements"].is_number_integer()) << j["statements"];
+  EXPECT_EQ(j["story_cut"], "the last 1 of 2 statements");
+  const Result shown = mneme({"trace", "show", (folder / "run").string()});
+  EXPECT_TRUE(contains(shown.out, "the last 1 of 2 statements, item 0 the oldest of them")) << shown.out;
+  const Result pictured = mneme({"replay", (folder / "run").string(), "--still"});
+  EXPECT_TRUE(contains(pictured.out, "the last 1 of 2 statements")) << pictured.out;
   ASSERT_EQ(j["story"].size(), 1u) << "the last statement is kept";
   EXPECT_EQ(j["story"][0]["text"], "<unknown> <unknown> <unknown>");
   EXPECT_EQ(j["unknown_words"], 4.0);
