@@ -97,7 +97,8 @@ Simd<T> load(const T* p) {
 /// out[i] = sum of the numbers of acc[i]
 template <class T, std::size_t count>
 inline void sum_registers(const Simd<T>* acc, T* out) {
-  constexpr std::size_t whole = count / L<T> * L<T>;
+  // xsimd 8 adds up the wrong lanes of sixteen (AVX-512).
+  constexpr std::size_t whole = L<T> < 16 ? count / L<T> * L<T> : 0;
   for (std::size_t i = 0; i < whole; i += L<T>) xsimd::haddp(acc + i).store_unaligned(out + i);
   if constexpr (whole < count)
     for (std::size_t i = whole; i < count; ++i) out[i] = xsimd::hadd(acc[i]);
