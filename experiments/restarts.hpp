@@ -4,7 +4,7 @@
 //   DIR/seedS/          an ordinary run for each seed S, S+1, ...
 //
 // The choice sees training loss alone, as the published rule (best of ten by training error) does. A test set is asked
-// once for each run, and its figures stand beside the choice. A diverged run is listed and never chosen.
+// of every run, chosen or not, and its figures only stand beside the choice. A diverged run is listed and never chosen.
 #pragma once
 
 #include "experiments/side_by_side.hpp"

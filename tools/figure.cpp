@@ -239,6 +239,19 @@ std::string Figure::csv() const {
   return text;
 }
 
+std::string script_start(const std::string& name, const std::string& what, double width, double height, double font) {
+  return fmt::format(
+      "# Draws {0}.svg, {0}.pdf and {0}.png from {0}.dat:  gnuplot {0}.gp\n"
+      "# {9}\n"
+      "do for [kind in \"svg pdf png\"] {{\n"
+      "if (kind eq \"svg\") {{ set terminal svg size {1:.0f},{2:.0f} font 'DejaVu Sans,{3}' background '#ffffff' }}\n"
+      "if (kind eq \"pdf\") {{ set terminal pdfcairo size {4:.3f}in,{5:.3f}in font 'DejaVu Sans,{3}' fontscale 0.75 "
+      "}}\n"
+      "if (kind eq \"png\") {{ set terminal pngcairo size {6:.0f},{7:.0f} font 'DejaVu Sans,{3}' fontscale {8:.3f} "
+      "linewidth 2.5 background '#ffffff' }}\n",
+      name, width * 72, height * 72, font, width, height, width * 250, height * 250, 250.0 / 96.0, what);
+}
+
 std::string Figure::script(const std::string& name) const {
   const double font = width < 5 ? 7 : 8, line = font / 72;
   // Inches from the left and the bottom; gnuplot wants shares of the page.
@@ -247,20 +260,12 @@ std::string Figure::script(const std::string& name) const {
   const auto x = [&](double inches) { return inches / width; };
   const auto y = [&](double inches) { return inches / height; };
 
-  std::string s = fmt::format(
-      "# Draws {0}.svg, {0}.pdf and {0}.png from {0}.dat:  gnuplot {0}.gp\n"
-      "# White to black is 0 to 1; adds and reads have the scale beside them.\n"
-      "do for [kind in \"svg pdf png\"] {{\n"
-      "if (kind eq \"svg\") {{ set terminal svg size {1:.0f},{2:.0f} font 'DejaVu Sans,{3}' background '#ffffff' }}\n"
-      "if (kind eq \"pdf\") {{ set terminal pdfcairo size {4:.3f}in,{5:.3f}in font 'DejaVu Sans,{3}' fontscale 0.75 "
-      "}}\n"
-      "if (kind eq \"png\") {{ set terminal pngcairo size {6:.0f},{7:.0f} font 'DejaVu Sans,{3}' fontscale {8:.3f} "
-      "linewidth 2.5 background '#ffffff' }}\n"
-      "set output '{0}.'.kind\n"
-      "set multiplot\n"
-      "unset key\nset border lw 0.5\nset tics scale 0.3 nomirror out\nset autoscale noextend\n"
-      "set datafile missing 'NaN'\n",
-      name, width * 72, height * 72, font, width, height, width * 250, height * 250, 250.0 / 96.0);
+  std::string s =
+      script_start(name, "White to black is 0 to 1; adds and reads have the scale beside them.", width, height, font);
+  s += fmt::format("set output '{}.'.kind\n", name);
+  s += "set multiplot\n"
+       "unset key\nset border lw 0.5\nset tics scale 0.3 nomirror out\nset autoscale noextend\n"
+       "set datafile missing 'NaN'\n";
 
   std::size_t crosses = panels.size();  // their blocks follow the panels'
   s += fmt::format("set xtics {} offset 0,0.4\n", tic_step(steps, static_cast<std::size_t>(panel / (4.5 * line))));

@@ -60,6 +60,10 @@ struct Figure {
 /// gnuplot's words for grey (white is 0) or viridis.
 std::string palette_text(const std::string& name);
 
+/// The start of a gnuplot script that draws NAME.svg, NAME.pdf and NAME.png in one loop, which the caller closes with
+/// "}": `what` is a comment, width and height are in inches, `font` is its size in points.
+std::string script_start(const std::string& name, const std::string& what, double width, double height, double font);
+
 /// ArgumentError where the slots are out of range; FileError where there is nothing to draw. A trace without heads (a
 /// plain controller) has inputs and outputs.
 Figure make_figure(const trace::Layout& layout, const trace::Episode& episode, const FigureOptions& options);

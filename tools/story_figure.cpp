@@ -106,19 +106,13 @@ std::string StoryFigure::script(const std::string& name) const {
   const double map = std::min(width - left - 2 * line, 9 * line * static_cast<double>(hops));
   const double head = line * (1.45 * static_cast<double>(title.size()) + 2.2), foot = 1.0 * line;
 
-  std::string s = fmt::format(
-      "# Draws {0}.svg, {0}.pdf and {0}.png from {0}.dat:  gnuplot {0}.gp\n"
-      "# The weight of each sentence in each hop, 0 to 1; ticks mark supporting facts.\n"
-      "do for [kind in \"svg pdf png\"] {{\n"
-      "if (kind eq \"svg\") {{ set terminal svg size {1:.0f},{2:.0f} font 'DejaVu Sans,{3}' background '#ffffff' }}\n"
-      "if (kind eq \"pdf\") {{ set terminal pdfcairo size {4:.3f}in,{5:.3f}in font 'DejaVu Sans,{3}' fontscale 0.75 "
-      "}}\n"
-      "if (kind eq \"png\") {{ set terminal pngcairo size {6:.0f},{7:.0f} font 'DejaVu Sans,{3}' fontscale {8:.3f} "
-      "linewidth 2.5 background '#ffffff' }}\n"
+  std::string s = script_start(name, "The weight of each sentence in each hop, 0 to 1; ticks mark supporting facts.",
+                               width, height, font);
+  s += fmt::format(
       "set termoption noenhanced\nset encoding utf8\n"
-      "set output '{0}.'.kind\n"
+      "set output '{}.'.kind\n"
       "unset key\nunset colorbox\nset border lw 0.5\nset autoscale noextend\n",
-      name, width * 72, height * 72, font, width, height, width * 250, height * 250, 250.0 / 96.0);
+      name);
   s += fmt::format("set palette {}\nset cbrange [0:1]\n", palette_text(palette));
   s += fmt::format("set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\n", left / width, (left + map) / width);
   s += fmt::format("set tmargin at screen {:.5f}\nset bmargin at screen {:.5f}\n", 1 - head / height, foot / height);
