@@ -6,6 +6,14 @@
 include(GoogleTest)
 set(links_all replay experiments)
 
+# Where the sources and the program are: in a header, so that only the files that ask depend on it.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/tests/places.hpp CONTENT
+"// Room: tests. Where the sources and the program under test are.
+#pragma once
+#define MNEME_SOURCE_DIR \"@PROJECT_SOURCE_DIR@\"
+#define MNEME_PROGRAM \"@PROJECT_BINARY_DIR@/mneme\"
+" @ONLY)
+
 file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support)
   add_library(mneme_test_support STATIC ${support})
@@ -36,8 +44,7 @@ foreach(folder ${folders})
   elseif(NOT folder STREQUAL arrows)
     target_link_libraries(${target} PRIVATE mneme::experiments mneme::replay)
   endif()
-  target_compile_definitions(${target} PRIVATE
-    MNEME_SOURCE_DIR="${PROJECT_SOURCE_DIR}" MNEME_PROGRAM="${PROJECT_BINARY_DIR}/mneme")
+  target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated/tests)
   if(TARGET mneme)
     add_dependencies(${target} mneme)
   endif()

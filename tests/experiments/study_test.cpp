@@ -2,6 +2,7 @@
 #include "experiments/study.hpp"
 
 #include "experiments/evaluate.hpp"
+#include "places.hpp"
 #include "tasks/babi_format.hpp"
 #include "tests/experiments/support.hpp"
 

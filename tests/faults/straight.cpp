@@ -2,6 +2,7 @@
 #include "tests/faults/straight.hpp"
 
 #include "experiments/run_directory.hpp"
+#include "places.hpp"
 #include "tests/trace/sample.hpp"
 #include "trace/reader.hpp"
 #include "trace/sink.hpp"

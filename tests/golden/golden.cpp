@@ -1,6 +1,7 @@
 #include "tests/golden/golden.hpp"
 
 #include "core/error.hpp"
+#include "places.hpp"
 
 #include <algorithm>
 #include <charconv>

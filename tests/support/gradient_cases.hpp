@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autodiff/gradcheck.hpp"
+#include "places.hpp"
 
 #include <gtest/gtest.h>
 

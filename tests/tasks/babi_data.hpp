@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "places.hpp"
+
 namespace mneme::babi {
 
 inline std::filesystem::path published_files() {

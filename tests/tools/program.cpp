@@ -1,5 +1,6 @@
 // Room: tests. Processes, pipes and pseudo terminals.
 #include "tests/tools/program.hpp"
+#include "places.hpp"
 
 #include <gtest/gtest.h>
 #include <pty.h>

@@ -4,6 +4,7 @@
 #include "experiments/config.hpp"
 #include "experiments/weights.hpp"
 #include "models/model.hpp"
+#include "places.hpp"
 #include "tasks/task.hpp"
 #include "tests/tools/program.hpp"
 

@@ -2,6 +2,7 @@
 // attribute of two files. A change here is a change of the format: docs/trace_format.md and the version go with it.
 //
 // MNEME_REGENERATE_GOLDEN=1 writes the files anew; review the diff.
+#include "places.hpp"
 #include "sample.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/sink.hpp"

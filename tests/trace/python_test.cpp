@@ -1,4 +1,5 @@
 // Room: tests/trace. The page's Python snippets, run on real files: a finished one and a .part.
+#include "places.hpp"
 #include "sample.hpp"
 #include "trace/sink.hpp"
 
