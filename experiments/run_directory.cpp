@@ -2,6 +2,7 @@
 #include "experiments/run_directory.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/environment.hpp"
 #include "trace/hdf5.hpp"
 
@@ -44,7 +45,7 @@ fs::path chosen_run(const fs::path& directory) {
     fail<ArgumentError>(directory.string(),
                         "holds restarts of which none is chosen yet: go on with them by --resume {}, or name one, such "
                         "as {}",
-                        directory.string(),
+                        shell_path(directory.string()),
                         (directory / j["runs"].front().value("directory", std::string("seed1"))).string());
   return directory / j["chosen"].get<std::string>();
 }
@@ -55,7 +56,7 @@ void refuse_used_directory(const fs::path& directory) {
     if (fs::exists(directory / sign, error))
       fail<ArgumentError>(directory.string(), "holds {} already: go on with {} by --resume {}, or choose another --out",
                           sign == kRestartsFile ? "restarts" : "a run", sign == kRestartsFile ? "them" : "it",
-                          directory.string());
+                          shell_path(directory.string()));
   if (fs::exists(directory, error) && !fs::is_directory(directory, error))
     fail<ArgumentError>(directory.string(), "is a file and no folder");
 }

@@ -2,6 +2,7 @@
 #include "experiments/trainer.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/run_directory.hpp"
@@ -299,7 +300,7 @@ class Run {
         break;
       default:
         message = fmt::format("stopped at {} sequences ({}); go on with --resume {}", state_.sequences,
-                              exit_reason_name(reason), directory_.string());
+                              exit_reason_name(reason), shell_path(directory_.string()));
     }
     return end(reason, message);
   }

@@ -1,5 +1,6 @@
 // Room: tools. `mneme checkpoint info|export|import`: what a checkpoint holds, and weights from and to other programs.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "core/random.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/ini.hpp"
@@ -160,8 +161,8 @@ int run_import(const Arguments& a) {
     return kOk;
   }
   print("{}: {} arrays, {} numbers; {}\n", directory, r.arrays, r.numbers, r.origin);
-  note(fmt::format("next: mneme eval {}", directory));
-  note(fmt::format("      mneme train --resume {}", directory));
+  note(fmt::format("next: mneme eval {}", shell_path(directory)));
+  note(fmt::format("      mneme train --resume {}", shell_path(directory)));
   return kOk;
 }
 

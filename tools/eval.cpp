@@ -1,5 +1,6 @@
 // Room: tools. `mneme eval`: a trained run on fresh episodes, at its own lengths or at others.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -138,7 +139,7 @@ int run(const Arguments& a) {
   if (!e.parts.empty()) print("\n{}", parts_text(e));
   if (e.memory_use) print("\n{}", memory_use_text(*e.memory_use));
   for (const auto& path : e.traces) print("trace {}\n", path.string());
-  if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", e.traces[0].string()));
+  if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", shell_path(e.traces[0].string())));
   return kOk;
 }
 

@@ -1,5 +1,6 @@
 // Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "tools/commands.hpp"
 #include "tools/figure.hpp"
 #include "tools/story_figure.hpp"
@@ -120,8 +121,8 @@ int run(const Arguments& a) {
   note(episode_title(reader, index));
   if (!drawn)
     note(fmt::format(
-        "gnuplot is not installed, so nothing was drawn: apt-get install gnuplot-nox, then: cd {} && gnuplot {}.gp",
-        folder.string(), name));
+        "gnuplot is not installed, so nothing was drawn: apt-get install gnuplot-nox, then: cd {} && gnuplot {}",
+        shell_path(folder.string()), shell_path(name + ".gp")));
   return kOk;
 }
 

@@ -1,5 +1,6 @@
 // Room: tools. `mneme replay`: an episode in the terminal, or a trace verified.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "replay/verify.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -91,7 +92,8 @@ int verify(const fs::path& path, const Arguments& a) {
   else
     report_text(path, report);
   if (report.ok()) {
-    note(fmt::format("next: mneme replay {}   or   mneme trace render {}", path.string(), path.string()));
+    const std::string word = shell_path(path.string());
+    note(fmt::format("next: mneme replay {}   or   mneme trace render {}", word, word));
     return kOk;
   }
   // The first in time is the cause, the largest may be a consequence.

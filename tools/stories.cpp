@@ -1,5 +1,6 @@
 // Room: tools. `mneme stories`: the stories that the task babi makes up, as files of the published format.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "tasks/babi_format.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tools/commands.hpp"
@@ -57,8 +58,8 @@ int run(const Arguments& a) {
     print("{}\n", nlohmann::ordered_json{{"files", files}}.dump(2));
   else
     for (const auto& file : files) print("{}\n", file.get<std::string>());
-  note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}", directory.string(),
-                   number.low));
+  note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}",
+                   shell_path(directory.string()), number.low));
   return kOk;
 }
 

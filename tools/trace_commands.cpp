@@ -1,5 +1,6 @@
 // Room: tools. `mneme trace info|check|show|export|repair`: traces for people and other programs.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "replay/story.hpp"
 #include "replay/view.hpp"
 #include "tools/commands.hpp"
@@ -43,7 +44,7 @@ int run_check(const Arguments& a) {
     print("{}: {}\n", path.string(),
           problems.empty() ? "sound" : fmt::format("{} problem{}", problems.size(), problems.size() == 1 ? "" : "s"));
   }
-  if (problems.empty()) note(fmt::format("next: mneme replay {} --verify", path.string()));
+  if (problems.empty()) note(fmt::format("next: mneme replay {} --verify", shell_path(path.string())));
   return problems.empty() ? kOk : kBadFile;
 }
 

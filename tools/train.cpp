@@ -1,5 +1,6 @@
 // Room: tools. `mneme train`: from a preset, a file or nothing but flags to a finished run; and back into one.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
 #include "tools/commands.hpp"
@@ -48,7 +49,7 @@ Config config_of(const Arguments& a) {
 }
 
 void tell_what_next(const experiments::RunResult& r) {
-  const std::string dir = r.directory.string();
+  const std::string dir = shell_path(r.directory.string());
   switch (r.reason) {
     case ExitReason::solved:
     case ExitReason::max_sequences: {
@@ -155,7 +156,7 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
   else
     print("{}in {}\n", restarts_text(r), r.directory.string());
   if (r.stopped != 0) {
-    say(fmt::format("go on with: mneme train --resume {}", r.directory.string()));
+    say(fmt::format("go on with: mneme train --resume {}", shell_path(r.directory.string())));
     return r.stopped;
   }
   if (!r.chosen) {
@@ -168,7 +169,7 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
       say("mneme: those that ended well were solved within train.log-every sequences: no training loss to choose by");
     return diverged ? kDiverged : kFailure;
   }
-  note(fmt::format("next: mneme eval {}", r.directory.string()));
+  note(fmt::format("next: mneme eval {}", shell_path(r.directory.string())));
   return kOk;
 }
 
@@ -182,10 +183,11 @@ int run(const Arguments& a) {
   if (a.has("--out") && a.options.text("--out").empty()) fail<ArgumentError>("--out", "names no directory");
   if (!resumed.empty() && a.has("--restarts"))
     fail<ArgumentError>("--restarts", "a folder of restarts keeps their number; --resume {} alone goes on with it",
-                        resumed);
+                        shell_path(resumed));
 
   if (a.has("--dry-run")) {
-    if (!resumed.empty()) fail<ArgumentError>("--dry-run", "'mneme show {}' shows a run's configuration", resumed);
+    if (!resumed.empty())
+      fail<ArgumentError>("--dry-run", "mneme show {} shows a run's configuration", shell_path(resumed));
     const Config config = config_of(a);
     for (const std::string& n : config.notices) note(n);
     put(a.json() ? config.json() + "\n" : config.text());
