@@ -83,6 +83,9 @@ void Batch::check(const BatchSpec& spec) const {
     if (!items.count.empty() && items.count[b] > max_items)
       fail<InvariantError>("batch", "row {} has {} items, N={}", b, items.count[b], max_items);
   }
+  for (const auto& [name, values] : parameters)
+    if (values.size() != size)
+      fail<InvariantError>("batch", "parameter '{}' has {} rows, B={}", name, values.size(), size);
   for (float v : dense.storage())
     if (!std::isfinite(v)) fail<InvariantError>("batch", "dense holds a value that is not finite");
   for (float v : items.values.storage())

@@ -120,6 +120,11 @@ const std::string& Options::raw(const std::string& name, Option::Type type) cons
 std::int64_t Options::integer(const std::string& name) const {
   return to_integer(raw(name, Option::Type::integer)).value();
 }
+std::size_t Options::size(const std::string& name) const {
+  const std::int64_t v = integer(name);
+  if (v < 0) fail<InvariantError>("options", "'{}' is {} and read as a size", name, v);
+  return static_cast<std::size_t>(v);
+}
 double Options::real(const std::string& name) const {
   return to_real(raw(name, Option::Type::real)).value();
 }
@@ -137,7 +142,13 @@ Range Options::range(const std::string& name) const {
 }
 
 OptionTable& OptionTable::add(Option option) {
+  using Type = Option::Type;
   if (find(option.name)) fail<InvariantError>("options", "'{}' is declared twice", option.name);
+  const bool number = option.type == Type::integer || option.type == Type::real || option.type == Type::range;
+  const std::string wrong = number ? complaint(option, option.standard) : "";
+  if (!wrong.empty())
+    fail<InvariantError>("options", "the default of '{}': '{}' {}; it takes {}", option.name, option.standard, wrong,
+                         option.domain());
   options_.push_back(std::move(option));
   return *this;
 }

@@ -42,7 +42,7 @@ struct Option {
 class Options {
  public:
   std::int64_t integer(const std::string& name) const;
-  std::size_t size(const std::string& name) const { return static_cast<std::size_t>(integer(name)); }
+  std::size_t size(const std::string& name) const;  ///< an integer that is not negative
   double real(const std::string& name) const;
   bool flag(const std::string& name) const;
   const std::string& text(const std::string& name) const;           ///< text and choice

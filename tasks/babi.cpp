@@ -327,12 +327,13 @@ class Babi final : public Task {
   };
 };
 
-[[maybe_unused]] const bool registered =
-    tasks().add("babi", {.summary = "questions about little stories, 20 kinds of reasoning",
-                         .source = "Weston et al. 2015, Towards AI-Complete Question Answering",
-                         .options = Babi::options(),
-                         .length_option = "eval-number",
-                         .make = [](const Options& o) { return std::make_unique<Babi>(o); }});
+[[maybe_unused]] const bool registered = tasks().add("babi", []() -> TaskPlugin {
+  return {.summary = "questions about little stories, 20 kinds of reasoning",
+          .source = "Weston et al. 2015, Towards AI-Complete Question Answering",
+          .options = Babi::options(),
+          .length_option = "eval-number",
+          .make = [](const Options& o) { return std::make_unique<Babi>(o); }};
+});
 
 }  // namespace
 

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <locale>
+
 namespace mneme {
 namespace {
 
@@ -211,6 +214,44 @@ TEST(Options, ReadingWhatWasNotDeclaredOrAsAnotherType) {
   EXPECT_EQ(message<InvariantError>([&] { o.text("length"); }), "[options] 'length" + wrong);
   EXPECT_EQ(message<InvariantError>([&] { o.range("slots"); }), "[options] 'slots" + wrong);
   EXPECT_EQ(message<InvariantError>([&] { o.choices("addressing"); }), "[options] 'addressing" + wrong);
+}
+
+TEST(Options, ANegativeNumberIsNoSize) {
+  OptionTable t;
+  t.integer("shift", -1, -5, 5, "slots to the right");
+  const Options o = t.parse("memory", {});
+  EXPECT_EQ(o.integer("shift"), -1);
+  EXPECT_EQ(message<InvariantError>([&] { o.size("shift"); }), "[options] 'shift' is -1 and read as a size");
+}
+
+// What the table itself says is held to its own rules: every default would otherwise be the user's mistake.
+TEST(Options, ADefaultIsInsideItsDomain) {
+  EXPECT_EQ(message<InvariantError>([] { OptionTable().integer("slots", 0, 1, 5, "N"); }),
+            "[options] the default of 'slots': '0' is out of range; it takes 1..5");
+  EXPECT_EQ(message<InvariantError>([] {
+              OptionTable().range("length", {3, 2}, 1, 5, "L");
+            }),
+            "[options] the default of 'length': '3:2' has its low end above its high end; it takes low:high in 1..5");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(message<InvariantError>([&] { OptionTable().real("rate", nan, 0, 1, ""); }),
+            "[options] the default of 'rate': 'nan' is not a finite number; it takes 0..1");
+}
+
+// Another locale's decimal comma, digits grouped by points: what an embedding program may have set.
+TEST(Options, NumbersDoNotFollowTheLocale) {
+  struct Comma final : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  const std::locale before = std::locale::global(std::locale(std::locale(), new Comma));
+  const Options o = table().parse("memory", {{"rate", "2.5"}, {"slots", "1000"}});
+  EXPECT_EQ(o.real("rate"), 2.5);
+  EXPECT_EQ(o.integer("slots"), 1000);
+  EXPECT_EQ(table().find("length")->domain(), "low:high in 1..1000");
+  EXPECT_EQ(OptionTable().real("rate", 2.5, 0, 10, "").find("rate")->standard, "2.5");
+  EXPECT_NE(complaint({{"rate", "2,5"}}), "no exception");
+  std::locale::global(before);
 }
 
 TEST(Options, ANameIsDeclaredOnce) {
