@@ -4,6 +4,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "experiments/ini.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
@@ -297,7 +298,7 @@ std::string Config::json() const {
       // The selector "memory" has the name already: its options stand beside it.
       object[key.substr(0, dot) + "_options"][key.substr(dot + 1)] = v;
   }
-  return object.dump(2);
+  return json_text(object, 2);
 }
 
 std::uint64_t Config::hash() const {

@@ -2,6 +2,7 @@
 #include "experiments/evaluate.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/run_directory.hpp"
 #include "experiments/session.hpp"
@@ -223,7 +224,7 @@ std::string evaluation_json(const Evaluation& e) {
   }
   j["traces"] = nlohmann::ordered_json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());
-  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(j, 2);
 }
 
 ModelReport report(const Config& config, int threads) {

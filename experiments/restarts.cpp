@@ -2,6 +2,7 @@
 #include "experiments/restarts.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
 #include "trace/atomic_file.hpp"
@@ -63,8 +64,7 @@ Json record(const Restarts& r) {
 void write_record(const Restarts& r, const Config& config) {
   Json j = record(r);
   j["config"] = config.text();
-  trace::write_text_atomically(r.directory / kRestartsFile,
-                               j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  trace::write_text_atomically(r.directory / kRestartsFile, json_text(j, 2) + "\n");
 }
 
 Restarts empty_record(const Config& config, std::size_t count, const fs::path& out) {
@@ -201,7 +201,7 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
 }
 
 std::string restarts_json(const Restarts& restarts) {
-  return record(restarts).dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(record(restarts), 2);
 }
 
 }  // namespace mneme::experiments

@@ -245,8 +245,7 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   j["best_at_sequences"] = where_known(evaluated, s.best_at);
   j["peak_memory_mb"] = peak_memory_mb();
   j["environment"] = nlohmann::ordered_json::parse(environment_json());
-  trace::write_text_atomically(run / "run.json",
-                               j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  trace::write_text_atomically(run / "run.json", json_text(j, 2) + "\n");
 }
 
 }  // namespace mneme::experiments

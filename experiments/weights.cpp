@@ -2,6 +2,7 @@
 #include "experiments/weights.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "trace/atomic_file.hpp"
 
 #include <fmt/ranges.h>
@@ -186,7 +187,7 @@ std::string safetensors_bytes(const Weights& weights) {
     end += a.values.size() * sizeof(float);
     header[a.name] = {{"dtype", "F32"}, {"shape", a.dims}, {"data_offsets", {begin, end}}};
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(header);
   text.append((8 - text.size() % 8) % 8, ' ');  // numbers begin at a multiple of 8 bytes
   const std::uint64_t length = text.size();
   std::string bytes(8, '\0');
@@ -371,8 +372,7 @@ void write_folder(const fs::path& path, const Weights& weights) {
     trace::write_text_atomically(folder.part() / (a.name + ".npy"), xt::dump_npy(xt::adapt(a.values, a.dims)));
     index["arrays"][a.name] = a.dims;
   }
-  trace::write_text_atomically(folder.part() / kIndex,
-                               index.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  trace::write_text_atomically(folder.part() / kIndex, json_text(index, 2) + "\n");
   folder.commit();
 }
 

@@ -81,7 +81,7 @@ Json info_json(const experiments::CheckpointInfo& c) {
 }
 
 std::string dump(const Json& j) {
-  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(j, 2);
 }
 
 std::string info_text(const experiments::CheckpointInfo& c) {

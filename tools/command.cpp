@@ -194,28 +194,28 @@ int run_words(Words words) {
     words.erase(words.begin());
   }
   if (words.empty()) {
-    say(general_help());
+    say(general_help(), true);
     return kUsage;
   }
   if (words[0].rfind("--version", 0) == 0) return print_version(words[0]);
   const bool help = words[0] == "help" || words[0] == "--help" || words[0] == "-h";
   if (help) words.erase(words.begin());
   if (help && words.empty()) {
-    put(general_help());
+    put(general_help(), true);
     return kOk;
   }
   std::size_t used = 0;
   const Command* command = find_command(words, used);
   if (!command) {
     if ((help || asks_for_help(words)) && is_group(words[0])) {
-      put(group_help(words[0]));
+      put(group_help(words[0]), true);
       return kOk;
     }
     if (words[0].rfind("-", 0) == 0) fail<ArgumentError>(words[0], "comes before a command; try 'mneme --help'");
     fail_unknown_command(words);
   }
   if (help || asks_for_help(words)) {
-    put(command_help(*command));
+    put(command_help(*command), true);
     return kOk;
   }
   try {

@@ -135,9 +135,9 @@ int run(const Arguments& a) {
   }
   print("{} after {} sequences, seed {}; +- is the standard error of the mean\n", e.checkpoint.string(), e.sequences,
         e.seed);
-  put(table_text(e));
-  if (!e.parts.empty()) print("\n{}", parts_text(e));
-  if (e.memory_use) print("\n{}", memory_use_text(*e.memory_use));
+  put(table_text(e), true);
+  if (!e.parts.empty()) put("\n" + parts_text(e), true);
+  if (e.memory_use) put("\n" + memory_use_text(*e.memory_use), true);
   for (const auto& path : e.traces) print("trace {}\n", path.string());
   if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", shell_path(e.traces[0].string())));
   return kOk;

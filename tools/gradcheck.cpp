@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -73,9 +74,9 @@ int run(const Arguments& a) {
                     {"derivatives", compared},
                     {"largest_error", worst},
                     {"results", list}};
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
   } else {
-    put(table.text());
+    put(table.text(), true);
     print("{} checks, {} derivatives, largest error {:.2e} of 1e-6: {}\n", jobs.size(), compared, worst,
           wrong == 0 ? "all right" : fmt::format("{} wrong", wrong));
   }

@@ -5,6 +5,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "memory/addressing.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
@@ -107,14 +108,14 @@ int run(const Arguments& a) {
       else
         text += (text.empty() ? "" : "\n") + to_text(f);
     }
-    put(a.json() ? all.dump(2) + "\n" : text);
+    put(a.json() ? json_text(all, 2) + "\n" : text, true);
     return kOk;
   }
   std::vector<std::string> names;
   for (const Family& f : families()) {
     names.emplace_back(f.name);
     if (a.positional[0] != f.name && a.positional[0] != f.section) continue;
-    put(a.json() ? to_json(f).dump(2) + "\n" : to_text(f));
+    put(a.json() ? json_text(to_json(f), 2) + "\n" : to_text(f), true);
     return kOk;
   }
   throw ArgumentError("[list] " + unknown_name("family", a.positional[0], names));

@@ -49,7 +49,9 @@ Rgb color_of(const Raster& r, std::size_t row, std::size_t column) {
   const double x = share(r, r.values[row][column]);
   const Rgb c = r.scale == Raster::Scale::diverging ? diverging(x) : sequential(std::max(0.0, x));
   const std::ptrdiff_t past = static_cast<std::ptrdiff_t>(column) - r.marked;
-  return r.marked >= 0 && past >= 0 && past < r.marked_count ? mix(c, {255, 255, 255}, 0.35) : c;
+  if (r.marked < 0 || past < 0 || past >= r.marked_count) return c;
+  const bool light = 2 * c.r + 5 * c.g + c.b > 8 * 150;
+  return mix(c, light ? Rgb{0, 0, 0} : Rgb{255, 255, 255}, 0.35);
 }
 
 char symbol_of(const Raster& r, double v) {
@@ -129,8 +131,8 @@ Rgb sequential(double x) {
 }
 
 Rgb diverging(double x) {
-  static constexpr std::array<Rgb, 5> stops = {
-      {{90, 170, 255}, {30, 80, 160}, {48, 48, 48}, {160, 80, 10}, {255, 170, 60}}};
+  static constexpr std::array<Rgb, 7> stops = {
+      {{5, 48, 97}, {47, 121, 181}, {157, 203, 225}, {255, 255, 255}, {247, 183, 153}, {202, 71, 65}, {103, 0, 31}}};
   return along(stops, (x + 1) / 2);
 }
 

@@ -22,7 +22,7 @@ void write_stderr(const std::string& text) {
 
 }  // namespace
 
-Progress::Progress() : bar_(is_terminal(STDERR_FILENO)), silent_(screen().quiet), begin_(Clock::now()), last_(begin_) {
+Progress::Progress() : bar_(moves_cursor(STDERR_FILENO)), silent_(screen().quiet), begin_(Clock::now()), last_(begin_) {
   current = this;
 }
 

@@ -88,7 +88,7 @@ int verify(const fs::path& path, const Arguments& a) {
     report = replay::verify(path, options);
   }
   if (a.json())
-    print("{}\n", report_json(path, report).dump(2, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", json_text(report_json(path, report), 2));
   else
     report_text(path, report);
   if (report.ok()) {
@@ -111,10 +111,10 @@ int run(const Arguments& a) {
     if (a.has(flag)) fail<ArgumentError>(flag, "goes with --verify; 'mneme trace show --json' prints an episode");
   const trace::Reader reader(path);
   const std::size_t episode = find_episode(reader, a);
-  if (is_terminal(STDOUT_FILENO) && is_terminal(STDIN_FILENO) && !a.has("--still")) return view(reader, episode);
+  if (moves_cursor(STDOUT_FILENO) && is_terminal(STDIN_FILENO) && !a.has("--still")) return view(reader, episode);
   Scene scene(reader);
   scene.load(episode);
-  for (const std::string& line : scene.still(terminal_size(STDOUT_FILENO), terminal_style())) print("{}\n", line);
+  for (const std::string& line : scene.still(terminal_size(STDOUT_FILENO), terminal_style())) put(line + "\n", true);
   return kOk;
 }
 

@@ -1,5 +1,6 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
 #include "tools/commands.hpp"
@@ -264,7 +265,7 @@ int run(const Arguments& a) {
       j["presets"] = nlohmann::ordered_json::array();
       for (const Group& group : groups) j["presets"].push_back(cells_json(study, group, published_data));
     }
-    print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print("{}\n", json_text(j, 2));
     return stopped;
   }
   if (done.empty()) {
@@ -274,11 +275,11 @@ int run(const Arguments& a) {
   print("{}\n\n", study.summary);
   if (!published_data) print("{}\n\n", warning);
   if (tested) {
-    for (const Group& group : groups) print("{}\n", cells_text(study, group, published_data));
+    for (const Group& group : groups) put(cells_text(study, group, published_data) + "\n", true);
     put("chosen: the run with the least training loss, that of the last whole window of train.log-every sequences.\n"
         "mean to most: all runs. failed: error above 5 %.\n");
   } else {
-    put(table_text(study, done, options.after > 0));
+    put(table_text(study, done, options.after > 0), true);
     print("\n");
     print_summary(study, done);
   }

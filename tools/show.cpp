@@ -1,5 +1,6 @@
 // Room: tools. `mneme show`: a configuration with everything resolved, and what it costs.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -53,7 +54,7 @@ int run(const Arguments& a) {
     j["seconds_per_sequence"] = r.seconds_per_sequence;
     j["estimated_seconds"] = r.estimated_seconds;
     j["run"] = record;
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
     return kOk;
   }
   // Comments, so that what is shown is a file that runs.

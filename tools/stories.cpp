@@ -55,7 +55,7 @@ int run(const Arguments& a) {
   }
   Progress::clear();
   if (a.json())
-    print("{}\n", nlohmann::ordered_json{{"files", files}}.dump(2));
+    print("{}\n", json_text(nlohmann::ordered_json{{"files", files}}, 2));
   else
     for (const auto& file : files) print("{}\n", file.get<std::string>());
   note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}",

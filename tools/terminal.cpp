@@ -2,6 +2,7 @@
 #include "tools/terminal.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "core/stopped.hpp"
 #include "tools/progress.hpp"
 
@@ -32,8 +33,11 @@ extern "C" void on_signal(int number) {
 
 }  // namespace
 
-void put(std::string_view text) {
-  if (stdout_error || text.empty()) return;
+void put(std::string_view raw, bool styled) {
+  if (stdout_error || raw.empty()) return;
+  static const bool shown = is_terminal(STDOUT_FILENO);
+  const std::string escaped = shown ? printable_lines(raw, styled) : "";
+  const std::string_view text = shown ? escaped : raw;
   errno = 0;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) stdout_error = errno ? errno : EIO;
 }
@@ -44,11 +48,10 @@ std::string stdout_failed() {
   return stdout_error == 0 || stdout_error == EPIPE ? "" : std::strerror(stdout_error);
 }
 
-void say(std::string_view text) {
+void say(std::string_view text, bool styled) {
   Progress::clear();
   std::fflush(stdout);
-  std::string line(text);
-  line += '\n';
+  const std::string line = printable_lines(text, styled) + '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
   Progress::redraw();
 }
@@ -66,10 +69,12 @@ bool is_terminal(int descriptor) {
   return ::isatty(descriptor) != 0;
 }
 
+bool moves_cursor(int descriptor) {
+  return environment_has("TERM") && std::string_view(std::getenv("TERM")) != "dumb" && is_terminal(descriptor);
+}
+
 bool color_on(int descriptor) {
-  const char* term = std::getenv("TERM");
-  const bool dumb = !term || std::string_view(term) == "dumb";
-  return !screen().no_color && !environment_has("NO_COLOR") && !dumb && is_terminal(descriptor);
+  return !screen().no_color && !environment_has("NO_COLOR") && moves_cursor(descriptor);
 }
 
 std::string styled(std::string_view text, const char* code) {

@@ -12,14 +12,15 @@
 
 namespace mneme::tools {
 
-/// Data, to stdout.
-void put(std::string_view text);
+/// Data, to stdout; to a terminal with control characters shown escaped: names of files and words are foreign text.
+/// `styled`: it holds our own styles, which stay; foreign text in it went through printable().
+void put(std::string_view text, bool styled = false);
 template <class... Args>
 void print(fmt::format_string<Args...> format, Args&&... args) {
   put(fmt::format(format, std::forward<Args>(args)...));
 }
-/// A message, to stderr, as a line of its own; clears a progress bar that is in the way.
-void say(std::string_view text);
+/// A message, to stderr, as a line of its own, control characters escaped; clears a progress bar that is in the way.
+void say(std::string_view text, bool styled = false);
 /// As say(), but not under --quiet: hints, warnings, milestones.
 void note(std::string_view text);
 /// Flushes stdout. A reason where something that was put could not be written; "" otherwise.
@@ -36,6 +37,8 @@ bool color_on(int descriptor);
 /// Text in bold or dim (SGR code "1", "2") where stdout takes colour.
 std::string styled(std::string_view text, const char* code);
 bool is_terminal(int descriptor);
+/// A terminal on which the cursor can be moved: not TERM=dumb, nor without TERM.
+bool moves_cursor(int descriptor);
 /// UTF-8 by LC_ALL, LC_CTYPE or LANG.
 bool speaks_utf8();
 

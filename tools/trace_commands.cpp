@@ -38,7 +38,7 @@ int run_check(const Arguments& a) {
   const std::vector<std::string> problems = trace::check(path);
   if (a.json()) {
     Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}};
-    print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", json_text(j, 2));
   } else {
     for (const std::string& p : problems) print("{}\n", p);
     print("{}: {}\n", path.string(),
@@ -100,7 +100,7 @@ int run_list(const trace::Reader& reader, bool json) {
   if (json) {
     Json list = Json::array();
     for (std::size_t i = 0; i < reader.episodes(); ++i) list.push_back(summary_json(reader, i));
-    print("{}\n", list.dump(2));
+    print("{}\n", json_text(list, 2));
     return kOk;
   }
   std::vector<std::string> header = {">episode", ">sequence", ">steps", ">loss", ">error", "answer"};
@@ -117,7 +117,7 @@ int run_list(const trace::Reader& reader, bool json) {
     for (double p : e.params) row.push_back(fmt::format("{}", p));
     table.add(std::move(row));
   }
-  put(table.text());
+  put(table.text(), true);
   return kOk;
 }
 
@@ -137,10 +137,11 @@ std::string words_text(const trace::Layout& layout, const trace::Episode& e) {
     }
     text = "\n" + (story.cut.empty() ? "" : story.cut + ", item 0 the oldest of them\n") + table.text();
   }
-  if (const std::string words = replay::words_of_steps(layout, e); !words.empty()) text += "words: " + words + "\n";
+  if (const std::string words = replay::words_of_steps(layout, e); !words.empty())
+    text += "words: " + printable(words) + "\n";
   for (const replay::Answer& a : replay::answers_of(layout, e))
-    text += fmt::format("step {}: answered {} ({:.3f}), true answer {}, {}\n", a.step, a.predicted, a.probability,
-                        a.truth, a.right ? "right" : "wrong");
+    text += fmt::format("step {}: answered {} ({:.3f}), true answer {}, {}\n", a.step, printable(a.predicted),
+                        a.probability, printable(a.truth), a.right ? "right" : "wrong");
   return text;
 }
 
@@ -149,13 +150,13 @@ int run_show(const Arguments& a) {
   if (a.has("--list")) return run_list(reader, a.json());
   const std::size_t index = find_episode(reader, a);
   if (a.json()) {
-    print("{}\n", episode_json(reader, index).dump(2, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", json_text(episode_json(reader, index), 2));
     return kOk;
   }
   std::ostringstream text;
   trace::show_episode(reader, index, text);
   put(text.str());
-  put(words_text(reader.layout(), reader.episode(index)));
+  put(words_text(reader.layout(), reader.episode(index)), true);
   return kOk;
 }
 
@@ -174,7 +175,7 @@ int run_export(const Arguments& a) {
     list.push_back(p.string());
     if (!a.json()) print("{}\n", p.string());
   }
-  if (a.json()) print("{}\n", Json{{"files", list}}.dump(2));
+  if (a.json()) print("{}\n", json_text(Json{{"files", list}}, 2));
   return kOk;
 }
 
@@ -189,7 +190,7 @@ int run_repair(const Arguments& a) {
   }
   const std::size_t n = trace::repair(source, target);
   if (a.json())
-    print("{}\n", Json({{"path", target}, {"episodes", n}}).dump(2));
+    print("{}\n", json_text(Json({{"path", target}, {"episodes", n}}), 2));
   else
     print("{}: {} episodes\n", target, n);
   return kOk;

@@ -85,7 +85,7 @@ void report(const experiments::RunResult& r, bool json) {
     j["solved_at_sequences"] = nullptr;
   j["evaluation"] = or_null(r.evaluation);
   j["best"] = or_null(r.best);
-  print("{}\n", j.dump(2));
+  print("{}\n", json_text(j, 2));
 }
 
 /// Every restart a row, then what they come to.
@@ -154,7 +154,7 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
   if (a.json())
     print("{}\n", experiments::restarts_json(r));
   else
-    print("{}in {}\n", restarts_text(r), r.directory.string());
+    put(fmt::format("{}in {}\n", restarts_text(r), printable(r.directory.string())), true);
   if (r.stopped != 0) {
     say(fmt::format("go on with: mneme train --resume {}", shell_path(r.directory.string())));
     return r.stopped;

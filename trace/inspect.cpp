@@ -376,7 +376,7 @@ std::string info_json(const Info& i) {
   for (const Info::Item& d : i.datasets) {
     j["datasets"].push_back({{"name", d.name}, {"type", d.type}, {"dims", d.dims}, {"stored_bytes", d.stored_bytes}});
   }
-  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(j, 2);
 }
 
 // ---- show -----------------------------------------------------------------------------------------------------------
