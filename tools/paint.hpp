@@ -52,6 +52,9 @@ std::vector<std::vector<double>> stretch_columns(const std::vector<std::vector<d
 /// Columns that a text takes: its characters, not its bytes.
 std::size_t characters(std::string_view text);
 
+/// Text in lines of at most so many characters; words are not cut.
+std::vector<std::string> wrapped_lines(const std::string& text, std::size_t columns);
+
 /// Text of at most `columns` characters, the end cut off and "..".
 std::string shortened(const std::string& text, std::size_t columns);
 /// Text cut to `columns` characters; escape sequences are not counted and not cut.

@@ -42,18 +42,6 @@ std::string fitted(const std::string& text, std::size_t columns) {
   return short_text + std::string(columns - characters(short_text), ' ');
 }
 
-std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
-  std::vector<std::string> lines(1);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (!lines.back().empty() && characters(lines.back()) + 1 + characters(word) > columns) lines.emplace_back();
-    lines.back() += (lines.back().empty() ? "" : " ") + word;
-    at = end + 1;
-  }
-  return lines;
-}
-
 std::string answer_text(const replay::Answer& a, bool several) {
   return fmt::format("{}answered {} ({:.2f}), true answer {}: {}", several ? fmt::format("step {}: ", a.step) : "",
                      a.predicted, a.probability, a.truth, a.right ? "right" : "WRONG");
@@ -398,7 +386,7 @@ std::vector<std::string> Scene::story_screen(const Cursor& cursor, std::size_t c
   const replay::Story story = story_at(cursor.step);
   const bool low = height < 10;
   std::vector<std::string> tail = {"question: " + story.question};
-  if (!low) tail = wrapped(tail[0], columns);
+  if (!low) tail = wrapped_lines(tail[0], columns);
   if (tail.size() > height / 4 + 1) tail.resize(height / 4 + 1);
   const std::string answer = answer_at(story.answers, cursor.step);
   if (!answer.empty()) tail.push_back(low ? brief(story.answers) : fmt::format("{}; loss {:.4g}", answer, e_.loss));
@@ -525,13 +513,13 @@ std::vector<std::string> Scene::help_lines(const Cursor& cursor, std::size_t roo
   std::vector<std::string> all;
   for (const auto& [keys, what] : help_text) {
     const std::size_t indent = columns >= wide ? names : 2;
-    std::vector<std::string> lines = wrapped(what, columns - indent);
+    std::vector<std::string> lines = wrapped_lines(what, columns - indent);
     for (std::string& line : lines) line.insert(0, indent, ' ');
     const std::string name = keys;
     if (columns >= wide)
       lines[0].replace(0, name.size(), name);
     else
-      for (std::string& line : wrapped(name, columns)) all.push_back(std::move(line));
+      for (std::string& line : wrapped_lines(name, columns)) all.push_back(std::move(line));
     all.insert(all.end(), lines.begin(), lines.end());
   }
   help_shown_ = std::min(cursor.help_top, all.size() - std::min(room, all.size()));
@@ -590,7 +578,7 @@ std::vector<std::string> Scene::still(const Size& size, const Style& style) cons
     for (std::string& line : story_lines(story, 0, story.sentences.size(), 0, columns, style))
       lines.push_back(std::move(line));
     lines.emplace_back();
-    for (std::string& line : wrapped("question: " + story.question, columns)) lines.push_back(std::move(line));
+    for (std::string& line : wrapped_lines("question: " + story.question, columns)) lines.push_back(std::move(line));
     for (const replay::Answer& a : story.answers) lines.push_back(answer_text(a, story.answers.size() > 1));
     return lines;
   }
