@@ -8,24 +8,30 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace mneme {
 
 namespace {
 
-std::optional<std::int64_t> to_integer(std::string_view s) {
-  std::int64_t v = 0;
-  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
-  if (error != std::errc{} || end != s.data() + s.size()) return std::nullopt;
-  return v;
-}
-
 std::optional<double> to_real(std::string_view s) {
   double v = 0;
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
   if (error != std::errc{} || end != s.data() + s.size() || !std::isfinite(v)) return std::nullopt;
   return v;
+}
+
+/// Digits, or a number that is whole however it is written: 1e5.
+std::optional<std::int64_t> to_integer(std::string_view s) {
+  std::int64_t v = 0;
+  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (error == std::errc{} && end == s.data() + s.size()) return v;
+  constexpr double exact = 9007199254740992;  // 2^53: every whole number up to here is a double
+  const auto real = to_real(s);
+  if (!real || *real != std::floor(*real)) return std::nullopt;
+  if (std::abs(*real) > exact) return std::numeric_limits<std::int64_t>::max();  // out of every range
+  return static_cast<std::int64_t>(*real);
 }
 
 std::optional<bool> to_flag(std::string_view s) {
@@ -84,7 +90,11 @@ std::string complaint(const Option& o, const std::string& value) {
     case Option::Type::choice: return known(o, value) ? "" : "does not exist";
     case Option::Type::choices:
       for (const std::string& part : split(value))
-        if (!known(o, part)) return fmt::format("names '{}', which does not exist", part);
+        if (!known(o, part)) {
+          const std::string near = nearest_name(part, o.allowed());
+          return fmt::format("names '{}', which does not exist{}", part,
+                             near.empty() ? "" : fmt::format(", did you mean '{}'?", near));
+        }
       return "";
     case Option::Type::text: return value.find('\n') == std::string::npos ? "" : "has more than one line";
   }

@@ -315,8 +315,14 @@ std::string Config::run_id() const {
 std::vector<OptionInfo> list_options(const Config* chosen) {
   std::vector<OptionInfo> all;
   const auto add = [&](const std::string& section, const std::string& plugin, const OptionTable& table) {
-    for (const Option& o : table.options())
-      all.push_back({section.empty() ? o.name : section + "." + o.name, plugin, o.standard, o.domain(), o.help});
+    for (const Option& o : table.options()) {
+      const bool flag = o.type == Option::Type::flag;
+      std::vector<std::string> values = flag        ? std::vector<std::string>{"true", "false"}
+                                        : o.allowed ? o.allowed()
+                                                    : std::vector<std::string>{};
+      all.push_back({section.empty() ? o.name : section + "." + o.name, plugin, o.standard, o.domain(), o.help,
+                     std::move(values)});
+    }
   };
   add("", "", seed_table());
   const auto selected = [&](const std::string& section) -> const std::string& {

@@ -71,6 +71,7 @@ struct OptionInfo {
   std::string standard;  ///< default
   std::string domain;    ///< "1..1048576"
   std::string help;
+  std::vector<std::string> values = {};  ///< of a choice, a list of choices, a flag: what may be given
 };
 /// All options of a run: of the plug-ins that `chosen` names, or of every one that is registered where it is null.
 std::vector<OptionInfo> list_options(const Config* chosen = nullptr);
@@ -80,11 +81,13 @@ const OptionTable& train_table();
 const OptionTable& trace_table();
 
 struct Preset {
-  std::string name;  ///< "copy_ntm"
-  std::filesystem::path path;
+  std::string name;     ///< "copy_ntm"
   std::string summary;  ///< the file's first comment line
+  std::string text;
+  std::filesystem::path path = {};  ///< of one from $MNEME_CONFIGS; empty where it is built in
 };
-/// The presets of the first folder that exists: $MNEME_CONFIGS, the sources', the installed one.
+/// Those built in (experiments/configs/*.ini at the time of the build) and those of the folder $MNEME_CONFIGS, which
+/// stand before a built-in one of the same name. ArgumentError where that folder cannot be read.
 std::vector<Preset> presets();
 
 /// hash as 16 hex digits.

@@ -335,7 +335,7 @@ Weights read_folder(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error))
     if (entry.path().extension() == ".npy") files.push_back(entry.path());
   if (error) fail<FileError>(folder.string(), "cannot be read: {}", error.message());
-  if (files.empty()) fail<FileError>(folder.string(), "holds no .npy file");
+  if (files.empty()) fail<ArgumentError>(folder.string(), "holds no .npy file");
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     w.arrays.push_back(parse_npy(read_bytes(file), file.string()));

@@ -4,6 +4,7 @@
 #include "core/random.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/ini.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
@@ -176,6 +177,8 @@ Command base(const char* name, const char* summary, int (*run)(const Arguments&)
 
 void add_source(Command& c) {
   c.parameters = "FILE|DIR";
+  c.choices = known_runs;
+  c.reads = {""};
   c.flags.text("--checkpoint", "last", "of DIR: last, best, or a number of sequences");
   c.values["--checkpoint"] = "WHICH";
   c.notes = "FILE is a *.ckpt.h5 file; DIR is a run, or a folder of restarts, whose chosen run is taken.";
@@ -211,10 +214,12 @@ Command checkpoint_export_command() {
 Command checkpoint_import_command() {
   Command c = base("import", "weights from safetensors or npy as a new run, to be judged or trained on", run_import);
   c.parameters = "PATH";
-  c.examples = {{"checkpoint import first.safetensors --out runs/copy", "an export: it names its configuration"},
-                {"checkpoint import torch.safetensors --into copy_lstm_1x100 --map names.txt --out runs/torch",
-                 "another program's names"},
-                {"checkpoint import w_npy --into runs/first --seed 2 --out runs/two", "the model of a run, changed"}};
+  c.reads = {"", "--map"};
+  c.examples = {
+      {"checkpoint import first.safetensors --out runs/again", "an export: it names its configuration"},
+      {"checkpoint import torch.safetensors --into copy_lstm_1x100 --map names.txt --out runs/torch",
+       "another program's names"},
+      {"checkpoint import first_npy --into runs/first --seed 2 --out runs/third", "the model of a run, changed"}};
   c.flags.text("--into", "", "preset, INI file or run whose configuration is taken; not given: the one in PATH")
       .text("--map", "", "file of lines THEIRS OURS [transpose] [reshape] [add]")
       .text("--out", "", "the new run; not given: under runs/")

@@ -117,7 +117,6 @@ Finding writing() {
 
 Finding presets() {
   const auto all = experiments::presets();
-  if (all.empty()) return bad("none found: set MNEME_CONFIGS to the folder of the *.ini files");
   for (const auto& p : all) {
     try {
       experiments::Config::load(p.name);
@@ -125,7 +124,9 @@ Finding presets() {
       return bad(fmt::format("{}: {}", p.name, e.what()));
     }
   }
-  return ok(fmt::format("{} in {}, all valid", all.size(), all[0].path.parent_path().string()));
+  std::size_t own = 0;
+  for (const auto& p : all) own += !p.path.empty();
+  return ok(fmt::format("{} built in, {} from $MNEME_CONFIGS, all valid", all.size() - own, own));
 }
 
 Finding gradients() {

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -169,6 +170,8 @@ Command eval_command() {
             "also: attention on supporting facts, and what is left with reads zeroed or shuffled")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
+  c.choices = known_runs;
+  c.reads = {""};
   c.config_keys = "trace.";
   c.heeds_signals = true;
   c.run = run;

@@ -1,6 +1,7 @@
 // Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
 #include "core/error.hpp"
 #include "core/quote.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/figure.hpp"
 #include "tools/story_figure.hpp"
@@ -152,13 +153,15 @@ Command trace_render_command() {
   c.examples = {{"trace render runs/first", "into runs/first/figures"},
                 {"trace render runs/first --episode -1 --out figures", "the last episode"},
                 {"trace render runs/first --slots 0:40 --width 3.3in", "some slots, as wide as a column"}};
+  c.choices = known_runs;
+  c.reads = {""};
   add_episode_flag(c);
   c.flags.text("--out", "", "folder; the run's figures/ where it is not given")
       .text("--slots", "", "first:last slot to show, around the end where first > last; not given: those that are used")
       .text("--width", "7in", "of the figure: 3.3in for a column, 7in for a page")
       .choice("--palette", "grey", {"grey", "viridis"}, "of what has no signs: weightings, bits")
       .flag("--json", false, "JSON on stdout");
-  c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
+  c.values.insert({{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}});
   c.notes =
       "An episode with items in words is drawn as a story: sentences, hops, question and answer.\n"
       "Outputs are shown where they are scored, wrong bits with a red cross; lines mark where the phase changes.\n"

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "core/quote.hpp"
 #include "replay/verify.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/scene.hpp"
@@ -129,6 +130,8 @@ Command replay_command() {
                 {"replay runs/first --episode 3 --still", "one picture; also what a pipe gets"},
                 {"replay runs/first --verify", "recompute every weighting and memory from the log"},
                 {"replay runs/first --verify --json", "for programs; exit 5 where something differs"}};
+  c.choices = known_runs;
+  c.reads = {""};
   add_episode_flag(c);
   c.flags.flag("--verify", false, "recompute in float64 and compare")
       .flag("--still", false, "print one picture instead of stepping")

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -301,18 +302,13 @@ Command reproduce_command() {
   c.parameters = "STUDY";
   c.examples = {
       {"reproduce copy --presets copy_ntm", "five seeds of one preset"},
-      {"reproduce copy --seeds 1:10 --after 20000", "and watch each for 20,000 sequences once solved"},
+      {"reproduce copy --presets copy_ntm --seeds 6:8 --after 20000",
+       "three more, each watched for 20,000 sequences once solved"},
       {"reproduce babi-1k --task.data DIR --jobs 2", "MemN2N on the 20 bAbI tasks, ten runs each, and jointly"},
       {"reproduce babi-1k --task.data DIR --presets babi_kv --task.number 1:3", "another memory, three tasks"}};
   c.flags
-      .choices(
-          "--presets", "copy_ntm",
-          [] {
-            std::vector<std::string> names;
-            for (const auto& p : experiments::presets()) names.push_back(p.name);
-            return names;
-          },
-          "comma list; not given: those of the study that stand first below")
+      .choices("--presets", "copy_ntm", preset_names,
+               "comma list; not given: those of the study that stand first below")
       .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a run; not given: as the study says below")
       .integer("--jobs", 1, 1, 1024, "runs at a time, then with one thread each; no bit of any depends on it")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")
@@ -320,6 +316,11 @@ Command reproduce_command() {
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}};
+  c.choices = [] {
+    std::vector<std::string> names;
+    for (const Study& s : experiments::studies()) names.push_back(s.name);
+    return names;
+  };
   c.config_keys = "all";
   std::string names;
   for (const Study& s : experiments::studies()) {

@@ -1,6 +1,7 @@
 // Room: tools. `mneme show`: a configuration with everything resolved, and what it costs.
 #include "core/error.hpp"
 #include "experiments/evaluate.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/terminal.hpp"
@@ -88,6 +89,7 @@ Command show_command() {
                 {"show copy_ntm > my.ini", "to start a file of one's own"},
                 {"show runs/first --json", "a run, for programs"}};
   c.flags.flag("--json", false, "JSON on stdout").integer("--threads", 1, 1, 1024, "for the timing");
+  c.choices = preset_names;
   c.config_keys = "all";
   c.notes = "The time is measured on a few updates of an untrained model.";
   c.run = run;

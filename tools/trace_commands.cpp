@@ -3,6 +3,7 @@
 #include "core/quote.hpp"
 #include "replay/story.hpp"
 #include "replay/view.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
@@ -50,8 +51,11 @@ int run_check(const Arguments& a) {
 
 Json summary_json(const trace::Reader& reader, std::size_t i) {
   const trace::Episode e = reader.summary(i);
-  Json j = {{"episode", i},     {"id", e.id},     {"sequence", e.sequence}, {"seed", e.seed},
-            {"steps", e.steps}, {"loss", e.loss}, {"error", e.error},       {"correct", e.correct}};
+  Json j = {{"episode", i},           {"id", e.id},
+            {"sequence", e.sequence}, {"sequence_name", trace::sequence_name(e.sequence)},
+            {"seed", e.seed},         {"steps", e.steps},
+            {"loss", e.loss},         {"error", e.error},
+            {"correct", e.correct}};
   const auto& params = reader.layout().episode_params;
   for (std::size_t p = 0; p < params.size(); ++p)
     j[params[p].name] = params[p].integer && std::isfinite(e.params[p]) ? Json(static_cast<std::int64_t>(e.params[p]))
@@ -109,7 +113,7 @@ int run_list(const trace::Reader& reader, bool json) {
   for (std::size_t i = 0; i < reader.episodes(); ++i) {
     const trace::Episode e = reader.summary(i);
     std::vector<std::string> row = {std::to_string(i),
-                                    std::to_string(e.sequence),
+                                    trace::sequence_name(e.sequence),
                                     std::to_string(e.steps),
                                     fmt::format("{:.4g}", e.loss),
                                     fmt::format("{:.4g}", e.error),
@@ -200,6 +204,8 @@ Command base(const char* name, const char* summary, int (*run)(const Arguments&)
   c.name = std::string("trace ") + name;
   c.summary = summary;
   c.parameters = "TRACE|DIR";
+  c.choices = known_runs;
+  c.reads = {""};
   c.flags.flag("--json", false, "JSON on stdout");
   c.notes =
       "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken;\nof a folder of "
@@ -240,8 +246,7 @@ Command trace_export_command() {
   c.flags.choice("--format", "csv", {"csv"}, "of the files")
       .text("--out", "", "folder; NAME_csv where it is not given");
   c.values = {{"--out", "DIR"}, {"--format", "F"}};
-  c.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
-                  "index in the file, -1 = the last; not given: all of them");
+  add_episode_flag(c, "all of them");
   c.notes +=
       "\nFiles: episodes, steps, io, weights, values, memory, and where there are items or names, items and names.";
   return c;

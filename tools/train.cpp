@@ -3,6 +3,8 @@
 #include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
+#include "tasks/task.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -42,10 +44,17 @@ Config config_of(const Arguments& a) {
   if (!a.positional.empty()) return Config::load(a.positional[0], a.assignments);
   for (const auto& given : a.assignments)
     if (given.key == "task") return Config::from(a.assignments);
-  std::vector<std::string> names;
-  for (const auto& p : experiments::presets()) names.push_back(p.name);
   fail<ArgumentError>("train", "PRESET or FILE is missing (or --task, or --resume DIR). Presets: {}",
-                      fmt::join(names, ", "));
+                      fmt::join(preset_names(), ", "));
+}
+
+/// " --lengths 20,40,80": as long as it was trained on, twice and four times; "" where the task has no lengths.
+std::string longer_lengths(const fs::path& run) {
+  const Config config = Config::load(run.string());
+  const std::string& option = tasks().find(config.task).length_option;
+  if (option.empty()) return "";
+  const std::int64_t longest = config.task_options.range(option).high;
+  return fmt::format(" --lengths {},{},{}", longest, 2 * longest, 4 * longest);
 }
 
 void tell_what_next(const experiments::RunResult& r) {
@@ -53,7 +62,7 @@ void tell_what_next(const experiments::RunResult& r) {
   switch (r.reason) {
     case ExitReason::solved:
     case ExitReason::max_sequences: {
-      note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : " --lengths 20,40,80"));
+      note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : longer_lengths(r.directory)));
       std::error_code error;
       const fs::path traces = r.directory / "traces";
       if (fs::exists(traces, error) && !fs::is_empty(traces, error)) note(fmt::format("      mneme replay {}", dir));
@@ -232,7 +241,7 @@ Command train_command() {
                 {"train copy_ntm --trace.level params --trace.every 100", "and log what the heads do"},
                 {"train --task copy --memory none --max-sequences 5000", "no preset at all"},
                 {"train --resume runs/two", "go on after Ctrl-C, a kill or a time limit"},
-                {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/qa2",
+                {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/babi",
                  "seeds 1 to 10, and the one with the least training loss chosen"},
                 {"train copy_ntm --dry-run", "only say what would be run"}};
   c.flags.text("--out", "", "where the run goes; it must not hold a run yet")
@@ -244,6 +253,8 @@ Command train_command() {
       .flag("--dry-run", false, "print the resolved configuration and stop")
       .flag("--json", false, "the result as JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--resume", "DIR"}};
+  c.choices = preset_names;
+  c.reads = {"--resume"};
   c.config_keys = "all";
   c.aliases = {{"--max-sequences", "train.max-sequences"}, {"--time-limit", "train.time-limit"}};
   c.notes =

@@ -411,11 +411,16 @@ std::string phase_name(std::uint8_t phase) {
 
 }  // namespace
 
+std::string sequence_name(std::int64_t sequence) {
+  return sequence >= kHeldOut ? fmt::format("held-out:{}", sequence - kHeldOut) : fmt::format("sequence:{}", sequence);
+}
+
 void show_episode(const Reader& reader, std::size_t i, std::ostream& out) {
   const Episode e = reader.episode(i);
   const Layout& l = reader.layout();
-  out << fmt::format("episode {} (id {}), sequence {}, seed {}, {} steps, loss {:.6g}, error {:.6g}, {}\n", i, e.id,
-                     e.sequence, e.seed, e.steps, e.loss, e.error, e.correct ? "correct" : "not correct");
+  out << fmt::format("episode {} (id {}), {}, seed {}, {} steps, loss {:.6g}, error {:.6g}, {}\n", i, e.id,
+                     sequence_name(e.sequence), e.seed, e.steps, e.loss, e.error,
+                     e.correct ? "correct" : "not correct");
   for (std::size_t p = 0; p < e.params.size(); ++p) {
     out << fmt::format("{}{} {:g}", p ? ", " : "", l.episode_params[p].name, e.params[p]);
   }

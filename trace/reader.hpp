@@ -15,6 +15,11 @@
 
 namespace mneme::trace {
 
+/// Sequences from this number on are held out: those of the test, which no training ever sees (kTestNumbers of tasks/).
+inline constexpr std::int64_t kHeldOut = std::int64_t{1} << 40;
+/// What a person calls a sequence: "sequence:1200" of training, "held-out:7" of the test.
+std::string sequence_name(std::int64_t sequence);
+
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path);

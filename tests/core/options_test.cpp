@@ -134,9 +134,18 @@ TEST(Options, IntegerErrors) {
   EXPECT_EQ(complaint({{"slots", "0"}}), "[memory.slots] '0' is out of range; it takes 1..1024");
   EXPECT_EQ(complaint({{"slots", "1025"}}), "[memory.slots] '1025' is out of range; it takes 1..1024");
   EXPECT_EQ(complaint({{"slots", "-5"}}), "[memory.slots] '-5' is out of range; it takes 1..1024");
-  for (const char* bad : {"", "12.5", "1e3", "nan", "12 ", " 12", "+12", "0x10", "twelve", "99999999999999999999"})
+  for (const char* bad : {"", "12.5", "nan", "12 ", " 12", "+12", "0x10", "twelve"})
     EXPECT_EQ(complaint({{"slots", bad}}),
               std::string("[memory.slots] '") + bad + "' is not a whole number; it takes 1..1024");
+}
+
+TEST(Options, AWholeNumberMayBeWrittenAsAPower) {
+  EXPECT_EQ(table().parse("", {{"slots", "1e3"}}).integer("slots"), 1000);
+  EXPECT_EQ(table().parse("", {{"length", "1:1e2"}}).range("length"), (Range{1, 100}));
+  for (const char* large : {"99999999999999999999", "1e5", "-1e300"})
+    EXPECT_EQ(complaint({{"slots", large}}),
+              std::string("[memory.slots] '") + large + "' is out of range; it takes 1..1024");
+  EXPECT_EQ(complaint({{"slots", "15e-1"}}), "[memory.slots] '15e-1' is not a whole number; it takes 1..1024");
 }
 
 TEST(Options, RealErrors) {
@@ -162,7 +171,8 @@ TEST(Options, ChoiceErrors) {
   EXPECT_EQ(complaint({{"addressing", "xyzxyz"}}),
             "[memory.addressing] 'xyzxyz' does not exist; it takes content|location|content_location");
   EXPECT_EQ(complaint({{"heads", "read,raed"}}),
-            "[memory.heads] 'read,raed' names 'raed', which does not exist; it takes comma list of read|write|erase");
+            "[memory.heads] 'read,raed' names 'raed', which does not exist, did you mean 'read'?; it takes comma list "
+            "of read|write|erase");
   EXPECT_EQ(complaint({{"heads", "read,"}}),
             "[memory.heads] 'read,' names '', which does not exist; it takes comma list of read|write|erase");
 }

@@ -243,7 +243,7 @@ TEST(Weights, AnIndexSaysWhatIsThere) {
   fs::remove(folder / "w/index.json");
   EXPECT_EQ(read_weights(folder / "w").arrays.size(), 3u) << "a folder of .npy files is enough";
   fs::create_directories(folder / "empty");
-  expect_has(message_of<FileError>([&] { read_weights(folder / "empty"); }), "empty] holds no .npy file");
+  expect_has(message_of<ArgumentError>([&] { read_weights(folder / "empty"); }), "empty] holds no .npy file");
   expect_has(message_of<FileError>([&] { read_weights(folder / "none"); }), "none] does not exist or is no file");
 }
 

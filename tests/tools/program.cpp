@@ -82,7 +82,7 @@ Result mneme(const std::vector<std::string>& words, const Setting& setting) {
     if (!setting.stdout_closed) drain(out[0], result.out);
     drain(err[0], result.err);
     if (setting.meanwhile) setting.meanwhile(child);
-    if (Clock::now() - begin > std::chrono::minutes(2)) ::kill(child, SIGKILL);
+    if (Clock::now() - begin > setting.patience) ::kill(child, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   if (!setting.stdout_closed) {

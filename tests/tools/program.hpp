@@ -1,6 +1,7 @@
 // Room: tests. Running the built program as a user does.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -24,9 +25,10 @@ struct Setting {
   std::string stdout_to = {};  ///< a file instead of Result::out
   bool stdout_closed = false;  ///< a pipe whose reader is gone
   bool as_nobody = false;      ///< where we are root, whom no permission stops
+  std::chrono::seconds patience = std::chrono::minutes(2);
 };
 
-/// `mneme WORDS...`; killed after two minutes.
+/// `mneme WORDS...`; killed after setting.patience.
 Result mneme(const std::vector<std::string>& words, const Setting& setting = {});
 
 /// In a pseudo terminal of this size: types `keys` one after the other, each when the screen has come to rest. `out` is
