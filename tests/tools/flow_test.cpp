@@ -87,6 +87,35 @@ TEST(Flow, EvalJudgesEachLength) {
   EXPECT_TRUE(contains(mneme({"eval", tiny_run().string(), "--episodes", "2"}).out, "wrong_bits_per_sequence"));
 }
 
+TEST(Flow, HeldOutEpisodesHaveNumbersOfTheirOwn) {
+  const Scratch folder;
+  const std::string run = (folder / "run").string();
+  ASSERT_EQ(mneme(tiny(run)).code, 0);
+  ASSERT_EQ(mneme({"eval", run, "--lengths", "4,5", "--episodes", "9", "--trace.level", "params"}).code, 0);
+  const std::string trace = (folder / "run/traces/eval.trace.h5").string();
+  const std::string list = mneme({"trace", "show", trace, "--list"}).out;
+  EXPECT_TRUE(contains(list, "held-out:7")) << list;
+  for (const Words& words : {Words{"trace", "show", trace, "--list"}, Words{"trace", "show", trace},
+                             Words{"replay", trace, "--still"}, Words{"trace", "info", trace}}) {
+    const Result r = mneme(words);
+    EXPECT_FALSE(contains(r.out + r.err, "10995116277")) << words[0] << " " << r.out;
+  }
+  EXPECT_TRUE(contains(mneme({"trace", "show", trace, "--episode", "3"}).out, "held-out:3")) << "index and name";
+  const Result twice = mneme({"trace", "show", trace, "--episode", "held-out:7"});
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_TRUE(contains(twice.err, "'held-out:7' is there 2 times, as episodes 7, 15")) << twice.err;
+  const Result none = mneme({"trace", "show", trace, "--episode", "held-out:99"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_TRUE(contains(none.err, "'held-out:99' is not in the trace; it takes 0..15")) << none.err;
+  EXPECT_TRUE(
+      contains(mneme({"trace", "show", trace_of(run).string(), "--episode", "sequence:20"}).out, "sequence:20"));
+}
+
+TEST(Flow, TheHintAfterTrainingNamesLengthsOfTheTask) {
+  const Scratch folder;
+  EXPECT_TRUE(contains(mneme(tiny(folder / "run")).err, " --lengths 6,12,24\n")) << "trained on 3:6";
+}
+
 TEST(Flow, ReplayVerifies) {
   const Result r = mneme({"replay", trace_of(tiny_run()).string(), "--verify", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;

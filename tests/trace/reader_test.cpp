@@ -383,7 +383,7 @@ TEST_F(Dump, Info) {
 TEST_F(Dump, Show) {
   std::ostringstream out;
   show_episode(Reader(good), 2, out);
-  EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence 200"));
+  EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence:200"));
   EXPECT_TRUE(contains(out.str(), "length 27"));
   std::size_t lines = 0;
   for (char c : out.str()) lines += c == '\n';
