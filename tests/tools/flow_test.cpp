@@ -92,7 +92,7 @@ TEST(Flow, HeldOutEpisodesHaveNumbersOfTheirOwn) {
   const std::string run = (folder / "run").string();
   ASSERT_EQ(mneme(tiny(run)).code, 0);
   ASSERT_EQ(mneme({"eval", run, "--lengths", "4,5", "--episodes", "9", "--trace.level", "params"}).code, 0);
-  const std::string trace = (folder / "run/traces/eval.trace.h5").string();
+  const std::string trace = (folder / "run/traces/eval.000.trace.h5").string();
   const std::string list = mneme({"trace", "show", trace, "--list"}).out;
   EXPECT_TRUE(contains(list, "held-out:7")) << list;
   for (const Words& words : {Words{"trace", "show", trace, "--list"}, Words{"trace", "show", trace},
