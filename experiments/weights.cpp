@@ -71,6 +71,8 @@ Json parse_object(std::string_view text, const std::string& where) {
       fail<FileError>(where, "has the key '{}' twice", value.get<std::string>());
     return true;
   };
+  if (const std::size_t zero = text.find('\0'); zero != text.npos)  // where the parser would end, whatever follows
+    fail<FileError>(where, "holds a zero byte at {}", zero);
   try {
     Json j = Json::parse(text.begin(), text.end(), watch);
     if (!j.is_object()) fail<FileError>(where, "is no JSON object");
@@ -364,7 +366,20 @@ Weights read_folder(const fs::path& folder) {
   return w;
 }
 
-void write_folder(const fs::path& path, const Weights& weights) {
+/// With `force`, in the place of a folder that such an export wrote; of no other.
+void write_folder(const fs::path& path, const Weights& weights, bool force) {
+  std::error_code error;
+  if (force && fs::is_regular_file(path / kIndex, error)) {
+    fs::path fresh = path, old = path;
+    fresh += ".new";
+    old += ".old";
+    write_folder(fresh, weights, false);
+    trace::expect_free(old, false);
+    trace::durable_rename(path, old);
+    trace::durable_rename(fresh, path);
+    fs::remove_all(old, error);
+    return;
+  }
   trace::AtomicFolder folder(path);
   Json index = {{"metadata", weights.metadata}, {"arrays", Json::object()}};
   for (const NamedArray& a : weights.arrays) {
@@ -388,10 +403,11 @@ const std::vector<std::string>& weight_formats() {
   return formats;
 }
 
-void write_weights(const fs::path& path, const std::string& format, const Weights& weights) {
-  if (format == "npy") return write_folder(path, weights);
+void write_weights(const fs::path& path, const std::string& format, const Weights& weights, bool force) {
+  if (format == "npy") return write_folder(path, weights, force);
   std::error_code error;
-  if (fs::exists(fs::symlink_status(path, error))) fail<ArgumentError>(path.string(), "exists already");
+  trace::expect_free(path, force);
+  if (fs::is_directory(path, error)) fail<ArgumentError>(path.string(), "is a folder, which no file replaces");
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   trace::write_text_atomically(path, safetensors_bytes(weights));
 }

@@ -122,7 +122,7 @@ int run_export(const Arguments& a) {
   const experiments::CheckpointInfo c = find_and_read(a);
   const experiments::Weights w = experiments::weights_of(c);
   const std::string& format = a.options.text("--format");
-  experiments::write_weights(out, format, w);
+  experiments::write_weights(out, format, w, a.has("--force"));
   std::size_t numbers = 0;
   for (const experiments::NamedArray& array : w.arrays) numbers += numbers_of(array);
   if (a.json())
@@ -198,7 +198,8 @@ Command checkpoint_export_command() {
                 {"checkpoint export runs/first --format npy --out first_npy", "a folder, one .npy an array"}};
   add_source(c);
   c.flags.choice("--format", "safetensors", experiments::weight_formats(), "of the output")
-      .text("--out", "", "the file or folder; it must not exist (always given)")
+      .text("--out", "", "the file or folder (always given)")
+      .flag("--force", false, "replace what such an export wrote there")
       .flag("--json", false, "one JSON object on stdout");
   c.values["--format"] = "F";
   c.values["--out"] = "PATH";

@@ -101,6 +101,7 @@ int run(const Arguments& a) {
   const trace::Reader reader(path);
   const std::size_t index = find_episode(reader, a);
   const trace::Episode episode = reader.episode(index);
+  say_faults(reader, index);
   options.title = picture_title(reader, index);
   std::string stem = path.filename().string();
   stem = stem.substr(0, stem.find(".trace.h5"));
@@ -114,6 +115,8 @@ int run(const Arguments& a) {
     lay_out(make_figure(reader.layout(), episode, options));
   fs::path folder = a.has("--out") ? fs::path(a.options.text("--out")) : default_folder(path);
   if (folder.empty()) folder = ".";
+  for (const char* kind : {".csv", ".dat", ".gp", ".svg", ".pdf", ".png"})
+    trace::expect_free(folder / (name + kind), a.has("--force"));
   const Workshop workshop(folder);
   std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
   for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
@@ -157,6 +160,7 @@ Command trace_render_command() {
       .text("--slots", "", "first:last slot to show, around the end where first > last; not given: those that are used")
       .text("--width", "7in", "of the figure: 3.3in for a column, 7in for a page")
       .choice("--palette", "grey", {"grey", "viridis"}, "of what has no signs: weightings, bits")
+      .flag("--force", false, "replace the figure that is there")
       .flag("--json", false, "JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
   c.notes =

@@ -35,12 +35,13 @@ int run_info(const Arguments& a) {
 
 int run_check(const Arguments& a) {
   const fs::path path = find_trace(a.positional[0]);
-  const std::vector<std::string> problems = trace::check(path);
+  const auto [problems, remarks] = trace::examine(path);
   if (a.json()) {
-    Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}};
+    Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}, {"remarks", remarks}};
     print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
     for (const std::string& p : problems) print("{}\n", p);
+    for (const std::string& r : remarks) print("{}\n", r);
     print("{}: {}\n", path.string(),
           problems.empty() ? "sound" : fmt::format("{} problem{}", problems.size(), problems.size() == 1 ? "" : "s"));
   }
@@ -96,12 +97,12 @@ Json episode_json(const trace::Reader& reader, std::size_t index) {
   return j;
 }
 
-int run_list(const trace::Reader& reader, bool json) {
+void run_list(const trace::Reader& reader, bool json) {
   if (json) {
     Json list = Json::array();
     for (std::size_t i = 0; i < reader.episodes(); ++i) list.push_back(summary_json(reader, i));
     print("{}\n", list.dump(2));
-    return kOk;
+    return;
   }
   std::vector<std::string> header = {">episode", ">sequence", ">steps", ">loss", ">error", "answer"};
   for (const auto& p : reader.layout().episode_params) header.push_back(">" + p.name);
@@ -118,7 +119,6 @@ int run_list(const trace::Reader& reader, bool json) {
     table.add(std::move(row));
   }
   put(table.text());
-  return kOk;
 }
 
 /// What the steps say, the items with their weights, the answers: all that has words; "" where nothing has.
@@ -146,17 +146,20 @@ std::string words_text(const trace::Layout& layout, const trace::Episode& e) {
 
 int run_show(const Arguments& a) {
   const trace::Reader reader(find_trace(a.positional[0]));
-  if (a.has("--list")) return run_list(reader, a.json());
+  if (a.has("--list")) {
+    run_list(reader, a.json());
+    return say_faults(reader, {}) ? kBadFile : kOk;
+  }
   const std::size_t index = find_episode(reader, a);
   if (a.json()) {
     print("{}\n", episode_json(reader, index).dump(2, ' ', false, Json::error_handler_t::replace));
-    return kOk;
+    return say_faults(reader, index) ? kBadFile : kOk;
   }
   std::ostringstream text;
   trace::show_episode(reader, index, text);
   put(text.str());
   put(words_text(reader.layout(), reader.episode(index)));
-  return kOk;
+  return say_faults(reader, index) ? kBadFile : kOk;
 }
 
 int run_export(const Arguments& a) {
@@ -170,7 +173,7 @@ int run_export(const Arguments& a) {
     folder = folder.substr(0, end) + "_csv";
   }
   Json list = Json::array();
-  for (const fs::path& p : trace::export_csv(reader, folder, episodes)) {
+  for (const fs::path& p : trace::export_csv(reader, folder, episodes, a.has("--force"))) {
     list.push_back(p.string());
     if (!a.json()) print("{}\n", p.string());
   }
@@ -187,12 +190,22 @@ int run_repair(const Arguments& a) {
       if (target.ends_with(end)) target.resize(target.size() - std::string(end).size());
     target += ".repaired.trace.h5";
   }
-  const std::size_t n = trace::repair(source, target);
+  const trace::Reader reader(source);
+  if (reader.complete() && trace::check(source).empty()) {
+    if (a.json())
+      print("{}\n", json_text(Json({{"path", source.string()}, {"episodes", reader.episodes()}, {"sound", true}}), 2));
+    else
+      print("{}: sound and complete, so nothing was made\n", source.string());
+    return kOk;
+  }
+  const std::size_t n = trace::repair(source, target, a.has("--force"));
+  const std::vector<std::string> left = trace::check(target);
   if (a.json())
-    print("{}\n", Json({{"path", target}, {"episodes", n}}).dump(2));
+    print("{}\n", json_text(Json({{"path", target}, {"episodes", n}, {"sound", left.empty()}}), 2));
   else
-    print("{}: {} episodes\n", target, n);
-  return kOk;
+    print("{}: {} episodes{}\n", target, n, left.empty() ? "" : ", not sound: a copy cannot mend the numbers");
+  for (const std::string& problem : left) say(fmt::format("mneme: {}", printable(problem)));
+  return left.empty() ? kOk : kBadFile;
 }
 
 Command base(const char* name, const char* summary, int (*run)(const Arguments&)) {
@@ -239,6 +252,7 @@ Command trace_export_command() {
                 {"trace export runs/first --episode 3 --out one", "one of them"}};
   c.flags.choice("--format", "csv", {"csv"}, "of the files")
       .text("--out", "", "folder; NAME_csv where it is not given");
+  c.flags.flag("--force", false, "replace files that are there");
   c.values = {{"--out", "DIR"}, {"--format", "F"}};
   c.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
                   "index in the file, -1 = the last; not given: all of them");
@@ -248,9 +262,11 @@ Command trace_export_command() {
 }
 
 Command trace_repair_command() {
-  Command c = base("repair", "copy the complete episodes of a trace that a kill cut short", run_repair);
+  Command c = base("repair", "copy the complete episodes of a trace that a kill cut short; a sound one is left alone",
+                   run_repair);
   c.examples = {{"trace repair runs/first/traces/train.000.trace.h5.part --out saved.trace.h5", "the source stays"}};
-  c.flags.text("--out", "", "the new file; beside the source where it is not given");
+  c.flags.text("--out", "", "the new file; beside the source where it is not given")
+      .flag("--force", false, "replace a file that is there");
   c.values = {{"--out", "FILE"}};
   return c;
 }

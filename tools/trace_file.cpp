@@ -2,6 +2,7 @@
 #include "tools/trace_file.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/run_directory.hpp"
 #include "tools/terminal.hpp"
 
@@ -25,9 +26,14 @@ fs::path find_trace(const std::string& name) {
   fs::path folder = run / "traces", newest;
   if (!fs::is_directory(folder, error)) folder = run;
   fs::file_time_type latest{};
+  bool copies = true;  // until there is an original
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string file = entry.path().filename().string();
     if (!file.ends_with(".trace.h5") && !file.ends_with(".trace.h5.part")) continue;
+    const bool copy = trace::is_repaired_copy(entry.path());
+    if (copy && !copies) continue;
+    if (!copy && copies) newest.clear();
+    copies = copy;
     const fs::file_time_type time = entry.last_write_time(error);
     // Of two that are equally old, the later name, so that a tie does not change from call to call.
     if (!newest.empty() && (time < latest || (time == latest && entry.path() < newest))) continue;
@@ -56,6 +62,18 @@ std::size_t find_episode(const trace::Reader& reader, const Arguments& arguments
     if (correct != before ? correct : reader.step_count(i) >= reader.step_count(best)) best = i;
   }
   return best;
+}
+
+bool say_faults(const trace::Reader& reader, std::optional<std::size_t> index) {
+  trace::Checker checker(reader);
+  trace::Episode episode;
+  if (index) checker.read(*index, episode);
+  const std::vector<std::string> problems = checker.take(false);
+  if (problems.empty()) return false;
+  say(fmt::format("mneme: this trace is not sound: {}{}; all of it: mneme trace check {}", printable(problems[0]),
+                  problems.size() > 1 ? fmt::format(" (and {} more)", problems.size() - 1) : "",
+                  shell_path(reader.path())));
+  return true;
 }
 
 std::string episode_title(const trace::Reader& reader, std::size_t index) {

@@ -7,6 +7,7 @@
 #include "trace/writer.hpp"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <system_error>
 
@@ -143,6 +144,25 @@ struct Sink::Impl {
     files.push_back(target);
   }
 
+  void give_up() {
+    broken = true;
+    if (!writer) return;
+    appended += writer->appended();
+    committed += writer->committed();
+    writer.reset();
+  }
+
+  /// Ends without closing: an error is on its way. What was taken is readable, and the file says that it is a part.
+  void leave() {
+    if (!writer || broken) return;
+    const fs::path part = writer->path();
+    const bool empty = writer->appended() == 0;
+    if (!empty) writer->commit_all(false);
+    writer.reset();
+    std::error_code ignored;
+    if (empty) fs::remove(part, ignored);
+  }
+
   /// Runs a write; a failure leaves the sink broken, its .part as the last commit left it.
   template <class F>
   void guarded(F&& f) {
@@ -150,13 +170,12 @@ struct Sink::Impl {
       f();
     } catch (const ArgumentError&) {
       throw;
+    } catch (const std::bad_alloc&) {
+      give_up();
+      fail<RuntimeFailure>((family.folder / family.stem).string(),
+                           "there is no memory to log more episodes; those that were committed stay");
     } catch (...) {
-      broken = true;
-      if (writer) {
-        appended += writer->appended();
-        committed += writer->committed();
-        writer.reset();
-      }
+      give_up();
       throw;
     }
   }
@@ -173,12 +192,13 @@ Sink::Sink(const fs::path& path, Layout layout, SinkOptions options)
   fs::create_directories(s.family.folder, error);
   if (error) fail<RuntimeFailure>(s.family.folder.string(), "cannot be created: {}", error.message());
   s.adopt();
-  s.begin();
+  s.guarded([&] { s.begin(); });
 }
 
 Sink::~Sink() {
+  if (impl_->closed) return;
   try {
-    close();
+    impl_->leave();
   } catch (...) {  // close() is there for those who want to know
   }
 }

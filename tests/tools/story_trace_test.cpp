@@ -196,8 +196,8 @@ TEST(StoryTrace, TheFigureHasSentencesAndTicks) {
   EXPECT_EQ(far.code, 2);
   EXPECT_TRUE(contains(far.err, "[--slots] 0:999 is out of range: the story has sentences 0:")) << far.err;
   // One sentence, no supporting fact: a cell a hop, and no ticks of gnuplot's own choosing.
-  const Result one =
-      mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:0", "--json"});
+  const Result one = mneme(
+      {"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:0", "--json", "--force"});
   ASSERT_EQ(one.code, 0) << one.err;
   const auto small = nlohmann::json::parse(one.out)["files"];
   ASSERT_TRUE(contains(read_file(small[0]), "\n0,0,")) << "sentence 0 of this story is no supporting fact";

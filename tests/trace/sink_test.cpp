@@ -78,7 +78,7 @@ void expect_round_trip(const Layout& layout, SinkOptions options = {}) {
   const std::vector<Episode> written = write_run(folder / "run.trace.h5", layout, 25, options);
   const Reader reader(folder / "run.000.trace.h5");
   expect_same_header(layout, reader.layout());
-  EXPECT_EQ(reader.version(), "1.1.0");
+  EXPECT_EQ(reader.version(), kSchemaVersion);
   EXPECT_TRUE(reader.complete());
   EXPECT_FALSE(reader.budget_exhausted());
   ASSERT_EQ(reader.episodes(), written.size());
@@ -259,6 +259,27 @@ TEST(Sink, NothingTracedLeavesNoFile) {
   Folder folder;
   { Sink sink(folder / "run", ntm_layout()); }
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(Sink, AnErrorLeavesAnIncompletePart) {
+  Folder folder;
+  const Layout layout = ntm_layout();
+  Episode e;
+  make_episode(layout, 0, 9, e);
+  fs::path part;
+  EXPECT_THROW(
+      {
+        Sink sink(folder / "run", layout);
+        sink.append(e);
+        part = sink.current();
+        throw std::runtime_error("what ended the run");
+      },
+      std::runtime_error);
+  ASSERT_TRUE(fs::exists(part)) << "a finished name says that all went well";
+  const Reader reader(part);
+  EXPECT_FALSE(reader.complete());
+  ASSERT_EQ(reader.episodes(), 1u);
+  expect_same(layout, e, reader.layout(), reader.episode(0));
 }
 
 TEST(Sink, BudgetStopsAndSaysSoOnce) {
