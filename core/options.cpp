@@ -86,6 +86,7 @@ std::string complaint(const Option& o, const std::string& value) {
       for (const std::string& part : split(value))
         if (!known(o, part)) return fmt::format("names '{}', which does not exist", part);
       return "";
+    case Option::Type::path:
     case Option::Type::text: return value.find('\n') == std::string::npos ? "" : "has more than one line";
   }
   return "";
@@ -103,6 +104,7 @@ std::string Option::domain() const {
     case Type::choice: return fmt::format("{}", fmt::join(allowed(), "|"));
     case Type::choices: return fmt::format("comma list of {}", fmt::join(allowed(), "|"));
     case Type::text: return "text";
+    case Type::path: return "path";
   }
   return "";
 }
@@ -110,7 +112,8 @@ std::string Option::domain() const {
 const std::string& Options::raw(const std::string& name, Option::Type type) const {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].first != name) continue;
-    if (types_[i] != type && !(type == Option::Type::text && types_[i] == Option::Type::choice))
+    const bool texts = types_[i] == Option::Type::choice || types_[i] == Option::Type::path;
+    if (types_[i] != type && !(type == Option::Type::text && texts))
       fail<InvariantError>("options", "'{}' was declared as another type than it is read as", name);
     return items_[i].second;
   }
@@ -165,6 +168,10 @@ OptionTable& OptionTable::text(std::string name, std::string standard, std::stri
   return add({std::move(name), Option::Type::text, std::move(standard), 0, 0, {}, std::move(help)});
 }
 
+OptionTable& OptionTable::path(std::string name, std::string standard, std::string help) {
+  return add({std::move(name), Option::Type::path, std::move(standard), 0, 0, {}, std::move(help)});
+}
+
 OptionTable& OptionTable::choice(std::string name, std::string standard, std::vector<std::string> allowed,
                                  std::string help) {
   return add({std::move(name), Option::Type::choice, std::move(standard), 0, 0,
@@ -188,9 +195,22 @@ OptionTable& OptionTable::range(std::string name, Range standard, std::int64_t m
               std::move(whole)});
 }
 
+OptionTable& OptionTable::formerly(std::string old_name) {
+  if (options_.empty() || find(old_name))
+    fail<InvariantError>("options", "the old name '{}' is taken, or follows no option", old_name);
+  options_.back().old_names.push_back(std::move(old_name));
+  return *this;
+}
+
+OptionTable& OptionTable::absent(std::string value) {
+  if (options_.empty()) fail<InvariantError>("options", "'{}' stood for no option", value);
+  options_.back().absent = std::move(value);
+  return *this;
+}
+
 const Option* OptionTable::find(const std::string& name) const {
   for (const Option& o : options_)
-    if (o.name == name) return &o;
+    if (o.name == name || std::count(o.old_names.begin(), o.old_names.end(), name)) return &o;
   return nullptr;
 }
 
@@ -202,15 +222,22 @@ Options OptionTable::parse(const std::string& section, const std::map<std::strin
     // An origin that is the key itself, as --memory.slots, says enough alone.
     return from.empty() ? full : from.ends_with(full) ? from : from + ": " + full;
   };
-  for (const auto& [key, value] : given)
-    if (!find(key)) {
+  std::map<std::string, std::string> as_given;  // today's name -> the one that was given
+  for (const auto& [key, value] : given) {
+    const Option* o = find(key);
+    if (!o) {
       std::vector<std::string> names;
-      for (const Option& o : options_) names.push_back(o.name);
+      for (const Option& known : options_) names.push_back(known.name);
       throw ArgumentError("[" + place(key) + "] " + unknown_name("key", key, names));
     }
+    if (const auto [twice, first] = as_given.emplace(o->name, key); !first)
+      fail<ArgumentError>(place(key), "is given twice: as {} and as {}, one of which is its old name", twice->second,
+                          key);
+  }
   Options result;
   for (const Option& o : options_) {
-    const auto it = given.find(o.name);
+    const auto name = as_given.find(o.name);
+    const auto it = name == as_given.end() ? given.end() : given.find(name->second);
     std::string value = it == given.end() ? o.standard : it->second;
     if (!o.whole.empty() && value == o.whole) value = fmt::format("{:.0f}:{:.0f}", o.minimum, o.maximum);
     const std::string wrong = complaint(o, value);

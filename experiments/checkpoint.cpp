@@ -113,6 +113,10 @@ void read_state(const trace::File& file, RunState& state) {
   state.window_metrics = file.read<double>("/state/window_metrics");
 }
 
+std::vector<std::pair<const char*, std::string*>> attributes_of(Provenance& p) {
+  return {{"origin", &p.origin}, {"run_id", &p.run_id}, {"data_digest", &p.data_digest}};
+}
+
 constexpr std::string_view kSeal = "MNEMEEND";
 constexpr std::size_t kSealBytes = 24;
 
@@ -155,7 +159,8 @@ CheckpointInfo read_content(const fs::path& path) {
     refuse(fmt::format("is a checkpoint of format {}; this program reads up to {}.x: use a newer one", c.version,
                        kCheckpointMajor));
   c.producer = file.text_attr("/", "producer");
-  if (file.has_attr("/", "origin")) c.origin = file.text_attr("/", "origin");
+  for (const auto& [name, value] : attributes_of(c.provenance))
+    if (file.has_attr("/", name)) *value = file.text_attr("/", name);
   c.git_rev = file.text_attr("/", "git_rev");
   c.content_hash = file.attr<std::uint64_t>("/", "content_hash");
   c.parameter_hash = file.attr<std::uint64_t>("/", "parameter_hash");
@@ -195,7 +200,7 @@ std::uint64_t parameter_hash(const ParameterSet<float>& set) {
 }
 
 void save_checkpoint(const fs::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin) {
+                     Optimizer<float>& optimizer, const RunState& state, const Provenance& provenance) {
   // Only read from: the handles are those that loading writes through.
   const std::vector<Array> arrays = arrays_of(const_cast<ParameterSet<float>&>(set), &optimizer);
   Hash hash;
@@ -212,7 +217,9 @@ void save_checkpoint(const fs::path& path, const std::string& config_text, const
     file.set_attr("/", "git_rev", build_info().git_rev);
     file.set_attr("/", "content_hash", hash.value());
     file.set_attr("/", "parameter_hash", parameter_hash(set));
-    if (!origin.empty()) file.set_attr("/", "origin", origin);
+    Provenance own = provenance;
+    for (const auto& [name, value] : attributes_of(own))
+      if (!value->empty()) file.set_attr("/", name, *value);
     file.write("/config", config_text);
     std::string order;  // one text: HDF5 1.10 crashes on damaged variable-length strings
     for (const Array& a : arrays) {

@@ -75,14 +75,21 @@ void seal_file(const std::filesystem::path& path);
 /// Hash of all parameters and buffers: which weights made an episode.
 std::uint64_t parameter_hash(const ParameterSet<float>& set);
 
-/// `origin` says where the run's first weights came from, "" for drawn ones.
+/// Whose state a checkpoint is; "" where it does not say.
+struct Provenance {
+  std::string origin;       ///< where the run's first weights came from; "" for drawn ones
+  std::string run_id;       ///< Config::run_id()
+  std::string data_digest;  ///< Task::data_digest()
+};
+
 void save_checkpoint(const std::filesystem::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin = "");
+                     Optimizer<float>& optimizer, const RunState& state, const Provenance& provenance = {});
 
 /// What a file holds, without a model.
 struct CheckpointInfo {
   std::filesystem::path path;
-  std::string version, producer, git_rev, config_text, origin;
+  std::string version, producer, git_rev, config_text;
+  Provenance provenance;
   std::uint64_t content_hash = 0, parameter_hash = 0;
   RunState state;
   std::vector<NamedArray> arrays;  ///< "parameters/NAME", "buffers/NAME", "optimizer/STATE/NAME"

@@ -99,7 +99,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   result.solved_threshold = session.task().solved_threshold();
   result.directory = directory;
   result.checkpoint = find_checkpoint(directory, options.checkpoint);
-  result.config_hash = config.run_id();
+  result.config_hash = config.run_id(session.task().data_digest());
   result.seed = options.seed.value_or(config.seed);
   result.sequences = load_checkpoint(result.checkpoint, session.parameters()).state.sequences;
 
@@ -229,6 +229,7 @@ std::string evaluation_json(const Evaluation& e) {
 ModelReport report(const Config& config, int threads) {
   Session session(config, threads);
   ModelReport r;
+  r.run_id = config.run_id(session.task().data_digest());
   ParameterSet<float>& set = session.parameters();
   for (const Parameter& p : set.parameters())
     r.parameters.push_back({p.name, p.shape.text(), p.shape.size(), !set.groups()[p.group].frozen});

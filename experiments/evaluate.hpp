@@ -81,6 +81,7 @@ std::string evaluation_json(const Evaluation& evaluation);
 
 /// What `mneme show` says of a configuration.
 struct ModelReport {
+  std::string run_id;
   struct Entry {
     std::string name, shape;
     std::size_t count = 0;

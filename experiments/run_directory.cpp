@@ -214,12 +214,14 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   };
   const Metric& metric = task.metrics()[task.solved_metric()];
   const bool evaluated = s.evaluations > 0;
-  j["run_id"] = config.run_id();
-  j["config_hash"] = config.run_id();
+  j["run_id"] = config.run_id(task.data_digest());
+  j["config_hash"] = j["run_id"];
   for (const auto& [key, value] : config.items())
     if (key.find('.') == std::string::npos && key != "seed") j[key] = value;
   j["seed"] = config.seed;
   j["task_fingerprint"] = task_fingerprint(task);
+  j["data_digest"] = where_known(!task.data_digest().empty(), task.data_digest());
+  j["test_digest"] = where_known(!task.test_digest().empty(), task.test_digest());
   j["argv"] = record.argv;
   j["threads"] = record.threads;
   j["started_utc"] = record.started_utc;

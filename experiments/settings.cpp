@@ -122,8 +122,10 @@ Config Config::load(const std::string& preset, const std::vector<Assignment>& gi
   const std::vector<Preset> known = presets();
   for (const Preset& p : known)
     if (p.name == preset) return parse(read_text(p.path), p.path.filename().string(), given);
-  if (fs::is_directory(preset, error))
-    return parse(read_text(fs::path(preset) / "config.ini"), (fs::path(preset) / "config.ini").string(), given);
+  if (fs::is_directory(preset, error)) {
+    const fs::path path = fs::path(preset) / "config.ini";
+    return parse(stored(read_text(path), path.string()).text(), path.string(), given);
+  }
   if (fs::exists(preset, error)) return parse(read_text(preset), preset, given);
   std::vector<std::string> names;
   for (const Preset& p : known) names.push_back(p.name);

@@ -151,11 +151,13 @@ StudyRow start_row(const StudyRun& run, const Ended& ended, const RunResult& res
     row.cpu =
         fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
     row.parameters = ended.record.at("parameters").get<std::size_t>();
+    const auto digest = ended.record.find("data_digest");
+    row.config_hash =
+        ended.config.run_id(digest != ended.record.end() && digest->is_string() ? digest->get<std::string>() : "");
   });
   row.preset = run.preset.name;
   row.number = run.number;
   row.seed = run.seed;
-  row.config_hash = ended.config.run_id();
   row.sequences = result.sequences;
   row.seconds = result.seconds;
   row.exit_reason = exit_reason_name(result.reason);

@@ -65,6 +65,8 @@ class Run {
     metric_ = session_.task().solved_metric();
     names_ = &session_.task().metrics();
     state_.window_metrics.resize(names_->size());
+    provenance_.data_digest = session_.task().data_digest();
+    provenance_.run_id = config_.run_id(provenance_.data_digest);
     record_.argv = options.argv;
     record_.threads = options.threads;
     record_.started_utc = utc_now();
@@ -88,7 +90,8 @@ class Run {
     std::vector<fs::path> unusable;
     for (auto path = all.rbegin(); path != all.rend(); ++path) {
       try {
-        origin_ = load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_).origin;
+        provenance_.origin =
+            load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_).provenance.origin;
       } catch (const FileError& e) {
         damaged += (damaged.empty() ? "" : "\n") + std::string(e.what());
         notice(fmt::format("{}; going back to the checkpoint before it", e.what()));
@@ -250,7 +253,7 @@ class Run {
     state_.metrics_bytes = metrics_.bytes();
     state_.wall_seconds = wall_before_ + seconds_since(started_);
     state_.usual_norm = session_.usual_norm();
-    save_checkpoint(path, config_.text(), session_.parameters(), session_.optimizer(), state_, origin_);
+    save_checkpoint(path, config_.text(), session_.parameters(), session_.optimizer(), state_, provenance_);
   }
 
   /// What the checkpoint counts on is on disk before it is.
@@ -372,7 +375,7 @@ class Run {
   std::optional<TrainingTrace> trace_;
   RunState state_;
   RunRecord record_;
-  std::string origin_;  ///< of imported weights; every checkpoint of the run names it
+  Provenance provenance_;
 
   std::uint64_t max_ = 0, log_every_ = 1, eval_every_ = 1, checkpoint_every_ = 1;
   std::size_t eval_episodes_ = 1, keep_ = 1, metric_ = 0;
@@ -419,7 +422,7 @@ fs::path default_run_directory(const Config& config) {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string model = config.memory.empty() ? config.model : config.model + "-" + config.memory;
   return fs::path("runs") / config.task / model /
-         fmt::format("{:%Y%m%d-%H%M%S}-{}", fmt::localtime(now), config.run_id());
+         fmt::format("{:%Y%m%d-%H%M%S}-{}", fmt::localtime(now), config.run_id(""));
 }
 
 RunResult train(const Config& config, const RunOptions& options) {
@@ -443,7 +446,7 @@ namespace {
 
 /// Equal but for what may change when a run is resumed.
 bool same_experiment(const Config& old, const Config& now) {
-  return old.with(resumable_items(now)).run_id() == now.run_id();
+  return old.with(resumable_items(now)).identity() == now.identity();
 }
 
 /// What run.json says of a run that has ended for good.

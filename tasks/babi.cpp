@@ -29,8 +29,8 @@ class Babi final : public Task {
  public:
   static OptionTable options() {
     OptionTable table;
-    table.text("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
-        .text("test-data", "", "directory with the qaN_*_test.txt to be judged by; empty = as task.data")
+    table.path("data", "", "directory with qaN_*_train.txt and qaN_*_test.txt; empty = stories of our own making")
+        .path("test-data", "", "directory with the qaN_*_test.txt to be judged by; empty = as task.data")
         .range("number", {1, 1}, 1, babi::kTasks, "tasks trained together; all = the joint task", "all")
         .range("eval-number", {0, 0}, 0, babi::kTasks, "tasks that evaluations ask from; 0 = all of task.number")
         .choice("form", "items", {"items", "words", "both"},
@@ -51,8 +51,8 @@ class Babi final : public Task {
                           number.low, number.high);
     std::vector<babi::Stories> training, test;
     for (std::int64_t n = number.low; n <= number.high; ++n) {
-      training.push_back(stories(o, static_cast<int>(n), "train"));
-      test.push_back(stories(o, static_cast<int>(n), "test"));
+      training.push_back(stories(o, static_cast<int>(n), "train", data_digest_));
+      test.push_back(stories(o, static_cast<int>(n), "test", test_digest_));
     }
     vocabulary_ = babi::Vocabulary(training);
     for (std::size_t i = 0; i < training.size(); ++i) {
@@ -172,6 +172,10 @@ class Babi final : public Task {
     return names;
   }
 
+  /// Of the bytes of the training files, whose last tenth validates, and of the test files, in the order of the tasks.
+  std::string data_digest() const override { return data_digest_; }
+  std::string test_digest() const override { return test_digest_; }
+
   std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
     const std::size_t last = batch.lengths[row] - 1;
     const auto whole = static_cast<std::size_t>(batch.parameters[1].second[row]);
@@ -206,7 +210,8 @@ class Babi final : public Task {
   }
 
  private:
-  static babi::Stories stories(const Options& o, int number, const char* part) {
+  /// `digest` goes on over the file's bytes, where one is read.
+  static babi::Stories stories(const Options& o, int number, const char* part, std::string& digest) {
     const bool test = part == std::string_view("test"), elsewhere = test && !o.text("test-data").empty();
     const std::string& data = o.text(elsewhere ? "test-data" : "data");
     if (data.empty()) return babi::tell(number, o, part);
@@ -216,7 +221,7 @@ class Babi final : public Task {
         if (!elsewhere && key == own && value != table.find(key)->standard)
           fail<ArgumentError>("task." + key, "{} is about stories of our own making; task.data gives others", value);
     const auto file = babi::find_file(data, number, part, elsewhere ? "task.test-data" : "task.data");
-    babi::Stories read = babi::read(file);
+    babi::Stories read = babi::read(file, &digest);
     if (read.questions.empty()) fail<FileError>(file.string(), "there is no question in it");
     return read;
   }
@@ -319,6 +324,7 @@ class Babi final : public Task {
   Encoded training_, test_;
   std::vector<std::uint32_t> training_order_, validation_order_, test_order_;  // places in questions
   std::size_t items_ = 0, item_words_ = 0;                                     // N and W of every batch
+  std::string data_digest_, test_digest_;
   std::vector<TestPart> parts_;
   std::vector<double> chance_;
   std::vector<Metric> metrics_{

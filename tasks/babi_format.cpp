@@ -2,6 +2,7 @@
 #include "tasks/babi_format.hpp"
 
 #include "core/error.hpp"
+#include "core/random.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -179,12 +180,13 @@ Stories parse(std::string_view text, const std::string& name) {
   return Parser(text, name).run();
 }
 
-Stories read(const std::filesystem::path& file) {
+Stories read(const std::filesystem::path& file, std::string* digest) {
   std::ifstream in(file, std::ios::binary);
   std::error_code error;
   if (!in || std::filesystem::is_directory(file, error)) fail<RuntimeFailure>(file.string(), "cannot be read");
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad()) fail<RuntimeFailure>(file.string(), "cannot be read to its end");
+  if (digest) *digest = fmt::format("{:016x}", hash_bytes(text, hash_bytes(*digest)));
   return parse(text, file.string());
 }
 

@@ -56,8 +56,9 @@ struct Stories {
 /// a statement before it, supporting IDs that do not exist, are questions or do not stand before the question.
 Stories parse(std::string_view text, const std::string& name);
 
-/// parse() of a file. Throws RuntimeFailure where it cannot be read.
-Stories read(const std::filesystem::path& file);
+/// parse() of a file. Throws RuntimeFailure where it cannot be read. `digest`, where given, becomes that of itself and
+/// the file's bytes, 16 hex digits.
+Stories read(const std::filesystem::path& file, std::string* digest = nullptr);
 
 /// The one file qaNUMBER_*_PART.txt of a directory that the option `key` gave; `part` is "train" or "test". Throws
 /// ArgumentError where there is none, or more than one.

@@ -1,7 +1,6 @@
 // Room: tools. `mneme checkpoint info|export|import`: what a checkpoint holds, and weights from and to other programs.
 #include "core/error.hpp"
 #include "core/quote.hpp"
-#include "core/random.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/ini.hpp"
 #include "tools/commands.hpp"
@@ -58,7 +57,7 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["schema_version"] = c.version;
   j["producer"] = c.producer;
   j["git_rev"] = c.git_rev;
-  j["config_hash"] = experiments::hex(hash_bytes(c.config_text));
+  j["config_hash"] = c.provenance.run_id.empty() ? Json(nullptr) : Json(c.provenance.run_id);
   for (const auto& entry : experiments::read_ini(c.config_text, c.path.string() + ": config"))
     if (entry.key == "seed")
       j["seed"] = std::stoull(entry.value);
@@ -70,7 +69,8 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["last_evaluation"] = c.state.evaluations ? Json(c.state.last_evaluation) : Json(nullptr);
   j["parameter_hash"] = experiments::hex(c.parameter_hash);
   j["content_hash"] = experiments::hex(c.content_hash);
-  j["origin"] = c.origin.empty() ? Json(nullptr) : Json(c.origin);
+  j["data_digest"] = c.provenance.data_digest.empty() ? Json(nullptr) : Json(c.provenance.data_digest);
+  j["origin"] = c.provenance.origin.empty() ? Json(nullptr) : Json(c.provenance.origin);
   std::size_t count = 0;
   j["parameters"] = arrays_json(c, "parameters");
   for (const Json& p : j["parameters"]) count += p["count"].get<std::size_t>();
@@ -86,7 +86,9 @@ std::string dump(const Json& j) {
 
 std::string info_text(const experiments::CheckpointInfo& c) {
   const Json j = info_json(c);
-  const auto word = [&](const char* key) { return j.contains(key) ? j[key].get<std::string>() : "-"; };
+  const auto word = [&](const char* key) {
+    return j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "-";
+  };
   std::string text =
       fmt::format("{}\n  format {}, {}, run {}\n", c.path.string(), c.version, c.producer, word("config_hash"));
   text +=
@@ -94,7 +96,7 @@ std::string info_text(const experiments::CheckpointInfo& c) {
                   word("memory"), word("controller"), word("optimizer"), j.value("seed", std::uint64_t{0}));
   text += fmt::format("  {} sequences, {} updates{}; {} parameters, hash {}\n", c.state.sequences, c.state.updates,
                       c.state.solved ? ", solved" : "", j["count"].get<std::size_t>(), word("parameter_hash"));
-  if (!c.origin.empty()) text += fmt::format("  {}\n", c.origin);
+  if (!c.provenance.origin.empty()) text += fmt::format("  {}\n", c.provenance.origin);
   for (const char* kind : {"parameters", "buffers"})
     for (const experiments::NamedArray& a : c.arrays)
       if (a.name.starts_with(std::string(kind) + "/"))

@@ -44,7 +44,7 @@ int run(const Arguments& a) {
   if (a.json()) {
     Json j;
     j["config"] = Json::parse(config.json());
-    j["run_id"] = config.run_id();
+    j["run_id"] = r.run_id;
     j["parameters"] = r.count;
     j["tensors"] = Json::array();
     for (const auto& e : r.parameters)
@@ -58,7 +58,7 @@ int run(const Arguments& a) {
   }
   // Comments, so that what is shown is a file that runs.
   std::string text = config.text();
-  text += fmt::format("\n# run id {}\n# {} parameters\n", config.run_id(), r.count);
+  text += fmt::format("\n# run id {}\n# {} parameters\n", r.run_id, r.count);
   for (const auto& e : r.parameters)
     text += fmt::format("#   {:<36} {:<16} {:>9}{}\n", e.name, e.shape, e.count, e.trained ? "" : "  (not trained)");
   text += fmt::format("# memory: parameters {}, optimizer {}, one step of all shards {}\n",

@@ -55,6 +55,27 @@ TEST(Options, Defaults) {
   EXPECT_EQ(o.range("length"), (Range{1, 20}));
 }
 
+TEST(Options, OldNamesAreReadWhereverTheNameIs) {
+  OptionTable t;
+  t.integer("slots", 128, 1, 1024, "N").formerly("places").formerly("cells").path("data", "", "a folder");
+  EXPECT_EQ(t.parse("memory", {{"places", "7"}}).integer("slots"), 7);
+  EXPECT_EQ(t.parse("memory", {{"cells", "8"}}).integer("slots"), 8);
+  EXPECT_EQ(t.parse("memory", {{"cells", "8"}}).items().front().first, "slots") << "written by today's name";
+  EXPECT_EQ(t.find("places"), t.find("slots"));
+  EXPECT_EQ(t.find("slots")->first_name(), "places");
+  EXPECT_EQ(t.find("data")->first_name(), "data");
+  EXPECT_EQ(message<ArgumentError>([&] {
+              t.parse("memory", {{"places", "7"}, {"slots", "8"}});
+            }),
+            "[memory.slots] is given twice: as places and as slots, one of which is its old name");
+  EXPECT_EQ(message<ArgumentError>([&] {
+              t.parse("memory", {{"places", "0"}});
+            }),
+            "[memory.slots] '0' is out of range; it takes 1..1024");
+  EXPECT_NE(message<InvariantError>([&] { t.flag("on", false, "").formerly("slots"); }).find("is taken"),
+            std::string::npos);
+}
+
 TEST(Options, ARangeMayHaveAWordForAllOfIt) {
   OptionTable t;
   t.range("number", {1, 1}, 1, 20, "tasks", "all").range("length", {1, 2}, 1, 9, "steps");

@@ -24,7 +24,7 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_EQ(e.results[0].length, 2);
   EXPECT_EQ(e.results[1].length, 9);
   EXPECT_EQ(e.sequences, 400u);
-  EXPECT_EQ(e.config_hash, small().run_id());
+  EXPECT_EQ(e.config_hash, small().run_id(""));
   EXPECT_EQ(e.checkpoint.filename(), "step-000000400.ckpt.h5");
   EXPECT_LE(e.results[0].mean[1], 6);
   EXPECT_GT(e.results[1].mean[0], e.results[0].mean[0]) << "longer is harder";
@@ -50,7 +50,7 @@ TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   EXPECT_TRUE(r["wrong_bits_per_sequence"].is_number());
   EXPECT_TRUE(r["wrong_bits_per_sequence_se"].is_number());
   EXPECT_EQ(j["seed"], 1);
-  EXPECT_EQ(j["config_hash"], small().run_id());
+  EXPECT_EQ(j["config_hash"], small().run_id(""));
   EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
 }
 

@@ -29,7 +29,7 @@ TEST(Train, LeavesTheFilesOfARun) {
   EXPECT_EQ(j["parameters"], Session(c, 1).parameters().count());
   EXPECT_GT(j["seconds"].get<double>(), 0);
   EXPECT_GE(j["wall_seconds"].get<double>(), j["seconds"].get<double>());
-  EXPECT_EQ(j["config_hash"], c.run_id());
+  EXPECT_EQ(j["config_hash"], c.run_id(""));
   EXPECT_EQ(j["seed"], 1);
   for (const char* key : {"compiler", "flags", "cpu", "blas", "blas_threads", "libraries"})
     EXPECT_TRUE(j["environment"].contains(key)) << key;
@@ -348,7 +348,7 @@ TEST(Train, TheDefaultFolderNamesTaskModelAndRun) {
   const Config c = small();
   const std::string path = default_run_directory(c).string();
   EXPECT_TRUE(path.starts_with("runs/copy/cell-ntm/")) << path;
-  EXPECT_TRUE(path.ends_with("-" + c.run_id())) << path;
+  EXPECT_TRUE(path.ends_with("-" + c.run_id(""))) << path;
 }
 
 }  // namespace

@@ -198,6 +198,29 @@ TEST_F(BabiFiles, TheLastTenthOfTrainingIsValidation) {
   EXPECT_EQ(validation.size(), 4u);
 }
 
+TEST_F(BabiFiles, AreKnownByTheirContentWhereverTheyLie) {
+  const auto task = babi_task({{"data", dir()}});
+  EXPECT_EQ(task->data_digest().size(), 16u);
+  EXPECT_NE(task->data_digest(), task->test_digest());
+  const std::filesystem::path moved = dir() + "_moved";
+  std::filesystem::remove_all(moved);
+  std::filesystem::copy(dir(), moved);
+  EXPECT_EQ(babi_task({{"data", moved.string()}})->data_digest(), task->data_digest());
+  EXPECT_EQ(babi_task({{"data", moved.string()}})->test_digest(), task->test_digest());
+  std::filesystem::remove_all(moved);
+  EXPECT_NE(babi_task({{"data", dir()}, {"number", "1:2"}})->data_digest(), task->data_digest());
+  write("qa1_one_test.txt", "1 Mary moved to the hall.\n2 Where is Mary?\thall\t1\n");
+  const auto judged = babi_task({{"data", dir()}});
+  EXPECT_EQ(judged->data_digest(), task->data_digest()) << "the test shapes no run";
+  EXPECT_NE(judged->test_digest(), task->test_digest());
+  write("qa1_one_train.txt",
+        "1 Mary moved to the garden.\n2 Where is Mary?\tgarden\t1\n1 Mary moved to the hall.\n2 Where is "
+        "Mary?\thall\t1\n");
+  EXPECT_NE(babi_task({{"data", dir()}})->data_digest(), task->data_digest());
+  EXPECT_EQ(babi_task()->data_digest(), "") << "nothing is read";
+  EXPECT_EQ(babi_task()->test_digest(), "");
+}
+
 TEST_F(BabiFiles, EvaluationsMayAskFromSomeTasks) {
   const auto task = babi_task({{"data", dir()}, {"number", "1:2"}, {"eval-number", "2"}});
   for (std::uint64_t first : {std::uint64_t{0}, kTestNumbers}) {
