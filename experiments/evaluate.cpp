@@ -200,6 +200,7 @@ std::string evaluation_json(const Evaluation& e) {
       entry["majority_" + metric] = p.part.majority;
       entry["unknown_words"] = p.part.unknown_words;
       entry["unseen_answers"] = p.part.unseen_answers;
+      entry["cut_questions"] = p.part.cut;
       j["tasks"].push_back(entry);
     }
     j["mean_" + metric] = e.mean_error();

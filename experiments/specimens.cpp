@@ -327,7 +327,7 @@ std::vector<ModelSpecimen> model_specimens() {
         .item_vocabulary = 6,
         .target = TargetKind::classes,
         .outputs = 3,
-        .output_tokens = {4, -1, 1}}},
+        .output_tokens = {4, 5, 1}}},
       {"class that is no word", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3}},
       {"pointer to sentences", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4}},
   };

@@ -47,6 +47,7 @@ struct TestPart {
   double majority = 0;             ///< the solved metric of always giving the commonest training answer of this part
   std::size_t unknown_words = 0;   ///< in its text, each time that one occurs: words that training lacks
   std::size_t unseen_answers = 0;  ///< questions whose answer training lacks: no model gets them right
+  std::size_t cut = 0;             ///< questions whose oldest items are left out: there are more than models take
 };
 
 class Task {

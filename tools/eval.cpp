@@ -61,7 +61,7 @@ std::string parts_text(const experiments::Evaluation& e) {
   std::string spoken = metric.name;
   std::replace(spoken.begin(), spoken.end(), '_', ' ');
   Table table({">task", ">questions", ">" + spoken, ">commonest answer", ">unknown words", ">unseen answers", ""});
-  std::size_t asked = 0, questions = 0, words = 0, answers = 0;
+  std::size_t asked = 0, questions = 0, words = 0, answers = 0, cut = 0;
   for (const experiments::PartResult& p : e.parts) {
     table.add({std::to_string(p.part.number), std::to_string(p.questions), fmt::format("{:.1f}", p.error),
                fmt::format("{:.1f}", p.part.majority), std::to_string(p.part.unknown_words),
@@ -70,6 +70,7 @@ std::string parts_text(const experiments::Evaluation& e) {
     questions += p.part.questions;
     words += p.part.unknown_words;
     answers += p.part.unseen_answers;
+    cut += p.part.cut;
   }
   std::string text = table.text();
   if (e.parts_not_asked > 0)
@@ -79,6 +80,8 @@ std::string parts_text(const experiments::Evaluation& e) {
                       e.parts.size(), e.solved_threshold);
   text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
                       asked, questions, words, answers);
+  if (cut > 0)
+    text += fmt::format("{} of the test's questions have more items than the model takes: the latest are kept\n", cut);
   return text;
 }
 

@@ -41,6 +41,45 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_NEAR(e.results[1].standard_error[0], std::sqrt(squares / 49 / 50), 1e-9);
 }
 
+// One training file, three test files: the same parameters, and the same answer to the question that all three ask.
+TEST(EvaluateTest, TheTestFileShapesNoModel) {
+  Folder folder;
+  std::string training;
+  for (const char* place : {"kitchen", "office", "garden", "hall"})
+    for (const char* name : {"Mia", "Tom"})
+      training += fmt::format("1 {} went to the {}.\n2 Where is {}?\t{}\t1\n", name, place, name, place);
+  const std::string asked = "1 Mia went to the office.\n2 Where is Mia?\toffice\t1\n";
+  const std::string longer = "1 Tom went to the hall.\n2 Tom went to the hall.\n3 Where is Tom?\thall\t2\n";
+  const std::string wider = "1 Tom then went quickly back to the old hall.\n2 Where is Tom now?\thall\t1\n";
+  std::vector<std::vector<float>> parameters;
+  std::vector<double> nats;
+  for (const std::string& test : {asked, asked + longer, asked + wider}) {
+    const fs::path data = folder / std::to_string(parameters.size());
+    fs::create_directory(data);
+    write_file(data / "qa1_x_train.txt", training);
+    write_file(data / "qa1_x_test.txt", test);
+    Session session(Config::load("babi_memn2n_single", {{"task.data", data.string(), ""}, {"train.batch", "4", ""}}),
+                    1);
+    for (std::uint64_t update = 1; update <= 8; ++update) session.step(4 * (update - 1), update);
+    auto& values = parameters.emplace_back();
+    for (std::size_t i = 0; i < session.parameters().parameters().size(); ++i)
+      values.insert(values.end(), session.parameters().value(i),
+                    session.parameters().value(i) + session.parameters().parameters()[i].shape.size());
+    const Task& task = session.task();
+    for (std::uint64_t number = kTestNumbers; number < kTestNumbers + task.test().at(0).questions; ++number) {
+      Batch batch;
+      task.sample({.seed = 1, .stream = "eval", .first = number}, batch);
+      if (task.display(batch, 0, nullptr).find("question where is mia?") == std::string::npos) continue;
+      std::vector<double> metrics;
+      session.evaluate({.seed = 1, .first = number, .count = 1}, metrics);
+      nats.push_back(metrics.at(0));
+    }
+  }
+  EXPECT_EQ(parameters[0], parameters[1]);
+  EXPECT_EQ(parameters[0], parameters[2]);
+  EXPECT_EQ(nats, std::vector<double>(3, nats.at(0)));
+}
+
 TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   const auto j = nlohmann::json::parse(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
   const auto& r = j["results"][0];
@@ -82,8 +121,8 @@ TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
   EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
   EXPECT_EQ(j["failed_tasks"], 3);
   ASSERT_EQ(j["tasks"].size(), 3u);
-  for (const char* key :
-       {"number", "questions", "error_percent", "majority_error_percent", "unknown_words", "unseen_answers"})
+  for (const char* key : {"number", "questions", "error_percent", "majority_error_percent", "unknown_words",
+                          "unseen_answers", "cut_questions"})
     EXPECT_TRUE(j["tasks"][2][key].is_number()) << key;
   EXPECT_EQ(j["tasks"][2]["number"], 3);
 
