@@ -120,7 +120,9 @@ std::string csv_cell(std::string_view text) {
   std::string cell(text);
   if (!text.empty() && (text[0] == '\'' || (commands.find(text[0]) != std::string_view::npos && !is_number(text))))
     cell.insert(0, 1, '\'');
-  if (std::all_of(text.begin(), text.end(), [](char c) { return is_word_character(c) || c == '.'; })) return cell;
+  const auto plain = [](char c) { return is_word_character(c) || c == '.' || c == ' '; };
+  const bool blank_ends = text.starts_with(' ') || text.ends_with(' ');
+  if (!blank_ends && std::all_of(text.begin(), text.end(), plain)) return cell;
   std::string quoted = "\"";
   for (const char c : cell) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + "\"";

@@ -20,7 +20,7 @@ std::string shell_path(const std::string& path);
 /// ends stay.
 std::string printable(std::string_view text, bool lines = false);
 
-/// Text as a cell of a CSV file: quoted where it is not a plain word. Spreadsheets run what begins with = + - @, a tab
+/// Text as a cell of a CSV file: quoted where it is more than plain words. Spreadsheets run what begins with = + - @, a tab
 /// or a carriage return, so such text has an apostrophe put before it, unless it is a number; text that begins with an
 /// apostrophe has one more. Whoever reads a cell of text drops one leading apostrophe. Numbers never pass through here.
 std::string csv_cell(std::string_view text);

@@ -2,6 +2,7 @@
 #include "experiments/study.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
@@ -290,8 +291,8 @@ std::string study_csv_header(const Study& study) {
 
 std::string study_csv(const Study& study, const StudyRow& r) {
   const std::string number = study.lengths.empty() ? (r.number ? std::to_string(*r.number) : "") + "," : "";
-  std::string text = fmt::format("{},{}{},{},{},\"{}\",{},{},{:.3f},{}", r.preset, number, r.seed, r.config_hash,
-                                 r.commit, r.cpu, r.parameters, r.sequences, r.seconds, r.exit_reason);
+  std::string text = fmt::format("{},{}{},{},{},{},{},{},{:.3f},{}", r.preset, number, r.seed, r.config_hash, r.commit,
+                                 csv_cell(r.cpu), r.parameters, r.sequences, r.seconds, r.exit_reason);
   for (std::size_t i = 0; i < study_columns(study).size(); ++i)
     text += "," + (i < r.figures.size() ? csv_number(r.figures[i]) : "");
   return text + "\n";

@@ -2,7 +2,9 @@
 #include "tools/figure.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "replay/verify.hpp"
+#include "tools/paint.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -71,7 +73,6 @@ Panel value_panel(const trace::Layout& layout, const trace::Episode& e, std::siz
   p.site = s.site.name;
   p.label = head_label(p.right ? "Reads" : "Adds", s.site, several);
   p.y_name = "Cell";
-  p.palette = "viridis";
   if (p.right) {
     p.values = rows_over_time(replay::read_values(layout, e, site));
     return p;
@@ -98,21 +99,17 @@ Panel weights_panel(const trace::Layout& layout, const trace::Episode& e, std::s
   return p;
 }
 
-/// Panels of one row share a scale, symmetric around zero for values that have signs.
-void scale_row(std::vector<Panel>& panels, std::size_t row) {
-  double most = 0;
-  for (const Panel& p : panels)
-    if (p.row == row)
-      for (const auto& line : p.values)
-        for (double v : line)
-          if (std::isfinite(v)) most = std::max(most, std::abs(v));
-  const double power = std::pow(10.0, std::floor(std::log10(std::max(most, 1e-12))));
-  const double high = std::ceil(most / power * 10 - 1e-9) / 10 * power;
-  for (Panel& p : panels)
-    if (p.row == row && p.palette == "viridis") {
-      p.low = -high;
-      p.high = high;
-    }
+/// Panels begin .. end share a scale, which holds 0 to 1 where `whole`.
+void share_scale(std::vector<Panel>& panels, std::size_t begin, bool whole) {
+  double least = 0, most = 0;
+  for (std::size_t i = begin; i < panels.size(); ++i)
+    for (const auto& line : panels[i].values)
+      for (const double v : line)
+        if (std::isfinite(v)) {
+          least = std::min(least, v);
+          most = std::max(most, v);
+        }
+  for (std::size_t i = begin; i < panels.size(); ++i) panels[i].scale = scale_of(least, most, whole);
 }
 
 /// The roundest distance of tics that leaves at most `most` of them.
@@ -131,14 +128,18 @@ std::string tics(const Panel& p, std::size_t most) {
   return text;
 }
 
-const char* const viridis =
-    "defined (0 '#440154', 1 '#472c7a', 2 '#3b518b', 3 '#2c718e', 4 '#21908d', 5 '#27ad81', 6 '#5cc863', 7 '#aadc32', "
-    "8 '#fde725')";
+/// Characters of the longest number beside a panel's rows.
+std::size_t digits(const Panel& p) {
+  std::size_t most = 0;
+  for (std::size_t r = 0; r < p.values.size(); ++r) most = std::max(most, p.numbers.slot(r));
+  return std::to_string(most).size();
+}
 
 }  // namespace
 
-std::string palette_text(const std::string& name) {
-  return name == "viridis" ? viridis : "defined (0 '#ffffff', 1 '#000000')";
+bool promises_weightings(const trace::Layout& layout) {
+  return std::all_of(layout.sites.begin(), layout.sites.end(),
+                     [](const trace::SiteLayout& s) { return s.weights_kind != Kind::plain; });
 }
 
 Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const FigureOptions& options) {
@@ -162,15 +163,16 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
     if (p.values.empty() || p.values[0].empty()) return;
     p.row = row;
     if (p.numbers.total == 1) p.numbers = {0, p.values.size(), p.values.size()};
-    if (p.palette.empty()) p.palette = options.weights_palette;
     f.panels.push_back(std::move(p));
   };
   std::size_t row = 0;
   if (layout.channels_in) add(input_panel(layout, e), row);
   if (layout.channels_out) add(output_panel(layout, e), row);
   row += !f.panels.empty();
+  share_scale(f.panels, 0, true);
   const std::size_t heads = std::max(writes.size(), reads.size());
-  for (const bool weights : {false, true})
+  for (const bool weights : {false, true}) {
+    const std::size_t begin = f.panels.size();
     for (std::size_t h = 0; h < heads; ++h) {
       const std::size_t before = f.panels.size();
       for (const auto* side : {&writes, &reads}) {
@@ -180,9 +182,10 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
                     : value_panel(layout, e, (*side)[h], several),
             row);
       }
-      scale_row(f.panels, row);
       row += f.panels.size() > before;
     }
+    if (!weights || !promises_weightings(layout)) share_scale(f.panels, begin, weights);
+  }
   if (f.panels.empty()) throw FileError("[render] the trace holds neither heads nor dense inputs and outputs to draw");
   f.rows = row;
   f.steps = e.steps;
@@ -191,6 +194,8 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
 
   // Cells about as high as they are wide, within what can be read and what fits on a page.
   f.width = options.width;
+  f.palette = options.palette;
+  f.title = title_lines(options.title, f.width);
   const double cell = f.width / 2.6 / static_cast<double>(e.steps);
   f.row_heights_.assign(f.rows, 0.0);
   for (const Panel& p : f.panels) {
@@ -202,8 +207,8 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
   for (double h : f.row_heights_) sum += h;
   const double squeeze = std::min(1.0, 1.25 * f.width / sum);  // many heads still fit on a page
   for (double& h : f.row_heights_) h = std::max(h * squeeze, 0.4);
-  const double font = f.width < 5 ? 7 : 8;
-  f.height = font / 72 * (1.9 * static_cast<double>(f.rows) + 3.2);
+  const double titles = f.title.empty() ? 0 : 1.45 * static_cast<double>(f.title.size()) + 0.4;
+  f.height = font_points(f.width) / 72 * (1.9 * static_cast<double>(f.rows) + 3.2 + titles);
   for (double h : f.row_heights_) f.height += h;
   return f;
 }
@@ -211,8 +216,8 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
 std::string Figure::dat() const {
   std::string text;
   for (const Panel& p : panels) {
-    text += fmt::format("# {}{}: rows {} .. {}, a column a step\n", p.label, p.site.empty() ? "" : " (" + p.site + ")",
-                        p.numbers.first, p.numbers.last());
+    text += fmt::format("# {}{}: rows {} .. {}, a column a step\n", printable(p.label),
+                        p.site.empty() ? "" : " (" + printable(p.site) + ")", p.numbers.first, p.numbers.last());
     for (const auto& row : p.values) {
       for (std::size_t t = 0; t < row.size(); ++t)
         text += (t ? " " : "") + (std::isfinite(row[t]) ? fmt::format("{:.6g}", row[t]) : "NaN");
@@ -222,7 +227,7 @@ std::string Figure::dat() const {
   }
   for (const Panel& p : panels) {
     if (p.crosses.empty()) continue;
-    text += fmt::format("# {}: step and channel of wrong bits\n", p.label);
+    text += fmt::format("# {}: step and channel of wrong bits\n", printable(p.label));
     for (const auto& [step, channel] : p.crosses) text += fmt::format("{} {}\n", step, channel);
     text += "\n\n";
   }
@@ -235,91 +240,95 @@ std::string Figure::csv() const {
     for (std::size_t r = 0; r < p.values.size(); ++r)
       for (std::size_t t = 0; t < p.values[r].size(); ++t)
         if (std::isfinite(p.values[r][t]))
-          text += fmt::format("{},{},{},{},{:.9g}\n", p.label, p.site, t, p.numbers.slot(r), p.values[r][t]);
+          text += fmt::format("{},{},{},{},{:.9g}\n", csv_cell(p.label), csv_cell(p.site), t, p.numbers.slot(r),
+                              p.values[r][t]);
   return text;
 }
 
-std::string script_start(const std::string& name, const std::string& what, double width, double height, double font) {
-  return fmt::format(
-      "# Draws {0}.svg, {0}.pdf and {0}.png from {0}.dat:  gnuplot {0}.gp\n"
-      "# {9}\n"
-      "do for [kind in \"svg pdf png\"] {{\n"
-      "if (kind eq \"svg\") {{ set terminal svg size {1:.0f},{2:.0f} font 'DejaVu Sans,{3}' background '#ffffff' }}\n"
-      "if (kind eq \"pdf\") {{ set terminal pdfcairo size {4:.3f}in,{5:.3f}in font 'DejaVu Sans,{3}' fontscale 0.75 "
-      "}}\n"
-      "if (kind eq \"png\") {{ set terminal pngcairo size {6:.0f},{7:.0f} font 'DejaVu Sans,{3}' fontscale {8:.3f} "
-      "linewidth 2.5 background '#ffffff' }}\n",
-      name, width * 72, height * 72, font, width, height, width * 250, height * 250, 250.0 / 96.0, what);
+Figure::Page Figure::page() const {
+  const double line = font_points(width) / 72, digit = 0.62 * line;
+  std::size_t left = 1, right = 1, bar = 1;
+  bool names_right = false;
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    const Panel& p = panels[i];
+    std::size_t& most = p.right ? right : left;
+    most = std::max(most, digits(p));
+    names_right |= p.right && first_of_row(i);
+    for (const double v : {p.scale.low, p.scale.high}) bar = std::max(bar, fmt::format("{:.6g}", v).size());
+  }
+  const auto numbers = [&](std::size_t n) { return 0.9 * line + digit * static_cast<double>(n); };
+  Page page;
+  page.line = line;
+  page.left = numbers(left) + 2 * line;
+  page.label = numbers(std::max(left, names_right ? right : 1)) + 0.9 * line;
+  page.gap = numbers(right) + (names_right ? 2 : 0.9) * line;
+  page.bar = 0.9 * line;
+  page.panel = (width - page.left - page.gap - 2.4 * line - digit * static_cast<double>(bar)) / 2;
+  return page;
+}
+
+std::string Figure::panel_script(std::size_t i, const Page& page, double bottom, double top) const {
+  const Panel& p = panels[i];
+  const double line = page.line, begin = p.right ? page.left + page.panel + page.gap : page.left;
+  // gnuplot wants shares of the page.
+  const auto x = [&](double inches) { return inches / width; };
+  const auto y = [&](double inches) { return inches / height; };
+  const auto below = [&](const Panel& other) { return other.right == p.right && other.row > p.row; };
+  const bool last = std::none_of(panels.begin(), panels.end(), below);
+  std::string s = fmt::format("\n# Panel {} of the data\n", i);
+  s += fmt::format("set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\n", x(begin), x(begin + page.panel));
+  s += fmt::format("set bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\n", y(bottom), y(top));
+  std::string label = p.crosses.empty() ? p.label : p.label + " (x: wrong)";
+  const double room = (page.panel + page.gap / 2) / character_width(width);
+  if (!p.site.empty() && static_cast<double>(characters(label)) > room) label = p.site;  // "Write Weightings 0"
+  s += fmt::format("set label 1 {} at graph 0, graph 1 offset 0,0.55 left\n", gnuplot_text(label));
+  s += fmt::format("set palette {}\nset cbrange [{:.6g}:{:.6g}]\n", palette_text(palette, p.scale), p.scale.low,
+                   p.scale.high);
+  // One scale for both panels of a row, on the right.
+  s += last_of_row(i) ? fmt::format(
+                            "set colorbox user origin screen {:.5f}, screen {:.5f} size screen {:.5f}, screen {:.5f}\n"
+                            "set cbtics ({}{:.6g}, {:.6g}) scale 0.2 offset -0.6,0\n",
+                            x(begin + page.panel + 0.6 * line), y(bottom), x(page.bar), y(top - bottom),
+                            p.scale.diverging() ? "0, " : "", p.scale.low, p.scale.high)
+                      : "unset colorbox\n";
+  s += fmt::format("set xrange [-0.5:{}]\nset yrange [-0.5:{}]\n", static_cast<double>(steps) - 0.5,
+                   static_cast<double>(p.values.size()) - 0.5);
+  s += last ? "set format x '%g'\nset xlabel 'Time (steps)' offset 0,0.8\n" : "set format x ''\nunset xlabel\n";
+  s += fmt::format("set ytics ({}) offset 0.6,0\n",
+                   tics(p, static_cast<std::size_t>(std::clamp((top - bottom) / (2 * line), 1.0, 6.0))));
+  s += first_of_row(i) ? fmt::format("set label 2 {} at screen {:.5f}, screen {:.5f} center rotate by 90\n",
+                                     gnuplot_text(p.y_name), x(begin - page.label), y((bottom + top) / 2))
+                       : "unset label 2\n";
+  s += "unset arrow\n";
+  for (const double at_step : lines)
+    s += fmt::format("set arrow from {0},graph 0 to {0},graph 1 nohead lw 0.7 dt 3 lc rgb '#b03020' front\n", at_step);
+  return s;
 }
 
 std::string Figure::script(const std::string& name) const {
-  const double font = width < 5 ? 7 : 8, line = font / 72;
-  // Inches from the left and the bottom; gnuplot wants shares of the page.
-  const double left = 4.6 * line, gap = 4.4 * line, bar = 0.9 * line, right = 5.2 * line;
-  const double panel = (width - left - gap - right) / 2;
-  const auto x = [&](double inches) { return inches / width; };
-  const auto y = [&](double inches) { return inches / height; };
-
+  const Page page = this->page();
   std::string s =
-      script_start(name, "White to black is 0 to 1; adds and reads have the scale beside them.", width, height, font);
-  s += fmt::format("set output '{}.'.kind\n", name);
+      script_start(name, "Each row of panels has its scale on the right; dotted lines are where the phase changes.",
+                   width, height, title);
   s += "set multiplot\n"
        "unset key\nset border lw 0.5\nset tics scale 0.3 nomirror out\nset autoscale noextend\n"
        "set datafile missing 'NaN'\n";
-
+  s += fmt::format("set xtics {} offset 0,0.4\n",
+                   tic_step(steps, static_cast<std::size_t>(std::max(1.0, page.panel / (4.5 * page.line)))));
   std::size_t crosses = panels.size();  // their blocks follow the panels'
-  s += fmt::format("set xtics {} offset 0,0.4\n", tic_step(steps, static_cast<std::size_t>(panel / (4.5 * line))));
-  double top = height - 1.5 * line;
-  for (std::size_t row = 0; row < rows; ++row) {
-    const double bottom = top - row_heights_[row];
-    for (std::size_t i = 0; i < panels.size(); ++i) {
-      const Panel& p = panels[i];
-      if (p.row != row) continue;
-      const double begin = p.right ? left + panel + gap : left;
-      const auto below = [&](const Panel& other) { return other.right == p.right && other.row > row; };
-      const bool last = std::none_of(panels.begin(), panels.end(), below);
-      const bool alone = !p.right && (i + 1 == panels.size() || panels[i + 1].row != row);
-      s += fmt::format("\n# {}\n", p.label);
-      s += fmt::format("set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\n", x(begin), x(begin + panel));
-      s += fmt::format("set bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\n", y(bottom), y(top));
-      s += fmt::format("set label 1 '{}' at graph 0, graph 1 offset 0,0.55 left\n", p.label);
-      s += fmt::format("set palette {}\nset cbrange [{:.6g}:{:.6g}]\n", palette_text(p.palette), p.low, p.high);
-      // One scale for both panels of a row, on the right.
-      const bool scale = (p.right || alone) && p.palette == "viridis";
-      const double at = begin + panel + 0.6 * line;
-      s += scale ? fmt::format(
-                       "set colorbox user origin screen {:.5f}, screen {:.5f} size screen {:.5f}, screen {:.5f} "
-                       "noborder\nset cbtics ({:.6g}, 0, {:.6g}) scale 0.2 offset -0.6,0\n",
-                       x(at), y(bottom), x(bar), y(top - bottom), p.low, p.high)
-                 : "unset colorbox\n";
-      s += fmt::format("set xrange [-0.5:{}]\nset yrange [-0.5:{}]\n", static_cast<double>(steps) - 0.5,
-                       static_cast<double>(p.values.size()) - 0.5);
-      s += last ? "set format x '%g'\nset xlabel 'Time (steps)' offset 0,0.8\n" : "set format x ''\nunset xlabel\n";
-      s += fmt::format("set ytics ({}) offset 0.6,0\n",
-                       tics(p, static_cast<std::size_t>(std::clamp((top - bottom) / (2 * line), 1.0, 6.0))));
-      if (p.right)
-        s += "unset ylabel\n";
-      else
-        s += fmt::format("set ylabel '{}' offset 0.6,0\n", p.y_name);
-      s += "unset arrow\n";
-      for (double at_step : lines)
-        s += fmt::format("set arrow from {0},graph 0 to {0},graph 1 nohead lw 0.7 dt 3 lc rgb '#b03020' front\n",
-                         at_step);
-      s += fmt::format("plot '{}.dat' index {} matrix with image", name, i);
-      if (!p.crosses.empty())
-        s += fmt::format(", '{}.dat' index {} with points pt 2 ps 0.6 lw 1.5 lc rgb '#d00000'", name, crosses++);
-      s += "\n";
-    }
-    top = bottom - 1.9 * line;
+  const double titles = title.empty() ? 0 : 1.45 * static_cast<double>(title.size()) + 0.4;
+  double top = height - (1.5 + titles) * page.line;
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    const double bottom = top - row_heights_[panels[i].row];
+    s += panel_script(i, page, bottom, top);
+    s += fmt::format("plot {} index {} matrix with image", gnuplot_file(name + ".dat"), i);
+    if (!panels[i].crosses.empty())
+      s += fmt::format(", {} index {} with points pt 2 ps 0.6 lw 1.5 lc rgb '#d00000'", gnuplot_file(name + ".dat"),
+                       crosses++);
+    s += i == 0 && !title.empty() ? fmt::format("\nunset for [i=100:{}] label i\n", 99 + title.size()) : "\n";
+    if (last_of_row(i)) top = bottom - 1.9 * page.line;
   }
-  return s + fmt::format(
-                 "unset multiplot\nset output\n"
-                 "# Viewers smooth small pictures in SVG files unless they are told not to.\n"
-                 "if (kind eq \"svg\") {{ system(\"sed -i 's/<image /<image image-rendering=\\\"optimizeSpeed\\\" "
-                 "style=\\\"image-rendering:pixelated\\\" /' "
-                 "{}.svg\") }}\n"
-                 "}}\n",
-                 name);
+  return s + "unset multiplot\nset output\n}\n";
 }
 
 }  // namespace mneme::tools

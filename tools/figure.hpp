@@ -8,6 +8,7 @@
 #pragma once
 
 #include "replay/view.hpp"
+#include "tools/gnuplot.hpp"
 #include "trace/schema.hpp"
 
 #include <optional>
@@ -20,8 +21,9 @@ namespace mneme::tools {
 struct FigureOptions {
   /// First and last slot shown, around the end where first > last; not given: those that are used.
   std::optional<std::pair<std::size_t, std::size_t>> slots;
-  double width = 7;                      ///< inches
-  std::string weights_palette = "grey";  ///< of inputs, outputs and weightings; adds and reads are viridis
+  double width = 7;                     ///< inches
+  std::string palette = "grey";         ///< of values without signs; those with signs are blue, white at 0, red
+  std::vector<std::string> title = {};  ///< stands above: what this is and where it is from
 };
 
 /// One heat map: rows are channels, cells or slots, columns are steps; NaN stays blank.
@@ -31,10 +33,9 @@ struct Panel {
   std::string y_name;  ///< "Location"
   std::size_t row = 0;
   bool right = false;
-  std::vector<std::vector<double>> values;  ///< [rows][steps]
-  replay::SlotRange numbers;                ///< of the rows, from the lowest on
-  double low = 0, high = 1;
-  std::string palette;
+  std::vector<std::vector<double>> values;         ///< [rows][steps]
+  replay::SlotRange numbers;                       ///< of the rows, from the lowest on
+  Scale scale;                                     ///< one for all panels of its kind, whichever head's
   std::vector<std::pair<double, double>> crosses;  ///< wrong bits: step, channel
 };
 
@@ -42,8 +43,10 @@ struct Figure {
   std::vector<Panel> panels;
   std::size_t rows = 0;
   std::size_t steps = 0;
-  std::vector<double> lines;     ///< between steps, where the phase changes
-  double width = 7, height = 0;  ///< inches
+  std::vector<double> lines;       ///< between steps, where the phase changes
+  std::vector<std::string> title;  ///< lines
+  std::string palette;             ///< grey or viridis, of scales without signs
+  double width = 7, height = 0;    ///< inches
 
   /// Blocks of numbers for gnuplot, one a panel.
   std::string dat() const;
@@ -53,16 +56,22 @@ struct Figure {
   std::string script(const std::string& name) const;
 
  private:
+  /// Inches between the parts of the page.
+  struct Page {
+    double line = 0, left = 0, gap = 0, bar = 0, panel = 0;
+    double label = 0;  ///< from a panel to the middle of the name of its y axis
+  };
+  Page page() const;
+  bool first_of_row(std::size_t i) const { return i == 0 || panels[i - 1].row != panels[i].row; }
+  bool last_of_row(std::size_t i) const { return i + 1 == panels.size() || panels[i + 1].row != panels[i].row; }
+  std::string panel_script(std::size_t i, const Page& page, double bottom, double top) const;
+
   friend Figure make_figure(const trace::Layout&, const trace::Episode&, const FigureOptions&);
   std::vector<double> row_heights_;  ///< inches
 };
 
-/// gnuplot's words for grey (white is 0) or viridis.
-std::string palette_text(const std::string& name);
-
-/// The start of a gnuplot script that draws NAME.svg, NAME.pdf and NAME.png in one loop, which the caller closes with
-/// "}": `what` is a comment, width and height are in inches, `font` is its size in points.
-std::string script_start(const std::string& name, const std::string& what, double width, double height, double font);
+/// Whether the weights of all sites are weightings, 0 to 1; during a linear start, say, they are scores of any sign.
+bool promises_weightings(const trace::Layout& layout);
 
 /// ArgumentError where the slots are out of range; FileError where there is nothing to draw. A trace without heads (a
 /// plain controller) has inputs and outputs.

@@ -186,6 +186,16 @@ std::vector<std::vector<double>> stretch_columns(const std::vector<std::vector<d
   return out;
 }
 
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string shortened(const std::string& text, std::size_t columns) {
+  if (characters(text) <= columns) return text;
+  return columns > 2 ? cut(text, columns - 2) + ".." : cut(text, columns);
+}
+
 std::string cut(const std::string& text, std::size_t columns) {
   std::string out;
   std::size_t shown = 0;

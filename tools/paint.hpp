@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mneme::tools {
@@ -48,6 +49,11 @@ std::vector<std::vector<double>> pool_columns(const std::vector<std::vector<doub
 /// Each column so many times.
 std::vector<std::vector<double>> stretch_columns(const std::vector<std::vector<double>>& values, std::size_t times);
 
+/// Columns that a text takes: its characters, not its bytes.
+std::size_t characters(std::string_view text);
+
+/// Text of at most `columns` characters, the end cut off and "..".
+std::string shortened(const std::string& text, std::size_t columns);
 /// Text cut to `columns` characters; escape sequences are not counted and not cut.
 std::string cut(const std::string& text, std::size_t columns);
 

@@ -14,6 +14,8 @@
 #include <nlohmann/json.hpp>
 
 #include <charconv>
+#include <fstream>
+#include <sstream>
 
 namespace mneme::tools {
 
@@ -79,15 +81,27 @@ std::string complaint(const std::string& output) {
   return output.substr(begin == std::string::npos ? 0 : begin + 1, last - (begin == std::string::npos ? 0 : begin));
 }
 
+/// Viewers smooth small pictures in SVG files unless they are told not to.
+void keep_cells_sharp(const fs::path& svg) {
+  std::ostringstream read;
+  read << std::ifstream(svg, std::ios::binary).rdbuf();
+  std::string text = read.str();
+  const std::string image = "<image ", how = "image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\" ";
+  for (std::size_t at = 0; (at = text.find(image, at)) != std::string::npos; at += image.size() + how.size())
+    text.insert(at + image.size(), how);
+  std::ofstream(svg, std::ios::binary) << text;
+}
+
 int run(const Arguments& a) {
   FigureOptions options;
   if (a.has("--slots")) options.slots = parse_slots(a.options.text("--slots"));
   options.width = parse_width(a.options.text("--width"));
-  options.weights_palette = a.options.text("--palette");
+  options.palette = a.options.text("--palette");
   const fs::path path = find_trace(a.positional[0]);
   const trace::Reader reader(path);
   const std::size_t index = find_episode(reader, a);
   const trace::Episode episode = reader.episode(index);
+  options.title = picture_title(reader, index);
   std::string stem = path.filename().string();
   stem = stem.substr(0, stem.find(".trace.h5"));
   const std::string name = fmt::format("{}-episode-{}", stem, index);
@@ -104,9 +118,10 @@ int run(const Arguments& a) {
   std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
   for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
 
-  const auto drawn = run_program({"gnuplot", name + ".gp"}, workshop.path());
+  const auto drawn = run_program({"gnuplot", "./" + name + ".gp"}, workshop.path());
   if (drawn && drawn->status != 0)
     fail<RuntimeFailure>("gnuplot", "ended with {}: {}", drawn->status, complaint(drawn->output));
+  if (drawn) keep_cells_sharp(workshop.path() / (name + ".svg"));
   if (drawn)
     for (const char* kind : {".svg", ".pdf", ".png"}) files.push_back(name + kind);
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -117,7 +132,7 @@ int run(const Arguments& a) {
     list.push_back((folder / file).lexically_normal().string());
     if (!a.json()) print("{}\n", list.back().get<std::string>());
   }
-  if (a.json()) print("{}\n", nlohmann::ordered_json{{"episode", index}, {"files", list}}.dump(2));
+  if (a.json()) print("{}\n", json_text(nlohmann::ordered_json{{"episode", index}, {"files", list}}, 2));
   note(episode_title(reader, index));
   if (!drawn)
     note(fmt::format(
@@ -141,7 +156,7 @@ Command trace_render_command() {
   c.flags.text("--out", "", "folder; the run's figures/ where it is not given")
       .text("--slots", "", "first:last slot to show, around the end where first > last; not given: those that are used")
       .text("--width", "7in", "of the figure: 3.3in for a column, 7in for a page")
-      .choice("--palette", "grey", {"grey", "viridis"}, "of inputs, outputs and weightings")
+      .choice("--palette", "grey", {"grey", "viridis"}, "of what has no signs: weightings, bits")
       .flag("--json", false, "JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
   c.notes =

@@ -33,17 +33,10 @@ const char* const help_text[] = {
     "The map `wrong`, where there is one, lights the bits of the answer that are wrong.",
 };
 
-/// Columns that a text takes: its characters, not its bytes.
-std::size_t characters(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 /// Cut or filled up to exactly so many columns.
 std::string fitted(const std::string& text, std::size_t columns) {
-  const std::size_t n = characters(text);
-  if (n <= columns) return text + std::string(columns - n, ' ');
-  return columns > 2 ? cut(text, columns - 2) + ".." : cut(text, columns);
+  const std::string short_text = shortened(text, columns);
+  return short_text + std::string(columns - characters(short_text), ' ');
 }
 
 std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {

@@ -15,10 +15,12 @@ namespace mneme::tools {
 
 struct StoryFigure {
   replay::Story story;
-  std::vector<std::string> title;    ///< lines: the question, then the answers
+  std::vector<std::string> title;    ///< lines: whose story it is, the question, the answers
   std::size_t first = 0, count = 0;  ///< sentences shown
   double width = 7, height = 0;      ///< inches
-  std::string palette;               ///< grey or viridis
+  std::string palette;               ///< grey or viridis, of weights without signs
+  Scale scale;                       ///< of the weights
+  bool ticks = false;                ///< a sentence shown is a supporting fact
 
   /// [sentences][hops] for gnuplot.
   std::string dat() const;

@@ -67,6 +67,23 @@ std::string episode_title(const trace::Reader& reader, std::size_t index) {
   return text + fmt::format(", loss {:.4g}, error {:.4g}, {}", e.loss, e.error, e.correct ? "correct" : "not correct");
 }
 
+std::vector<std::string> picture_title(const trace::Reader& reader, std::size_t index) {
+  const trace::Layout& l = reader.layout();
+  const trace::Episode e = reader.summary(index);
+  std::string what = l.task.empty() ? "episode" : l.task;
+  const auto spoken = [](std::string name) {
+    std::replace(name.begin(), name.end(), '_', ' ');
+    return name;
+  };
+  for (std::size_t p = 0; p < l.episode_params.size(); ++p)
+    what += fmt::format(", {} {}", spoken(l.episode_params[p].name), e.params[p]);
+  const std::string error = l.error_name.empty() ? "error" : spoken(l.error_name);
+  return {fmt::format("{}: loss {:.4g}, {} {:.4g}, {}", what, e.loss, error, e.error,
+                      e.correct ? "correct" : "not correct"),
+          fmt::format("run {}, seed {}, {} sequence {}: episode {} of {}", l.run_id.empty() ? "unknown" : l.run_id,
+                      e.seed, l.phase, e.sequence, index, fs::path(reader.path()).filename().string())};
+}
+
 void add_episode_flag(Command& command) {
   command.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
                         "index in the file, -1 = the last; not given: the longest correct one of the last fifty");

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace mneme::tools {
 
@@ -21,6 +22,9 @@ std::size_t find_episode(const trace::Reader& reader, const Arguments& arguments
 
 /// "episode 12 of 40 (sequence 1200), 31 steps, length 15, loss 0.004, error 0, correct"
 std::string episode_title(const trace::Reader& reader, std::size_t index);
+
+/// What stands above a picture that may be found alone: task, parameters and errors; run, sequence and file.
+std::vector<std::string> picture_title(const trace::Reader& reader, std::size_t index);
 
 /// Declares --episode.
 void add_episode_flag(Command& command);

@@ -1,5 +1,6 @@
 // Room: trace. Checks and dumps behind `mneme trace check|info|show|export|repair`. See reader.hpp.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
@@ -486,12 +487,6 @@ std::string index_text(const Dims& dims, std::size_t flat) {
   return text;
 }
 
-std::string csv_text(const std::string& text) {
-  std::string out = "\"";
-  for (char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 /// One line an item; what the layout does not declare stays empty.
 void item_rows(Csv& csv, const Layout& l, const Episode& e) {
   std::size_t token = 0;
@@ -502,7 +497,7 @@ void item_rows(Csv& csv, const Layout& l, const Episode& e) {
     for (std::int32_t w = 0; l.item_tokens && w < e.items.token_count[n]; ++w)
       text += (w ? " " : "") + l.word(e.items.token[token++]);
     csv.row("{},{},{},{},{},{}", e.id, n, l.item_support ? std::to_string(e.items.support[n]) : "",
-            l.item_truth ? std::to_string(e.items.truth[n]) : "", values, csv_text(text));
+            l.item_truth ? std::to_string(e.items.truth[n]) : "", values, csv_cell(text));
   }
 }
 
@@ -514,7 +509,7 @@ void value_rows(Csv& csv, std::int64_t episode, const std::vector<std::int64_t>&
   for (std::size_t i = 0; i < n; ++i) index.push_back(index_text(d.dims, i));
   for (std::size_t r = 0; r < rows.size(); ++r) {
     for (std::size_t i = 0; i < n; ++i) {
-      csv.row("{},{},{},{},{},{}", episode, rows[r], owner, d.name, index[i], values[r * n + i]);
+      csv.row("{},{},{},{},{},{}", episode, rows[r], csv_cell(owner), csv_cell(d.name), index[i], values[r * n + i]);
     }
   }
 }
@@ -531,7 +526,7 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   }
   const Layout& l = reader.layout();
   std::string head = "episode,sequence,seed,checkpoint_hash,steps,loss,error,correct";
-  for (const EpisodeParam& p : l.episode_params) head += "," + p.name;
+  for (const EpisodeParam& p : l.episode_params) head += "," + csv_cell(p.name);
   Csv episodes(folder / "episodes.csv", head);
   Csv steps(folder / "steps.csv", "episode,step,phase,mask,site,argmax,largest,entropy");
   Csv io(folder / "io.csv", "episode,step,signal,channel,value");
@@ -541,8 +536,8 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   std::optional<Csv> items, names;
   if (l.items) items.emplace(folder / "items.csv", "episode,item,support,truth,values,text");
   if (!l.vocab.empty() || !l.classes.empty()) names.emplace(folder / "names.csv", "of,number,name");
-  for (std::size_t k = 0; k < l.vocab.size(); ++k) names->row("token,{},{}", k, csv_text(l.vocab[k]));
-  for (std::size_t k = 0; k < l.classes.size(); ++k) names->row("class,{},{}", k, csv_text(l.classes[k]));
+  for (std::size_t k = 0; k < l.vocab.size(); ++k) names->row("token,{},{}", k, csv_cell(l.vocab[k]));
+  for (std::size_t k = 0; k < l.classes.size(); ++k) names->row("class,{},{}", k, csv_cell(l.classes[k]));
   Episode e;
   for (std::size_t i : list) {
     reader.episode(i, e);
@@ -561,7 +556,7 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
     signal("output", e.output, l.channels_out);
     for (std::size_t t = 0; t < e.token.size(); ++t) io.row("{},{},token,0,{}", e.id, t, e.token[t]);
     for (std::size_t s = 0; s < l.sites.size(); ++s) {
-      const std::string& name = l.sites[s].site.name;
+      const std::string name = csv_cell(l.sites[s].site.name);
       const std::size_t n = l.width(l.sites[s]);
       const SiteRows& site = e.sites[s];
       for (std::size_t k = 0; k < n; ++k) weights.row("{},-1,{},{},{}", e.id, name, k, site.initial_weights[k]);
@@ -574,7 +569,7 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
       }
       for (std::size_t v = 0; v < site.values.size(); ++v) {
         if (l.logs(l.sites[s].values[v])) {
-          value_rows(values, e.id, rows, name, l.sites[s].values[v].declared, site.values[v]);
+          value_rows(values, e.id, rows, l.sites[s].site.name, l.sites[s].values[v].declared, site.values[v]);
         }
       }
     }

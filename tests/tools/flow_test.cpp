@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <regex>
 
 namespace mneme::tools_test {
 namespace {
@@ -171,6 +172,47 @@ TEST(Flow, RenderDrawsInThreeFormats) {
   EXPECT_EQ(read_file(stem + ".png").rfind("\x89PNG", 0), 0u);
   EXPECT_TRUE(contains(read_file(stem + ".svg"), "</svg>"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "f"), fs::directory_iterator()), 6) << "nothing else is left";
+}
+
+/// Every `set cbrange` of a script, in the order of its panels.
+std::vector<std::string> scales(const std::string& script) {
+  std::vector<std::string> found;
+  const std::regex scale("set cbrange (\\[[^\\]]*\\])");
+  for (std::sregex_iterator at(script.begin(), script.end(), scale), end; at != end; ++at) found.push_back((*at)[1]);
+  return found;
+}
+
+// Heads had a scale each, values with signs no white zero, grey panels no bar, and nothing said whose picture it is.
+TEST(Flow, AFigureHasOneScaleAKindAndSaysWhatItIs) {
+  const Scratch folder;
+  const std::string run = (folder / "run").string();
+  ASSERT_EQ(mneme(tiny(run, {"--memory.read-heads=2", "--memory.write-heads=2"})).code, 0);
+  for (const char* width : {"2in", "7in"}) {
+    const Result r =
+        mneme({"trace", "render", run, "--out", (folder / "f").string(), "--episode", "3", "--width", width});
+    ASSERT_EQ(r.code, 0) << r.err;
+    const std::string script = read_file(folder / "f" / "train.000-episode-3.gp");
+    const std::vector<std::string> all = scales(script);
+    ASSERT_EQ(all.size(), 10u) << script;
+    for (const std::size_t grey : {0, 1, 6, 7, 8, 9}) EXPECT_EQ(all[grey], "[0:1]") << "bits and weightings";
+    EXPECT_TRUE(all[2].starts_with("[-")) << all[2];
+    for (const std::size_t values : {3, 4, 5}) EXPECT_EQ(all[values], all[2]) << "one scale for all heads";
+    const std::size_t signs = all[2].find(':');
+    EXPECT_EQ("-" + all[2].substr(signs + 1), all[2].substr(1, signs - 1) + "]") << "zero is in the middle: white";
+    EXPECT_TRUE(contains(script, "3 '#ffffff', 4")) << "of 0 to 6";
+    std::size_t bars = 0;
+    for (std::size_t at = 0; (at = script.find("set colorbox user", at)) != std::string::npos; ++at) ++bars;
+    EXPECT_EQ(bars, 5u) << "one a row";
+    std::string title;
+    const std::regex label("set label 1[0-9][0-9] \"([^\"]*)\"");
+    for (std::sregex_iterator at(script.begin(), script.end(), label), end; at != end; ++at)
+      title += (title.empty() ? "" : " ") + (*at)[1].str();
+    EXPECT_TRUE(
+        std::regex_match(title, std::regex("copy, length [3-6]: loss [0-9.e-]+, wrong bits per sequence [0-9.]+, "
+                                           "(not )?correct run [0-9a-f]{16}, seed 1, train sequence 30: episode 3 "
+                                           "of train.000.trace.h5")))
+        << title;
+  }
 }
 
 TEST(Flow, RenderWithoutGnuplotStillWritesDataAndScript) {

@@ -1,21 +1,26 @@
 // Room: tests. Names and words of others, in hints that are pasted, scripts of other programs, terminals and tables:
 // they stay text.
+#include "core/quote.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
+#include "tests/trace/sample.hpp"
+#include "trace/sink.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <fstream>
 #include <regex>
+#include <set>
 
 namespace mneme::tools_test {
 namespace {
 
 /// A name that shells, gnuplot and terminals would act upon.
-const std::string hostile = "it's $(touch ran) `touch ran` \"; touch ran; #\\ {x} %s ''";
+const std::string hostile = "it's $(cd ..; touch ran) `cd ..; touch ran` \"; touch ran; #\\ {x} %s ''";
 
 /// What follows `mneme ` in the hints of a command, one word of a shell each.
 std::vector<std::string> hinted_commands(const std::string& text) {
@@ -60,5 +65,81 @@ TEST(ForeignText, HintsCanBePasted) {
   }
 }
 
+/// A trace of one story whose words, answers and names are hostile, as somebody may send it.
+fs::path hostile_trace(const fs::path& folder, const std::string& name) {
+  trace::Layout l = trace::testing::rich_layout(trace::Level::params);
+  l.task = hostile + "\x1b]0;title\x07";
+  l.vocab = {"it's",
+             "''",
+             "$(cd ..; touch ran)",
+             "`cd ..; touch ran`",
+             "50%s%n",
+             "\"{/Symbol a}_b^c@d",
+             "back\\",
+             "line\nline",
+             "\x1b[2J",
+             "=1+1",
+             "\xff\xfe"};
+  l.classes = {"a''b", "#`cd ..; touch ran`\n%g\\"};
+  l.target_kind = "classes";
+  trace::Episode e;
+  trace::testing::make_episode(l, 13, 4, e);
+  for (std::size_t i = 0; i < e.items.token.size(); ++i)
+    e.items.token[i] = static_cast<std::int32_t>(i % l.vocab.size());
+  for (std::size_t t = 0; t < e.steps; ++t) e.token[t] = static_cast<std::int32_t>((7 * t + 4) % l.vocab.size());
+  trace::Sink sink(folder / (name + ".trace.h5"), l);
+  sink.append(e);
+  sink.close();
+  return sink.files().at(0);
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string xml(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : std::string(1, c);
+  return out;
+}
+
+// gnuplot was given the trace's name in a string that a shell took: `trace render` of "a$(...)" ran its command. Names
+// that begin with < or | are commands to gnuplot itself, words with % are formats.
+TEST(ForeignText, AFigureShowsItAndRunsNothing) {
+  for (const std::string& name : {hostile, std::string("<cd ..; touch ran #"), std::string("|cd ..; touch ran #"),
+                                  std::string("-e system('touch ran')"), std::string("@x \n\x1b[2J\xff '\\")}) {
+    const Scratch folder;
+    fs::create_directory(folder / "in");
+    Setting here;
+    here.folder = folder / "in";
+    const std::string story = hostile_trace(here.folder, name + "-story").filename().string();
+    fs::copy_file(tiny_run() / "traces" / "train.000.trace.h5", here.folder / (name + ".trace.h5"));
+    const std::set<std::string> before = {story, name + ".trace.h5"};
+    for (const std::string& file : before) {
+      const Result r = mneme({"trace", "render", "./" + file, "--json"}, here);
+      ASSERT_EQ(r.code, 0) << r.err;
+      const auto files = nlohmann::json::parse(r.out)["files"];
+      if (contains(r.err, "gnuplot is not installed")) GTEST_SKIP() << "no gnuplot here";
+      EXPECT_EQ(files.size(), 6u);
+      for (const auto& entry : fs::directory_iterator(here.folder)) {
+        const std::string made = entry.path().filename().string();
+        EXPECT_TRUE(made.starts_with(name)) << printable(made) << " of " << printable(name);
+        if (made.ends_with(".gp")) {
+          const std::string code = std::regex_replace(read_file(entry.path()), std::regex("\"[^\"]*\""), "");
+          for (const char* way : {"system", "`", "shell", "!", "load", "eval"})
+            EXPECT_FALSE(contains(code, way)) << "a script starts nothing";
+        }
+      }
+      for (const char* where : {"ran", "in/ran"}) EXPECT_FALSE(fs::exists(folder / where)) << printable(file);
+    }
+    std::string svg;
+    for (const auto& entry : fs::directory_iterator(here.folder))
+      if (contains(entry.path().filename().string(), "-story.000-episode") && entry.path().extension() == ".svg")
+        svg = read_file(entry.path());
+    for (const char* word : {"it's", "''", "$(cd ..; touch ran)", "`cd ..; touch ran`", "50%s%n", "\"{/Symbol a}_b^c@d",
+                             "back\\", "line\\nline", "\\x1b[2J", "=1+1", "\\xff\\xfe", "a''b"})
+      EXPECT_TRUE(contains(svg, xml(word))) << word << "\n" << (word == std::string("it's") ? svg : "");
+  }
+}
 }  // namespace
 }  // namespace mneme::tools_test
