@@ -126,7 +126,7 @@ const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ag
 // y[b,:,n] = sum_j l_j table[word_j] + times[age[b,n]]
 //
 // Rows are made contiguous, a register of components at a time over all words, then put into their column. Backward,
-// words add to a copy of the table whose rows are whole registers, so that no masked store waits for another.
+// words add to copies of the rows they touch, of whole registers, so that no masked store waits for another.
 template <class T>
 Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times, const std::int32_t* age) {
   if (table.shape.rank() != 2 || (times && (times.shape.rank() != 2 || times.shape[1] != table.shape[1])))
@@ -162,9 +162,19 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
   // dtable[word_j] += l_j dy        dtimes[age] += dy
   tape.node("embed_bags", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
-    const std::size_t v = table.shape[0];
-    T *sums = t.allocate(v * block), *g = t.allocate(block);
-    std::fill_n(sums, v * block, T(0));
+    const std::uint32_t words = bags.begin[batch * n];
+    const std::size_t most = std::min<std::size_t>(table.shape[0], words);
+    auto* place = t.template scratch<std::uint32_t>(table.shape[0]);  // of each row in the list of touched ones, from 1
+    auto* touched = t.template scratch<std::int32_t>(most);
+    std::fill_n(place, table.shape[0], 0u);
+    std::uint32_t used = 0;
+    for (std::uint32_t w = 0; w < words; ++w)
+      if (std::uint32_t& at = place[bags.word[w]]; at == 0) {
+        touched[used] = bags.word[w];
+        at = ++used;
+      }
+    T *sums = t.allocate(used * block), *g = t.allocate(block);
+    std::fill_n(sums, used * block, T(0));
     std::fill_n(g, block, T(0));
     const auto each = [&](T* dtimes) {
       for (std::size_t b = 0; b < batch; ++b)
@@ -172,7 +182,7 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
           const T* from = dy + b * d * n + i;
           for (std::size_t m = 0; m < d; ++m) g[m] = from[m * n];
           for (std::uint32_t w = bags.begin[b * n + i]; w < bags.begin[b * n + i + 1]; ++w) {
-            T* to = sums + static_cast<std::size_t>(bags.word[w]) * block;
+            T* to = sums + (place[bags.word[w]] - 1) * block;
             const Simd<T> slope(bags.slope[w]), constant(bags.constant[w]);
             for (std::size_t m = 0; m < block; m += lane) {
               const Simd<T> l = xsimd::fma(slope, Simd<T>::load_unaligned(component + m), constant);
@@ -188,11 +198,13 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
       t.accumulate_part(times, each);
     else
       each(nullptr);
-    t.accumulate(table, [&](auto into, T* dtable) {
-      for (std::size_t r = 0; r < v; ++r)
+    t.accumulate_part(table, [&](T* dtable) {
+      for (std::uint32_t r = 0; r < used; ++r) {
+        T* to = dtable + static_cast<std::size_t>(touched[r]) * d;
         lanes<T>(d, [&](auto part, std::size_t m) {
-          into.store(part, dtable + r * d + m, Simd<T>::load_unaligned(sums + r * block + m));
+          part.store(to + m, part.load(to + m) + Simd<T>::load_unaligned(sums + r * block + m));
         });
+      }
     });
   });
   return y;

@@ -7,8 +7,8 @@
 //
 // Statements are the batch's items. Tables are adjacent (C^k is A^{k+1}; B is A^1, and W's rows are those of the last
 // C where classes are words) or layer-wise (one A, one C; B, W and H of their own). As in the authors' program, there
-// are as many slots as the longest story has statements, and the empty ones compete in the softmax: a hop may find
-// nothing. Trained with noise in the ages of statements, and for the first `linear-start` sequences without the
+// are as many slots as training's longest story has statements, and the empty ones compete in the softmax: a hop may
+// find nothing. Trained with noise in the ages of statements, and for the first `linear-start` sequences without the
 // softmax.
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
