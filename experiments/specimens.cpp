@@ -85,8 +85,9 @@ class MemoryRecurrent final : public Recurrent<T> {
     };
     if (refused()) {
       spec.item_vocabulary = 6;
+      spec.longest_line = 3;
       if (refused()) {
-        spec.item_vocabulary = 0;
+        spec.item_vocabulary = spec.longest_line = 0;
         spec.item_width = 2;
       }
       items_.emplace();
@@ -327,9 +328,12 @@ std::vector<ModelSpecimen> model_specimens() {
         .item_vocabulary = 6,
         .target = TargetKind::classes,
         .outputs = 3,
-        .output_tokens = {4, 5, 1}}},
-      {"class that is no word", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3}},
-      {"pointer to sentences", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4}},
+        .output_tokens = {4, 5, 1},
+        .longest_line = 3}},
+      {"class that is no word",
+       {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3, .longest_line = 3}},
+      {"pointer to sentences",
+       {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4, .longest_line = 3}},
   };
   // At least one entry each, so that the loops below run for models that use none.
   std::vector<std::pair<std::string, const MemoryPlugin*>> all_memories;
