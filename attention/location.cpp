@@ -12,7 +12,7 @@ namespace {
 /// Weighting [B N] and a parameter [B count].
 template <class T>
 void check(const char* op, const Var<T>& w, const Var<T>& parameter, std::size_t count) {
-  if (w.shape.rank() != 2 || parameter.shape.rows() != w.shape[0] || parameter.shape.last() != count)
+  if (w.shape.rank() != 2 || w.shape[1] == 0 || parameter.shape.rows() != w.shape[0] || parameter.shape.last() != count)
     fail<ArgumentError>(op, "weighting {} is not [B N] or parameter {} is not [B {}]", w.shape.text(),
                         parameter.shape.text(), count);
 }

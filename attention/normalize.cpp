@@ -66,11 +66,13 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
     const std::uint32_t empty = mask.empty ? mask.empty[row / r.queries] : 0;
     T top = -std::numeric_limits<T>::infinity();
     if (may) {
+      bool any = false;  // a NaN is in no maximum, and its row is no masked one
       for (std::size_t i = 0; i < r.n; ++i) {
         y[i] = may[i] ? b * e[i] : -std::numeric_limits<T>::infinity();
         top = std::max(top, y[i]);
+        any = any || may[i];
       }
-      if (top == -std::numeric_limits<T>::infinity()) {
+      if (!any) {
         std::fill_n(y, r.n, T(0));
         continue;
       }

@@ -51,7 +51,7 @@ Var<T> class_loss(Tape<T>& tape, Var<T> x, const std::int32_t* targets, const st
       fail<ArgumentError>("class_loss", "target {} of row {} in logits {}", k, r, x.shape.text());
     const T* row = x.data + r * d;
     const T top = *std::max_element(row, row + d);
-    if (row[k] <= static_cast<T>(masked_logit))
+    if (row[k] == static_cast<T>(masked_logit))
       fail<ArgumentError>("class_loss", "target {} of row {} is masked", k, r);
     const T norm = lanes_sum<T>(d, [&](auto lane, std::size_t i) {
       const auto e = xsimd::exp(lane.load(row + i) - Simd<T>(top));

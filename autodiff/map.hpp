@@ -31,6 +31,7 @@ struct Dual {
   friend Dual operator-(Dual a) { return {-a.v, -a.d}; }
 };
 
+// A NaN must come out as one: max(NaN, 0) of registers is 0, and the finite guard would see nothing.
 // clang-format off
 template <class T> Simd<T> exp(Simd<T> x) { return xsimd::exp(x); }
 template <class T> Simd<T> log(Simd<T> x) { return xsimd::log(x); }
@@ -38,7 +39,7 @@ template <class T> Simd<T> tanh(Simd<T> x) { return xsimd::tanh(x); }
 template <class T> Simd<T> sqrt(Simd<T> x) { return xsimd::sqrt(x); }
 template <class T> Simd<T> sigmoid(Simd<T> x) { return sigmoid_of<T>(x); }
 template <class T> Simd<T> softplus(Simd<T> x) { return softplus_of<T>(x); }
-template <class T> Simd<T> relu(Simd<T> x) { return xsimd::max(x, Simd<T>(T(0))); }
+template <class T> Simd<T> relu(Simd<T> x) { return xsimd::select(x <= Simd<T>(T(0)), Simd<T>(T(0)), x); }
 
 template <class V> Dual<V> exp(Dual<V> x) { const V e = xsimd::exp(x.v); return {e, e * x.d}; }
 template <class V> Dual<V> log(Dual<V> x) { return {xsimd::log(x.v), x.d / x.v}; }
@@ -52,7 +53,7 @@ template <class V> Dual<V> softplus(Dual<V> x) {
   return {softplus_of<typename V::value_type>(x.v), sigmoid_of<typename V::value_type>(x.v) * x.d};
 }
 template <class V> Dual<V> relu(Dual<V> x) {
-  return {xsimd::max(x.v, V(0)), xsimd::select(x.v > V(0), x.d, V(0))};
+  return {xsimd::select(x.v <= V(0), V(0), x.v), xsimd::select(x.v <= V(0), V(0), x.d)};
 }
 // clang-format on
 

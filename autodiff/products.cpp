@@ -1,10 +1,12 @@
 #include "autodiff/products.hpp"
 
 #include "autodiff/lanes.hpp"
+#include "core/error.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <limits>
 #include <xtensor-blas/xblas.hpp>
 #include <xtensor/xadapt.hpp>
 
@@ -111,6 +113,15 @@ void few_rows_product(std::size_t m, std::size_t n, std::size_t k, const T* a, c
 
 thread_local ProductMeter* meter = nullptr;
 
+/// The BLAS counts in int.
+constexpr std::size_t largest_extent = std::numeric_limits<int>::max();
+
+/// Apart: what is rare must not weigh on the products around it.
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_size(std::size_t m, std::size_t n, std::size_t k) {
+  fail<ArgumentError>("product", "[{} {}] x [{} {}] is more than a BLAS takes: {} rows or columns", m, k, k, n,
+                      largest_extent);
+}
+
 template <class T>
 void product(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b,
              T* c, bool add) {
@@ -118,6 +129,7 @@ void product(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, s
   if (m == 1 && transpose_b) return row_product_transposed(n, k, a, b, c, add);
   if (m == 1) return row_product(n, k, a, b, c, add);
   if (m <= few_rows && !transpose_a && !transpose_b) return few_rows_product(m, n, k, a, b, c, add);
+  if ((m | n | k) > largest_extent) refuse_size(m, n, k);
   auto view_a = transpose_a ? matrix(a, k, m) : matrix(a, m, k);
   auto view_b = transpose_b ? matrix(b, n, k) : matrix(b, k, n);
   auto view_c = matrix(c, m, n);

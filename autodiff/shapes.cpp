@@ -77,7 +77,7 @@ Var<T> stack_steps(Tape<T>& tape, std::span<const Var<T>> steps, std::size_t par
 template <class T>
 Var<T> slice(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count) {
   const std::size_t rows = x.shape.rows(), width = x.shape.last();
-  if (begin + count > width || count == 0)
+  if (begin > width || count > width - begin || count == 0)
     fail<ArgumentError>("slice", "columns {}..{} of {}", begin, begin + count, x.shape.text());
   Shape shape;
   for (std::size_t a = 0; a + 1 < x.shape.rank(); ++a) shape.push_back(x.shape[a]);
@@ -118,7 +118,7 @@ template <class T>
 Var<T> choose_rows(Tape<T>& tape, const std::uint8_t* active, Var<T> updated, Var<T> old) {
   if (!(updated.shape == old.shape) || old.shape.rank() == 0)
     fail<ArgumentError>("choose_rows", "shapes {} and {} differ", updated.shape.text(), old.shape.text());
-  const std::size_t rows = old.shape[0], n = old.size() / rows;
+  const std::size_t rows = old.shape[0], n = rows ? old.size() / rows : 0;
   Var<T> y = tape.result(old.shape, updated, old);
   for (std::size_t r = 0; r < rows; ++r) std::copy_n((active[r] ? updated : old).data + r * n, n, y.data + r * n);
   tape.node("choose_rows", {y}, [=](Tape<T>& t) {

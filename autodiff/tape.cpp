@@ -97,6 +97,9 @@ void Tape<T>::backward(const Var<T>& loss) {
       // dW += X^T dY, all uses of this weight in one product
       gemm<T>(true, false, s[0], s[1], slot.panel.used, slot.panel.x, slot.panel.dy, slot.data, slot.written);
       slot.written = true;
+      if (check_finite_ && !finite(slot.data, slot.size))
+        fail<NonFiniteError>("linear", "the gradient of a weight {} is not finite, summed over its {} rows", s.text(),
+                             slot.panel.used);
     }
     if (!slot.written) zero(slot);
   }

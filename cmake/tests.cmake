@@ -70,6 +70,12 @@ if(TARGET test_faults)
   set_tests_properties(faults:long PROPERTIES LABELS slow TIMEOUT 7200 ENVIRONMENT MNEME_KILLS=100)
 endif()
 
+# What help and README.md tell people to type, with nothing cut short, takes hours: `slow`.
+if(TARGET test_tools)
+  add_test(NAME tools:examples-whole COMMAND test_tools --gtest_filter=Examples.*)
+  set_tests_properties(tools:examples-whole PROPERTIES LABELS slow TIMEOUT 43200 ENVIRONMENT MNEME_EXAMPLES=whole)
+endif()
+
 # The memory that CONTRIBUTING.md shows is compiled into the conformance suite, so the page cannot go stale; not where
 # somebody follows the page and has the file already.
 if(TARGET test_conformance AND NOT EXISTS ${PROJECT_SOURCE_DIR}/memory/ring.cpp)

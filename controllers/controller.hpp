@@ -53,12 +53,18 @@ Registry<ControllerPlugin>& controllers();
 /// The registration line of a controller's own file. C<T> is constructible from (Builder<T>, Options, input width) and
 /// has static options() and width(Options), its output size.
 template <template <class> class C>
-bool register_controller(const std::string& name, std::string summary, std::string source) {
-  return controllers().add(
-      name,
-      {std::move(summary), std::move(source), C<float>::options(), C<float>::width,
-       [](const Builder<float>& b, const Options& o, std::size_t n) { return std::make_unique<C<float>>(b, o, n); },
-       [](const Builder<double>& b, const Options& o, std::size_t n) { return std::make_unique<C<double>>(b, o, n); }});
+bool register_controller(const std::string& name, std::string summary, std::string source,
+                         std::source_location where = std::source_location::current()) {
+  const auto make = [&]() -> ControllerPlugin {
+    return {
+        std::move(summary),
+        std::move(source),
+        C<float>::options(),
+        C<float>::width,
+        [](const Builder<float>& b, const Options& o, std::size_t n) { return std::make_unique<C<float>>(b, o, n); },
+        [](const Builder<double>& b, const Options& o, std::size_t n) { return std::make_unique<C<double>>(b, o, n); }};
+  };
+  return controllers().add(name, make, where);
 }
 
 }  // namespace mneme

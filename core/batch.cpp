@@ -54,6 +54,9 @@ void Batch::reset(const BatchSpec& spec, std::size_t rows, std::size_t max_steps
 void Batch::check(const BatchSpec& spec) const {
   if (!spec.output_tokens.empty() && spec.output_tokens.size() != spec.outputs)
     fail<InvariantError>("batch", "{} output tokens for {} outputs", spec.output_tokens.size(), spec.outputs);
+  for (const std::int32_t v : spec.output_tokens)
+    if (v < 0 || v >= static_cast<std::int64_t>(spec.vocabulary))
+      fail<InvariantError>("batch", "output token {} is outside a vocabulary of {}", v, spec.vocabulary);
   if (lengths.size() != size) fail<InvariantError>("batch", "lengths has {} rows, B={}", lengths.size(), size);
   if (spec.channels) require_shape<float, 3>("dense", dense, {steps, size, spec.channels});
   if (spec.vocabulary) require_shape<std::int32_t, 2>("tokens", tokens, {steps, size});
@@ -83,6 +86,9 @@ void Batch::check(const BatchSpec& spec) const {
     if (!items.count.empty() && items.count[b] > max_items)
       fail<InvariantError>("batch", "row {} has {} items, N={}", b, items.count[b], max_items);
   }
+  for (const auto& [name, values] : parameters)
+    if (values.size() != size)
+      fail<InvariantError>("batch", "parameter '{}' has {} rows, B={}", name, values.size(), size);
   for (float v : dense.storage())
     if (!std::isfinite(v)) fail<InvariantError>("batch", "dense holds a value that is not finite");
   for (float v : items.values.storage())

@@ -36,9 +36,10 @@ struct BatchSpec {
   TargetKind target = TargetKind::bits;
   std::size_t outputs = 0;  ///< K; for pointer targets the largest number of items
   /// Class k as a token, where classes are words: models may then share a word's row between stories and answers.
-  /// -1 = no word; empty = classes are no words.
+  /// Empty = classes are no words.
   std::vector<std::int32_t> output_tokens = {};
-  std::size_t max_items = 0;  ///< the most items a row will have; 0 = not known
+  std::size_t max_items = 0;     ///< the most items a row will have; 0 = not known
+  std::size_t longest_line = 0;  ///< words of training's longest item or question; 0 = not known, or items are no words
 };
 
 struct Target {

@@ -8,24 +8,30 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace mneme {
 
 namespace {
 
-std::optional<std::int64_t> to_integer(std::string_view s) {
-  std::int64_t v = 0;
-  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
-  if (error != std::errc{} || end != s.data() + s.size()) return std::nullopt;
-  return v;
-}
-
 std::optional<double> to_real(std::string_view s) {
   double v = 0;
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
   if (error != std::errc{} || end != s.data() + s.size() || !std::isfinite(v)) return std::nullopt;
   return v;
+}
+
+/// Digits, or a number that is whole however it is written: 1e5.
+std::optional<std::int64_t> to_integer(std::string_view s) {
+  std::int64_t v = 0;
+  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (error == std::errc{} && end == s.data() + s.size()) return v;
+  constexpr double exact = 9007199254740992;  // 2^53: every whole number up to here is a double
+  const auto real = to_real(s);
+  if (!real || *real != std::floor(*real)) return std::nullopt;
+  if (std::abs(*real) > exact) return std::numeric_limits<std::int64_t>::max();  // out of every range
+  return static_cast<std::int64_t>(*real);
 }
 
 std::optional<bool> to_flag(std::string_view s) {
@@ -84,8 +90,13 @@ std::string complaint(const Option& o, const std::string& value) {
     case Option::Type::choice: return known(o, value) ? "" : "does not exist";
     case Option::Type::choices:
       for (const std::string& part : split(value))
-        if (!known(o, part)) return fmt::format("names '{}', which does not exist", part);
+        if (!known(o, part)) {
+          const std::string near = nearest_name(part, o.allowed());
+          return fmt::format("names '{}', which does not exist{}", part,
+                             near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near));
+        }
       return "";
+    case Option::Type::path:
     case Option::Type::text: return value.find('\n') == std::string::npos ? "" : "has more than one line";
   }
   return "";
@@ -103,6 +114,7 @@ std::string Option::domain() const {
     case Type::choice: return fmt::format("{}", fmt::join(allowed(), "|"));
     case Type::choices: return fmt::format("comma list of {}", fmt::join(allowed(), "|"));
     case Type::text: return "text";
+    case Type::path: return "path";
   }
   return "";
 }
@@ -110,7 +122,8 @@ std::string Option::domain() const {
 const std::string& Options::raw(const std::string& name, Option::Type type) const {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].first != name) continue;
-    if (types_[i] != type && !(type == Option::Type::text && types_[i] == Option::Type::choice))
+    const bool texts = types_[i] == Option::Type::choice || types_[i] == Option::Type::path;
+    if (types_[i] != type && !(type == Option::Type::text && texts))
       fail<InvariantError>("options", "'{}' was declared as another type than it is read as", name);
     return items_[i].second;
   }
@@ -119,6 +132,11 @@ const std::string& Options::raw(const std::string& name, Option::Type type) cons
 
 std::int64_t Options::integer(const std::string& name) const {
   return to_integer(raw(name, Option::Type::integer)).value();
+}
+std::size_t Options::size(const std::string& name) const {
+  const std::int64_t v = integer(name);
+  if (v < 0) fail<InvariantError>("options", "'{}' is {} and read as a size", name, v);
+  return static_cast<std::size_t>(v);
 }
 double Options::real(const std::string& name) const {
   return to_real(raw(name, Option::Type::real)).value();
@@ -137,7 +155,13 @@ Range Options::range(const std::string& name) const {
 }
 
 OptionTable& OptionTable::add(Option option) {
+  using Type = Option::Type;
   if (find(option.name)) fail<InvariantError>("options", "'{}' is declared twice", option.name);
+  const bool number = option.type == Type::integer || option.type == Type::real || option.type == Type::range;
+  const std::string wrong = number ? complaint(option, option.standard) : "";
+  if (!wrong.empty())
+    fail<InvariantError>("options", "the default of '{}': '{}' {}; it takes {}", option.name, option.standard, wrong,
+                         option.domain());
   options_.push_back(std::move(option));
   return *this;
 }
@@ -165,6 +189,10 @@ OptionTable& OptionTable::text(std::string name, std::string standard, std::stri
   return add({std::move(name), Option::Type::text, std::move(standard), 0, 0, {}, std::move(help)});
 }
 
+OptionTable& OptionTable::path(std::string name, std::string standard, std::string help) {
+  return add({std::move(name), Option::Type::path, std::move(standard), 0, 0, {}, std::move(help)});
+}
+
 OptionTable& OptionTable::choice(std::string name, std::string standard, std::vector<std::string> allowed,
                                  std::string help) {
   return add({std::move(name), Option::Type::choice, std::move(standard), 0, 0,
@@ -188,9 +216,22 @@ OptionTable& OptionTable::range(std::string name, Range standard, std::int64_t m
               std::move(whole)});
 }
 
+OptionTable& OptionTable::formerly(std::string old_name) {
+  if (options_.empty() || find(old_name))
+    fail<InvariantError>("options", "the old name '{}' is taken, or follows no option", old_name);
+  options_.back().old_names.push_back(std::move(old_name));
+  return *this;
+}
+
+OptionTable& OptionTable::absent(std::string value) {
+  if (options_.empty()) fail<InvariantError>("options", "'{}' stood for no option", value);
+  options_.back().absent = std::move(value);
+  return *this;
+}
+
 const Option* OptionTable::find(const std::string& name) const {
   for (const Option& o : options_)
-    if (o.name == name) return &o;
+    if (o.name == name || std::count(o.old_names.begin(), o.old_names.end(), name)) return &o;
   return nullptr;
 }
 
@@ -202,15 +243,22 @@ Options OptionTable::parse(const std::string& section, const std::map<std::strin
     // An origin that is the key itself, as --memory.slots, says enough alone.
     return from.empty() ? full : from.ends_with(full) ? from : from + ": " + full;
   };
-  for (const auto& [key, value] : given)
-    if (!find(key)) {
+  std::map<std::string, std::string> as_given;  // today's name -> the one that was given
+  for (const auto& [key, value] : given) {
+    const Option* o = find(key);
+    if (!o) {
       std::vector<std::string> names;
-      for (const Option& o : options_) names.push_back(o.name);
+      for (const Option& known : options_) names.push_back(known.name);
       throw ArgumentError("[" + place(key) + "] " + unknown_name("key", key, names));
     }
+    if (const auto [twice, first] = as_given.emplace(o->name, key); !first)
+      fail<ArgumentError>(place(key), "is given twice: as {} and as {}, one of which is its old name", twice->second,
+                          key);
+  }
   Options result;
   for (const Option& o : options_) {
-    const auto it = given.find(o.name);
+    const auto name = as_given.find(o.name);
+    const auto it = name == as_given.end() ? given.end() : given.find(name->second);
     std::string value = it == given.end() ? o.standard : it->second;
     if (!o.whole.empty() && value == o.whole) value = fmt::format("{:.0f}:{:.0f}", o.minimum, o.maximum);
     const std::string wrong = complaint(o, value);

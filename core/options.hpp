@@ -24,28 +24,32 @@ struct Range {
 };
 
 struct Option {
-  enum class Type { integer, real, flag, text, choice, choices, range };
+  enum class Type { integer, real, flag, text, choice, choices, range, path };
   std::string name;  ///< words joined by '-': "read-heads"
   Type type = Type::text;
   std::string standard;  ///< the default, as it would be typed
   double minimum = 0;    ///< inclusive; numbers and ranges only
   double maximum = 0;
   std::function<std::vector<std::string>()> allowed;  ///< choice, choices: asked when parsing, so registries are full
-  std::string help;        ///< one line; starts with the symbol of docs/notation.md where there is one
-  std::string whole = {};  ///< range: a word for minimum:maximum
+  std::string help;                         ///< one line; starts with the symbol of docs/notation.md where there is one
+  std::string whole = {};                   ///< range: a word for minimum:maximum
+  std::vector<std::string> old_names = {};  ///< oldest first; read wherever the name is
+  std::string absent = {};                  ///< what stood for it before it existed, as typed; see OptionTable::absent
 
   /// "1..1048576", "none|softmax", "low:high in 1..1000": for help and messages.
   std::string domain() const;
+  /// The name that it was born with: what a run's identity knows it by.
+  const std::string& first_name() const { return old_names.empty() ? name : old_names.front(); }
 };
 
 /// Validated values. Reading a name that was not declared, or as another type, is an InvariantError.
 class Options {
  public:
   std::int64_t integer(const std::string& name) const;
-  std::size_t size(const std::string& name) const { return static_cast<std::size_t>(integer(name)); }
+  std::size_t size(const std::string& name) const;  ///< an integer that is not negative
   double real(const std::string& name) const;
   bool flag(const std::string& name) const;
-  const std::string& text(const std::string& name) const;           ///< text and choice
+  const std::string& text(const std::string& name) const;           ///< text, choice and path
   std::vector<std::string> choices(const std::string& name) const;  ///< a comma list
   Range range(const std::string& name) const;
 
@@ -61,11 +65,15 @@ class Options {
 
 class OptionTable {
  public:
+  /// One that another table declares.
+  OptionTable& add(Option option);
   OptionTable& integer(std::string name, std::int64_t standard, std::int64_t minimum, std::int64_t maximum,
                        std::string help);
   OptionTable& real(std::string name, double standard, double minimum, double maximum, std::string help);
   OptionTable& flag(std::string name, bool standard, std::string help);
   OptionTable& text(std::string name, std::string standard, std::string help);
+  /// A file or folder: made absolute where a configuration is resolved, and no part of a run's identity. "" = none.
+  OptionTable& path(std::string name, std::string standard, std::string help);
   OptionTable& choice(std::string name, std::string standard, std::vector<std::string> allowed, std::string help);
   /// A comma list of names from `allowed`, which may be a registry's names (asked at parse time).
   OptionTable& choices(std::string name, std::string standard, std::function<std::vector<std::string>()> allowed,
@@ -74,7 +82,15 @@ class OptionTable {
   OptionTable& range(std::string name, Range standard, std::int64_t minimum, std::int64_t maximum, std::string help,
                      std::string whole = "");
 
+  /// Of the option declared last: a name that it had before, which goes on being read.
+  OptionTable& formerly(std::string old_name);
+  /// Of the option declared last: what stood for it before it existed, where that is not its default. A stored
+  /// configuration without it means this, and a run whose value this is has the identity of one without it. Who changes
+  /// the default of an option that has no absent() says the old default here, once and for all.
+  OptionTable& absent(std::string value);
+
   const std::vector<Option>& options() const { return options_; }
+  /// By its name or an old one; null where there is none.
   const Option* find(const std::string& name) const;
 
   /// Defaults overridden by `given`. Throws ArgumentError for an unknown key (lists what exists, suggests the nearest),
@@ -84,7 +100,6 @@ class OptionTable {
                 const std::function<std::string(const std::string&)>& where = {}) const;
 
  private:
-  OptionTable& add(Option option);
   std::vector<Option> options_;
 };
 

@@ -100,18 +100,35 @@ std::string shell_path(const std::string& path) {
   return shell_word(path.starts_with('-') ? "./" + path : path);
 }
 
-std::string printable(std::string_view text, bool lines) {
+std::string printable(std::string_view text) {
   std::string out;
   const auto plain = [&](std::string_view part) { out += part; };
   const auto hidden = [&](std::string_view part) {
-    if (part == "\n" && lines)
-      out += part;
-    else if (part == "\n" || part == "\t")
+    if (part == "\n" || part == "\t")
       out += part == "\n" ? "\\n" : "\\t";
     else
       for (const char c : part) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   };
   for_each_character(text, plain, hidden);
+  return out;
+}
+
+std::string printable_lines(std::string_view text, bool styles) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of("\n\t\x1b"), text.size());
+    out += printable(text.substr(0, end));
+    text.remove_prefix(end);
+    if (text.empty()) break;
+    std::size_t stays = 1;
+    if (text[0] == '\x1b') {
+      const std::size_t stop =
+          styles && text.starts_with("\x1b[") ? text.find_first_not_of("0123456789;", 2) : text.npos;
+      stays = stop != text.npos && text[stop] == 'm' ? stop + 1 : 0;
+    }
+    out += stays ? std::string(text.substr(0, stays)) : printable(text.substr(0, 1));
+    text.remove_prefix(std::max<std::size_t>(stays, 1));
+  }
   return out;
 }
 

@@ -16,13 +16,15 @@ std::string shell_word(std::string_view text);
 std::string shell_path(const std::string& path);
 
 /// Text for people on one line: control characters, bytes that are no UTF-8, and the characters that turn the
-/// direction of writing around are shown as \n, \t, \xNN; a terminal takes none of it for a command. With `lines`, line
-/// ends stay.
-std::string printable(std::string_view text, bool lines = false);
+/// direction of writing around are shown as \n, \t, \xNN; a terminal takes none of it for a command.
+std::string printable(std::string_view text);
+/// As printable() of many lines: line ends and tabs stay, and with `styles` so do ESC [ numbers m, which only colour.
+std::string printable_lines(std::string_view text, bool styles);
 
-/// Text as a cell of a CSV file: quoted where it is more than plain words. Spreadsheets run what begins with = + - @, a tab
-/// or a carriage return, so such text has an apostrophe put before it, unless it is a number; text that begins with an
-/// apostrophe has one more. Whoever reads a cell of text drops one leading apostrophe. Numbers never pass through here.
+/// Text as a cell of a CSV file: quoted where it is more than plain words. Spreadsheets run what begins with = + - @, a
+/// tab or a carriage return, so such text has an apostrophe put before it, unless it is a number; text that begins with
+/// an apostrophe has one more. Whoever reads a cell of text drops one leading apostrophe. Numbers never pass through
+/// here.
 std::string csv_cell(std::string_view text);
 
 /// JSON text on one line, or indented. Bytes that are no UTF-8 become U+FFFD: a file's name can hold them, JSON cannot.

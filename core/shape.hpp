@@ -5,15 +5,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 namespace mneme {
 
-/// Row-major extents, rank 0 to 4. A scalar has rank 0 and size 1.
+/// Row-major extents below 2^32, rank 0 to 4; more of either is an InvariantError. A scalar has rank 0 and size 1.
 class Shape {
  public:
   constexpr Shape() = default;
   constexpr Shape(std::initializer_list<std::size_t> extents) {
+    std::size_t bits = 0;
+    for (std::size_t e : extents) bits |= e;
+    if (extents.size() > most || bits > largest) refuse({extents.begin(), extents.size()});
     for (std::size_t e : extents) extents_[rank_++] = static_cast<std::uint32_t>(e);
   }
 
@@ -36,13 +40,20 @@ class Shape {
     return true;
   }
 
-  void push_back(std::size_t extent) { extents_[rank_++] = static_cast<std::uint32_t>(extent); }
+  void push_back(std::size_t extent) {
+    if (rank_ == most || extent > largest) refuse_another(extent);
+    extents_[rank_++] = static_cast<std::uint32_t>(extent);
+  }
 
   /// "[16 20 128]"
   std::string text() const;
 
  private:
-  std::array<std::uint32_t, 4> extents_{};
+  static constexpr std::size_t most = 4, largest = 0xffffffff;
+  [[noreturn]] static void refuse(std::span<const std::size_t> extents);
+  [[noreturn]] void refuse_another(std::size_t extent) const;
+
+  std::array<std::uint32_t, most> extents_{};
   std::uint32_t rank_ = 0;
 };
 

@@ -5,7 +5,7 @@
 
 namespace mneme {
 
-/// Exit 130, or 75 for SIGTERM. Nobody's fault, so neither a RuntimeFailure nor any other of core/error.hpp.
+/// Exit 130 for SIGINT, 75 for any other. Nobody's fault, so neither a RuntimeFailure nor any other of core/error.hpp.
 class Stopped final : public Error {
  public:
   using Error::Error;

@@ -105,12 +105,17 @@ void read_state(const trace::File& file, RunState& state) {
   RunState::each(state, [&](const char* name, auto& value) {
     using V = std::remove_reference_t<decltype(value)>;
     const std::string path = std::string("/state/") + name;
+    if (!file.exists(path)) return;  // of a version that did not have it: it stays at its default
     if constexpr (std::is_same_v<V, bool>)
       value = file.read_scalar<std::uint8_t>(path) != 0;
     else
       value = file.read_scalar<V>(path);
   });
-  state.window_metrics = file.read<double>("/state/window_metrics");
+  if (file.exists("/state/window_metrics")) state.window_metrics = file.read<double>("/state/window_metrics");
+}
+
+std::vector<std::pair<const char*, std::string*>> attributes_of(Provenance& p) {
+  return {{"origin", &p.origin}, {"run_id", &p.run_id}, {"data_digest", &p.data_digest}};
 }
 
 constexpr std::string_view kSeal = "MNEMEEND";
@@ -155,23 +160,20 @@ CheckpointInfo read_content(const fs::path& path) {
     refuse(fmt::format("is a checkpoint of format {}; this program reads up to {}.x: use a newer one", c.version,
                        kCheckpointMajor));
   c.producer = file.text_attr("/", "producer");
-  if (file.has_attr("/", "origin")) c.origin = file.text_attr("/", "origin");
+  for (const auto& [name, value] : attributes_of(c.provenance))
+    if (file.has_attr("/", name)) *value = file.text_attr("/", name);
   c.git_rev = file.text_attr("/", "git_rev");
+  // What names the content, not what guards it: the seal covers all that the file holds, fields of other versions too.
   c.content_hash = file.attr<std::uint64_t>("/", "content_hash");
   c.parameter_hash = file.attr<std::uint64_t>("/", "parameter_hash");
   c.config_text = file.read_text("/config");
-  Hash hash;
-  hash.add(c.config_text);
   std::istringstream order(file.read_text("/order"));
   for (std::string name; std::getline(order, name);) {
     NamedArray a{name, {}, {}};
     a.values = file.read<float>("/" + name, &a.dims);
-    hash_array(hash, name, a.dims, a.values.data());
     c.arrays.push_back(std::move(a));
   }
   read_state(file, c.state);
-  hash_state(hash, c.state);
-  if (hash.value() != c.content_hash) refuse("is damaged: its content does not have the hash it names");
   return c;
 }
 
@@ -195,7 +197,7 @@ std::uint64_t parameter_hash(const ParameterSet<float>& set) {
 }
 
 void save_checkpoint(const fs::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin) {
+                     Optimizer<float>& optimizer, const RunState& state, const Provenance& provenance) {
   // Only read from: the handles are those that loading writes through.
   const std::vector<Array> arrays = arrays_of(const_cast<ParameterSet<float>&>(set), &optimizer);
   Hash hash;
@@ -207,12 +209,14 @@ void save_checkpoint(const fs::path& path, const std::string& config_text, const
   {
     trace::File file = trace::File::create(atomic.part());
     file.set_attr("/", "format", kCheckpointFormat);
-    file.set_attr("/", "schema_version", fmt::format("{}.0.0", kCheckpointMajor));
+    file.set_attr("/", "schema_version", fmt::format("{}.1.0", kCheckpointMajor));
     file.set_attr("/", "producer", fmt::format("mneme {}", build_info().version));
     file.set_attr("/", "git_rev", build_info().git_rev);
     file.set_attr("/", "content_hash", hash.value());
     file.set_attr("/", "parameter_hash", parameter_hash(set));
-    if (!origin.empty()) file.set_attr("/", "origin", origin);
+    Provenance own = provenance;
+    for (const auto& [name, value] : attributes_of(own))
+      if (!value->empty()) file.set_attr("/", name, *value);
     file.write("/config", config_text);
     std::string order;  // one text: HDF5 1.10 crashes on damaged variable-length strings
     for (const Array& a : arrays) {
@@ -256,9 +260,12 @@ CheckpointInfo load_checkpoint(const fs::path& path, ParameterSet<float>& set, O
           fmt::format("{}: the model has {}, the file {}", a.name, text_of(a.dims), text_of(it->second->dims)));
     unused.erase(a.name);
   }
+  const auto known = [&](const std::string& name) {
+    return name.starts_with("parameters/") || name.starts_with("buffers/") ||
+           (optimizer && name.starts_with("optimizer/"));
+  };
   for (const auto& [name, array] : unused)
-    if (optimizer || !name.starts_with("optimizer/"))
-      wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(array->dims)));
+    if (known(name)) wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(array->dims)));
   if (!wrong.empty()) {
     const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
     fail<ArgumentError>(path.string(), "does not fit the configuration:\n  {}{}",

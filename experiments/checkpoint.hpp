@@ -4,17 +4,20 @@
 //   DIR/checkpoints/best.ckpt.h5             of the best evaluation so far
 //
 // Invariants: a file is whole or not there (written as .part, fsync, rename). Every array is stored by its parameter's
-// name, so files do not depend on how memory is laid out. content_hash covers every number and the config text.
-// Errors: FileError where a file is truncated, damaged, foreign, of a newer format; ArgumentError where it does not fit
-// the model (names and both shapes); RuntimeFailure where the disk refuses.
+// name, so files do not depend on how memory is laid out. Files gain and lose fields from version to version: what is
+// not known is passed over, what is missing has its default, and the seal is of all bytes that are there. Errors:
+// FileError where a file is truncated, damaged, foreign, of a newer format; ArgumentError where it does not fit the
+// model (names and both shapes); RuntimeFailure where the disk refuses.
 #pragma once
 
 #include "experiments/weights.hpp"
 #include "nn/optimizers.hpp"
 #include "nn/parameters.hpp"
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +34,10 @@ struct RunState {
   double seconds = 0;             ///< training alone: no evaluation, no checkpoint
   double wall_seconds = 0;        ///< all of it
 
-  double last_evaluation = -1;  ///< the solved metric of the latest evaluation; -1 = none
+  double last_evaluation = -1;  ///< the solved metric of the latest evaluation; see evaluation()
   std::uint64_t last_evaluation_at = 0;
   double last_evaluation_seconds = 0;
-  double best = -1;  ///< lowest so far; -1 = none
+  double best = -1;  ///< lowest so far; see best_evaluation()
   std::uint64_t best_at = 0;
   bool solved = false;
   std::uint64_t solved_at = 0;  ///< sequences at the first of the two evaluations
@@ -50,6 +53,13 @@ struct RunState {
   double window_loss = 0, window_norm = 0, window_norm_max = 0;
   std::vector<double> window_metrics;
   std::uint64_t metrics_bytes = 0;  ///< length of metrics.jsonl that belongs to this state
+
+  /// None before the first evaluation; none of those, either, that an older version took down though it was NaN.
+  std::optional<double> evaluation() const { return known(last_evaluation); }
+  std::optional<double> best_evaluation() const { return known(best); }
+  std::optional<double> known(double v) const {
+    return evaluations > 0 && std::isfinite(v) ? std::optional<double>(v) : std::nullopt;
+  }
 
   /// f(name, member) for every number but window_metrics.
   template <class Self, class F>
@@ -75,14 +85,21 @@ void seal_file(const std::filesystem::path& path);
 /// Hash of all parameters and buffers: which weights made an episode.
 std::uint64_t parameter_hash(const ParameterSet<float>& set);
 
-/// `origin` says where the run's first weights came from, "" for drawn ones.
+/// Whose state a checkpoint is; "" where it does not say.
+struct Provenance {
+  std::string origin;       ///< where the run's first weights came from; "" for drawn ones
+  std::string run_id;       ///< Config::run_id()
+  std::string data_digest;  ///< Task::data_digest()
+};
+
 void save_checkpoint(const std::filesystem::path& path, const std::string& config_text, const ParameterSet<float>& set,
-                     Optimizer<float>& optimizer, const RunState& state, const std::string& origin = "");
+                     Optimizer<float>& optimizer, const RunState& state, const Provenance& provenance = {});
 
 /// What a file holds, without a model.
 struct CheckpointInfo {
   std::filesystem::path path;
-  std::string version, producer, git_rev, config_text, origin;
+  std::string version, producer, git_rev, config_text;
+  Provenance provenance;
   std::uint64_t content_hash = 0, parameter_hash = 0;
   RunState state;
   std::vector<NamedArray> arrays;  ///< "parameters/NAME", "buffers/NAME", "optimizer/STATE/NAME"

@@ -4,6 +4,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "experiments/ini.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
@@ -60,14 +61,20 @@ std::string canonical(const Option& o, const Options& parsed) {
       return fmt::format("{}:{}", r.low, r.high);
     }
     case Option::Type::choices: return fmt::format("{}", fmt::join(parsed.choices(o.name), ","));
-    case Option::Type::choice: return parsed.text(o.name);
-    case Option::Type::text: {
-      // Whatever free text an option takes is a path. A run is found from another folder than the one it began in.
+    case Option::Type::choice:
+    case Option::Type::text: return parsed.text(o.name);
+    case Option::Type::path: {
+      // A run is found from another folder than the one it began in.
       const std::string& path = parsed.text(o.name);
       return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
     }
   }
   return "";
+}
+
+/// The value that a configuration without the option has.
+std::string absent_value(const Option& o) {
+  return o.absent.empty() ? o.standard : o.absent;
 }
 
 /// "2h" -> "7200"; anything else as it is, for the parser to judge.
@@ -84,8 +91,8 @@ std::string plain_seconds(const std::string& value) {
 
 class Resolver {
  public:
-  /// Later layers override earlier ones.
-  explicit Resolver(const std::vector<std::vector<Assignment>>& layers) {
+  /// Later layers override earlier ones. `stored`: they are the whole of a configuration, of any version.
+  explicit Resolver(const std::vector<std::vector<Assignment>>& layers, bool stored = false) : stored_(stored) {
     for (std::size_t l = 0; l < layers.size(); ++l) {
       std::set<std::string> seen;
       for (const Assignment& a : layers[l]) {
@@ -118,6 +125,8 @@ class Resolver {
     if (!c.memory.empty() && memories().find(c.memory).validate) memories().find(c.memory).validate(c.memory_options);
     if (auto it = given_.find("train.time-limit"); it != given_.end())
       it->second.first.value = plain_seconds(it->second.first.value);
+    rename("train", train_table());
+    rename("trace", trace_table());
     c.train = parse("train", train_table());
     c.trace = parse("trace", trace_table());
     c.notices = std::move(notices_);
@@ -189,6 +198,7 @@ class Resolver {
     const auto chosen = plugins.find(plugin);
     static const OptionTable none;
     const OptionTable& table = chosen == plugins.end() ? none : *chosen->second;
+    rename(section, table);
     const std::size_t chosen_in = std::max(layer_of(section), plugin.empty() ? layer_of("model") : 0);
     for (auto it = given_.begin(); it != given_.end();) {
       const auto& [key, given] = *it;
@@ -222,6 +232,22 @@ class Resolver {
     return parse(section, table);
   }
 
+  /// Old names of options to today's. A later layer may use another name than an earlier one.
+  void rename(const std::string& section, const OptionTable& table) {
+    for (const Option& o : table.options())
+      for (const std::string& old : o.old_names) {
+        auto node = given_.extract(section + "." + old);
+        if (node.empty()) continue;
+        node.key() = section + "." + o.name;
+        const auto [at, inserted, kept] = given_.insert(std::move(node));
+        if (inserted) continue;
+        const auto& [was, layer] = kept.mapped();
+        if (layer == at->second.second)
+          fail<ArgumentError>(place(was), "is given twice: {} is the old name of {}", was.key, at->first);
+        if (layer > at->second.second) at->second = kept.mapped();
+      }
+  }
+
   static std::string owner_of(const std::string& option, const std::map<std::string, const OptionTable*>& plugins) {
     std::vector<std::string> owners;
     for (const auto& [name, table] : plugins)
@@ -233,6 +259,8 @@ class Resolver {
     std::map<std::string, std::string> values;
     for (const auto& [key, given] : given_)
       if (key.starts_with(section + ".")) values[key.substr(section.size() + 1)] = given.first.value;
+    if (stored_)
+      for (const Option& o : table.options()) values.try_emplace(o.name, absent_value(o));
     const auto where = [&](const std::string& key) {
       const Given* g = find(section + "." + key);
       return g ? g->first.origin : std::string();
@@ -244,6 +272,7 @@ class Resolver {
   }
 
   std::map<std::string, Given> given_;
+  bool stored_ = false;
   std::vector<std::string> notices_;
 };
 
@@ -255,6 +284,12 @@ Config Config::parse(const std::string& text, const std::string& name, const std
   std::vector<Assignment> file;
   for (const IniEntry& e : read_ini(text, name)) file.push_back({e.key, e.value, fmt::format("{}:{}", name, e.line)});
   return Resolver({{}, file, given}).run();
+}
+
+Config Config::stored(const std::string& text, const std::string& name) {
+  std::vector<Assignment> file;
+  for (const IniEntry& e : read_ini(text, name)) file.push_back({e.key, e.value, fmt::format("{}:{}", name, e.line)});
+  return Resolver({{}, file}, true).run();
 }
 
 Config Config::with(const std::vector<Assignment>& given) const {
@@ -297,26 +332,75 @@ std::string Config::json() const {
       // The selector "memory" has the name already: its options stand beside it.
       object[key.substr(0, dot) + "_options"][key.substr(dot + 1)] = v;
   }
-  return object.dump(2);
+  return json_text(object, 2);
 }
 
-std::uint64_t Config::hash() const {
-  return hash_bytes(text());
+namespace {
+
+/// The declaration behind a key of a configuration; null for seed and the selectors.
+const Option* option_of(const Config& c, const std::string& key) {
+  const std::size_t dot = key.find('.');
+  if (dot == std::string::npos) return nullptr;
+  const std::string section = key.substr(0, dot), name = key.substr(dot + 1);
+  if (section == "train") return train_table().find(name);
+  if (section == "trace") return trace_table().find(name);
+  const std::string& plugin = section == "task"         ? c.task
+                              : section == "model"      ? c.model
+                              : section == "memory"     ? c.memory
+                              : section == "controller" ? c.controller
+                                                        : c.optimizer;
+  const auto plugins = family(section);
+  const auto table = plugins.find(plugin);
+  return table == plugins.end() ? nullptr : table->second->find(name);
+}
+
+}  // namespace
+
+bool is_path(const Config& config, const std::string& key) {
+  const Option* o = option_of(config, key);
+  return o && o->type == Option::Type::path;
+}
+
+std::string Config::identity() const {
+  const std::string& schedule = train.text("schedule");
+  const bool ends = schedule == "linear" || schedule == "cosine";
+  std::string all;
+  for (const auto& [key, value] : items()) {
+    const Option* o = option_of(*this, key);
+    if (!o) {
+      all += key + " = " + value + "\n";
+      continue;
+    }
+    const auto& free = resumable_keys();
+    const bool only_length = std::count(free.begin(), free.end(), key) && !(ends && key == "train.max-sequences");
+    if (o->type == Option::Type::path || only_length) continue;
+    OptionTable own;
+    own.add(*o);
+    if (value == canonical(*o, own.parse("", {{o->name, absent_value(*o)}}))) continue;
+    all += key.substr(0, key.find('.') + 1) + o->first_name() + " = " + value + "\n";
+  }
+  return all;
 }
 
 std::string hex(std::uint64_t hash) {
   return fmt::format("{:016x}", hash);
 }
 
-std::string Config::run_id() const {
-  return hex(hash());
+std::string Config::run_id(const std::string& data_digest) const {
+  return hex(hash_bytes(identity() + (data_digest.empty() ? "" : "data = " + data_digest + "\n")));
 }
 
 std::vector<OptionInfo> list_options(const Config* chosen) {
   std::vector<OptionInfo> all;
   const auto add = [&](const std::string& section, const std::string& plugin, const OptionTable& table) {
-    for (const Option& o : table.options())
-      all.push_back({section.empty() ? o.name : section + "." + o.name, plugin, o.standard, o.domain(), o.help});
+    for (const Option& o : table.options()) {
+      const bool flag = o.type == Option::Type::flag;
+      std::vector<std::string> values = flag        ? std::vector<std::string>{"true", "false"}
+                                        : o.allowed ? o.allowed()
+                                                    : std::vector<std::string>{};
+      all.push_back({section.empty() ? o.name : section + "." + o.name, plugin, o.standard, o.domain(), o.help,
+                     std::move(values)});
+    }
   };
   add("", "", seed_table());
   const auto selected = [&](const std::string& section) -> const std::string& {

@@ -47,12 +47,24 @@ class Config {
   std::string json() const;
   /// Every key with its value, in the order of text(): "seed", "task", ..., "task.width", ...
   std::vector<std::pair<std::string, std::string>> items() const;
-  /// hash_bytes(text()); run_id() is its 16 hex digits. The number of threads is no part of it: no bit depends on it.
-  std::uint64_t hash() const;
-  std::string run_id() const;
+  /// What the configuration computes, a line each, whatever version of the program wrote it down: the seed, the names
+  /// of the plug-ins, and each option that is not as it stood before it existed (OptionTable::absent), by the name that
+  /// it was born with. Left out: where data lie (data are known by their digest), resumable_keys(), which only say how
+  /// long a run goes and what it writes (but train.max-sequences where the schedule ends there), and the number of
+  /// threads.
+  std::string identity() const;
+  /// The run's name: the hash of identity() and of what it is trained on, Task::data_digest(), as 16 hex digits.
+  std::string run_id(const std::string& data_digest) const;
+
+  /// What text() gave, now or in an older version: what it does not have stands as before it existed.
+  static Config stored(const std::string& text, const std::string& name);
 
   /// This configuration with some keys set anew.
   Config with(const std::vector<Assignment>& given) const;
+
+  /// The preset or file that load() took, by its name without folder and ending; "" where there was none. No part of
+  /// text(): it names the default folder.
+  std::string source;
 
   /// What was dropped or assumed while loading, a sentence each.
   std::vector<std::string> notices;
@@ -60,6 +72,9 @@ class Config {
  private:
   friend class Resolver;
 };
+
+/// Whether a key of a configuration is a path: free to change where the content is the same.
+bool is_path(const Config& config, const std::string& key);
 
 /// Keys that may change when a run is resumed: they decide how long it goes and what it writes, not what it computes.
 const std::vector<std::string>& resumable_keys();
@@ -71,6 +86,7 @@ struct OptionInfo {
   std::string standard;  ///< default
   std::string domain;    ///< "1..1048576"
   std::string help;
+  std::vector<std::string> values = {};  ///< of a choice, a list of choices, a flag: what may be given
 };
 /// All options of a run: of the plug-ins that `chosen` names, or of every one that is registered where it is null.
 std::vector<OptionInfo> list_options(const Config* chosen = nullptr);
@@ -80,11 +96,13 @@ const OptionTable& train_table();
 const OptionTable& trace_table();
 
 struct Preset {
-  std::string name;  ///< "copy_ntm"
-  std::filesystem::path path;
+  std::string name;     ///< "copy_ntm"
   std::string summary;  ///< the file's first comment line
+  std::string text;
+  std::filesystem::path path = {};  ///< of one from $MNEME_CONFIGS; empty where it is built in
 };
-/// The presets of the first folder that exists: $MNEME_CONFIGS, the sources', the installed one.
+/// Those built in (experiments/configs/*.ini at the time of the build) and those of the folder $MNEME_CONFIGS, which
+/// stand before a built-in one of the same name. ArgumentError where that folder cannot be read.
 std::vector<Preset> presets();
 
 /// hash as 16 hex digits.

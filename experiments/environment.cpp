@@ -3,6 +3,7 @@
 
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
+#include "core/quote.hpp"
 #include "trace/hdf5.hpp"
 
 #include <fmt/chrono.h>
@@ -58,7 +59,7 @@ std::string environment_json() {
   j["simd"] = xsimd::default_arch::name();
   j["os"] = std::string(system.sysname) + " " + system.release;
   j["host"] = system.nodename;
-  return j.dump(2);
+  return json_text(j, 2);
 }
 
 std::string utc_now() {

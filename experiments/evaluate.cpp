@@ -1,9 +1,14 @@
 // Room: experiments. Judging a trained run, and measuring a configuration.
 #include "experiments/evaluate.hpp"
 
+#include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/quote.hpp"
+#include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
+#include "experiments/environment.hpp"
 #include "experiments/run_directory.hpp"
+#include "experiments/score.hpp"
 #include "experiments/session.hpp"
 #include "trace/sink.hpp"
 
@@ -19,17 +24,22 @@ namespace fs = std::filesystem;
 
 namespace {
 
-LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values) {
+LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values,
+                     const std::vector<Metric>& metrics) {
   LengthResult r{length, episodes, {}, {}};
-  const std::size_t n = values.size() / episodes;
+  const std::size_t n = metrics.size();
   const auto count = static_cast<double>(episodes);
   for (std::size_t m = 0; m < n; ++m) {
     double sum = 0, squares = 0;
     for (std::size_t i = 0; i < episodes; ++i) sum += values[i * n + m];
     const double mean = sum / count;
     for (std::size_t i = 0; i < episodes; ++i) squares += (values[i * n + m] - mean) * (values[i * n + m] - mean);
+    require_finite("mean " + metrics[m].name, mean);
     r.mean.push_back(mean);
-    r.standard_error.push_back(episodes > 1 ? std::sqrt(squares / (count - 1) / count) : 0.0);
+    r.standard_error.emplace_back();
+    if (episodes < 2) continue;
+    r.standard_error.back() = std::sqrt(squares / (count - 1) / count);
+    require_finite("standard error of " + metrics[m].name, *r.standard_error.back());
   }
   return r;
 }
@@ -51,6 +61,7 @@ void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::
       continue;
     }
     r.error /= static_cast<double>(r.questions);
+    require_finite(fmt::format("mean {} of part {}", e.metrics[e.solved_metric].name, r.part.number), r.error);
     e.parts.push_back(r);
   }
 }
@@ -82,7 +93,7 @@ std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> 
 Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   if (options.episodes == std::size_t{0}) fail<ArgumentError>("--episodes", "0 episodes say nothing");
   const fs::path directory = chosen_run(given);
-  const Config config = read_run_config(directory, {});
+  const Config config = read_run_config(directory);
   const Config traced = config.with(options.given);
   std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());
   if (lengths.empty()) lengths.emplace_back();
@@ -99,9 +110,13 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   result.solved_threshold = session.task().solved_threshold();
   result.directory = directory;
   result.checkpoint = find_checkpoint(directory, options.checkpoint);
-  result.config_hash = config.run_id();
+  result.config_hash = config.run_id(session.task().data_digest());
   result.seed = options.seed.value_or(config.seed);
-  result.sequences = load_checkpoint(result.checkpoint, session.parameters()).state.sequences;
+  const CheckpointInfo found = load_checkpoint(result.checkpoint, session.parameters());
+  result.sequences = found.state.sequences;
+  result.parameter_hash = found.parameter_hash;
+  result.data_digest = session.task().data_digest();
+  result.test_digest = session.task().test_digest();
 
   const trace::Level level = trace::parse_level(traced.trace.text("level"));
   // The run's own trace.level is about its training; only who asks for a trace of the evaluation gets one.
@@ -138,6 +153,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   }
   const std::size_t all = std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
   std::size_t done = 0;
+  const auto stop = [&] { return options.signal && options.signal->load(std::memory_order_relaxed) != 0; };
   std::vector<double> values, some;
   const std::size_t rows = config.train.size("eval-batch");
   const std::size_t chunk = std::max<std::size_t>(rows * 32, 1);
@@ -150,19 +166,21 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
                         .first = kTestNumbers + begin,
                         .count = now,
                         .rows = rows,
-                        .stop = options.signal},
+                        .stop = stop},
                        some);
       values.insert(values.end(), some.begin(), some.end());
       done += now;
       if (options.progress) options.progress(done, all);
     }
-    result.results.push_back(summary(lengths[l], episodes[l], values));
+    result.results.push_back(summary(lengths[l], episodes[l], values, result.metrics));
     add_parts(*tasks[l], parts[l], values, result);
     if (options.memory_use)
-      result.memory_use = memory_use(session, *tasks[l], result.seed, kTestNumbers, episodes[l], options.signal);
+      result.memory_use = memory_use(session, *tasks[l], result.seed, kTestNumbers, episodes[l], stop);
     if (!sink) continue;
-    for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i)
+    for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i) {
+      if (stop()) fail<Stopped>("evaluate", "stopped before it was done");
       sink->append(session.trace_episode(*tasks[l], result.seed, kTestNumbers + i, *recorder));
+    }
   }
   if (sink) {
     sink->close();
@@ -185,7 +203,8 @@ std::string evaluation_json(const Evaluation& e) {
     entry["episodes"] = r.episodes;
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
       entry[e.metrics[m].name] = r.mean[m];
-      entry[e.metrics[m].name + "_se"] = r.standard_error[m];
+      entry[e.metrics[m].name + "_se"] =
+          r.standard_error[m] ? nlohmann::ordered_json(*r.standard_error[m]) : nlohmann::ordered_json(nullptr);
     }
     j["results"].push_back(entry);
   }
@@ -200,6 +219,7 @@ std::string evaluation_json(const Evaluation& e) {
       entry["majority_" + metric] = p.part.majority;
       entry["unknown_words"] = p.part.unknown_words;
       entry["unseen_answers"] = p.part.unseen_answers;
+      entry["cut_questions"] = p.part.cut;
       j["tasks"].push_back(entry);
     }
     j["mean_" + metric] = e.mean_error();
@@ -223,12 +243,32 @@ std::string evaluation_json(const Evaluation& e) {
   }
   j["traces"] = nlohmann::ordered_json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());
-  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(j, 2);
+}
+
+std::string evaluation_line(const Evaluation& e, const std::vector<std::string>& argv) {
+  const auto known = [](const std::string& digest) {
+    return digest.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(digest);
+  };
+  nlohmann::ordered_json j;
+  j["written_utc"] = utc_now();
+  j["version"] = build_info().version;
+  j["git_rev"] = build_info().git_rev;
+  j["argv"] = argv;
+  j["checkpoint"] = e.checkpoint.filename().string();
+  j["parameter_hash"] = hex(e.parameter_hash);
+  j["data_digest"] = known(e.data_digest);
+  j["test_digest"] = known(e.test_digest);
+  auto figures = nlohmann::ordered_json::parse(evaluation_json(e));
+  for (const auto& [key, value] : figures.items())
+    if (key != "directory" && !j.contains(key)) j[key] = value;
+  return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 ModelReport report(const Config& config, int threads) {
   Session session(config, threads);
   ModelReport r;
+  r.run_id = config.run_id(session.task().data_digest());
   ParameterSet<float>& set = session.parameters();
   for (const Parameter& p : set.parameters())
     r.parameters.push_back({p.name, p.shape.text(), p.shape.size(), !set.groups()[p.group].frozen});

@@ -28,7 +28,7 @@ struct EvaluationOptions {
   std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
   std::size_t traced = 8;                    ///< episodes of each length that are written where trace.level is not off
   bool memory_use = false;                   ///< also memory_use(), on the same episodes; at most one length
-  const std::atomic<int>* signal = nullptr;  ///< anything but 0 ends it with Stopped
+  const std::atomic<int>* signal = nullptr;  ///< anything but 0 ends it with Stopped, a trace with what it has
   std::function<void(const std::string&)> notice = {};
   std::function<void(std::size_t done, std::size_t all)> progress = {};  ///< episodes
 };
@@ -36,7 +36,8 @@ struct EvaluationOptions {
 struct LengthResult {
   std::optional<std::int64_t> length;
   std::size_t episodes = 0;
-  std::vector<double> mean, standard_error;  ///< by Evaluation::metrics
+  std::vector<double> mean;                           ///< by Evaluation::metrics
+  std::vector<std::optional<double>> standard_error;  ///< of the mean, by Evaluation::metrics; none from one episode
 };
 
 /// A part of the test set with what the run scored there.
@@ -57,6 +58,8 @@ struct Evaluation {
   std::filesystem::path directory, checkpoint;
   std::uint64_t sequences = 0;  ///< trained on by the checkpoint
   std::string config_hash;
+  std::string data_digest, test_digest;  ///< Task's; "" where nothing is read
+  std::uint64_t parameter_hash = 0;
   std::uint64_t seed = 0;
   std::vector<std::filesystem::path> traces;
   std::optional<MemoryUse> memory_use;  ///< where it was asked for
@@ -69,18 +72,21 @@ struct Evaluation {
 /// --lengths where the task has none, or not this one.
 std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length);
 
-/// Of a folder of restarts, the chosen one is judged.
+/// Of a folder of restarts, the chosen one is judged. NonFiniteError where a figure is not finite.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
-/// One object; `results` lists length, episodes, then each metric by name and NAME_se. With a test set, where METRIC is
-/// the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words and unseen_answers, and
-/// beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`, where asked for, lists by task number,
-/// questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
-/// (memory_use.hpp).
+/// One object; `results` lists length, episodes, then each metric by name and NAME_se (null from one episode). With a
+/// test set, where METRIC is the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words,
+/// unseen_answers and cut_questions, and beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`,
+/// where asked for, lists by task number, questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent,
+/// and `hops`: site, top_percent, mass (memory_use.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
+/// The same and what was asked, on one line without its end: what append_evaluation() (run_directory.hpp) takes.
+std::string evaluation_line(const Evaluation& evaluation, const std::vector<std::string>& argv);
 
 /// What `mneme show` says of a configuration.
 struct ModelReport {
+  std::string run_id;
   struct Entry {
     std::string name, shape;
     std::size_t count = 0;

@@ -4,7 +4,6 @@
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
-#include "core/random.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/run_directory.hpp"
 #include "experiments/session.hpp"
@@ -14,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,13 +36,13 @@ Weights weights_of(const CheckpointInfo& c) {
   w.metadata = {{"format", "mneme-weights 1"},
                 {"producer", fmt::format("mneme {}", build_info().version)},
                 {"config", c.config_text},
-                {"config_hash", hex(hash_bytes(c.config_text))},
                 {"parameter_hash", hex(c.parameter_hash)},
                 {"sequences", std::to_string(c.state.sequences)},
                 {"layout", "row-major; a layer's weight is [in out]"},
                 {"gate_order", "lstm: i f g o; gru: r z n"}};
+  if (!c.provenance.run_id.empty()) w.metadata["config_hash"] = c.provenance.run_id;
   if (!buffers.empty()) w.metadata["buffers"] = buffers;
-  if (!c.origin.empty()) w.metadata["origin"] = c.origin;
+  if (!c.provenance.origin.empty()) w.metadata["origin"] = c.provenance.origin;
   return w;
 }
 
@@ -126,7 +126,12 @@ std::string apply(const NameMap::Line& line, const NamedArray& source, Target& t
   NamedArray& sum = target.pieces.back();
   if (sum.dims != piece.dims)
     return fmt::format("'{}' {} cannot be added to {}", line.theirs, text_of(piece.dims), text_of(sum.dims));
-  for (std::size_t i = 0; i < sum.values.size(); ++i) sum.values[i] += piece.values[i];
+  for (std::size_t i = 0; i < sum.values.size(); ++i) {
+    sum.values[i] += piece.values[i];
+    if (!std::isfinite(sum.values[i]))  // what the file holds was finite
+      fail<NonFiniteError>(line.where, "'{}' added to '{}' gives {} at number {}", line.theirs, line.ours,
+                           sum.values[i], i);
+  }
   return "";
 }
 
@@ -232,7 +237,7 @@ ImportResult import_weights(const ImportOptions& options) {
 
   ImportResult r;
   r.notices = config.notices;
-  r.config_hash = config.run_id();
+  r.config_hash = config.run_id(session.task().data_digest());
   r.directory = options.out.empty() ? default_run_directory(config) : options.out;
   r.arrays = weights.arrays.size();
   for (const NamedArray& a : weights.arrays) r.numbers += a.values.size();
@@ -241,15 +246,14 @@ ImportResult import_weights(const ImportOptions& options) {
 
   // Whole or not there: a run without its checkpoint would start again from drawn weights, and nobody would know.
   trace::AtomicFolder folder(r.directory);
-  create_run_directory(folder.part(), config);
+  const RunFolder held = RunFolder::create(folder.part(), config);
   RunState state;
   state.window_metrics.resize(session.task().metrics().size());
   save_checkpoint(checkpoint_path(folder.part(), 0), config.text(), session.parameters(), session.optimizer(), state,
-                  r.origin);
+                  {r.origin, r.config_hash, session.task().data_digest()});
   RunRecord record;
   record.argv = options.argv;
   record.started_utc = utc_now();
-  record.starts = 0;
   record.exit_reason = "imported";
   record.message = r.origin;
   record.parameters = session.parameters().count();

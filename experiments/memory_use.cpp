@@ -2,6 +2,7 @@
 #include "experiments/memory_use.hpp"
 
 #include "core/error.hpp"
+#include "experiments/score.hpp"
 
 #include <algorithm>
 #include <array>
@@ -65,7 +66,7 @@ void require_memory_use(const Session& session, std::size_t count) {
 }
 
 MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
-                     const std::atomic<int>* stop) {
+                     const std::function<bool()>& stop) {
   require_memory_use(session, count);
   const MemoryLayout* layout = session.model().parts().memory;
   MemoryUse use;
@@ -120,7 +121,9 @@ MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std
     for (HopUse& h : t.hops) {
       h.top_percent /= questions;
       h.mass /= questions;
+      require_finite("attention of " + h.site, h.mass);
     }
+    for (const double v : {t.as_read, t.zeroed, t.shuffled}) require_finite("mean " + use.metric, v);
     use.tasks.push_back(std::move(t));
   }
   return use;

@@ -61,8 +61,8 @@ void require_memory_use(const Session& session, std::size_t count);
 /// On `count` episodes of the "eval" stream from number `first` on. Rows of train.eval-batch are computed together, as
 /// evaluate() does, or 32 where that is 1, and a few more where the last row would be alone; in these two cases the
 /// episodes of a task whose batches share something (copy: the length) are not those of evaluate(). Errors as above.
-/// Results do not depend on the number of threads.
+/// Results do not depend on the number of threads. `stop` as Session::Episodes::stop.
 MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std::uint64_t first, std::size_t count,
-                     const std::atomic<int>* stop = nullptr);
+                     const std::function<bool()>& stop = {});
 
 }  // namespace mneme::experiments

@@ -78,7 +78,7 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
   layout.git_rev = build_info().git_rev;
   layout.git_dirty = build_info().git_dirty;
   layout.producer = std::string("mneme ") + build_info().version;
-  layout.run_id = config.run_id();
+  layout.run_id = config.run_id(task.data_digest());
   layout.task = config.task;
   layout.model = config.model;
   layout.phase = phase;

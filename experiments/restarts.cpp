@@ -2,6 +2,7 @@
 #include "experiments/restarts.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
 #include "trace/atomic_file.hpp"
@@ -53,7 +54,7 @@ Json record(const Restarts& r) {
   if (s.count > 0)
     j["test_error"] = {{"chosen", r.chosen ? or_null(r.runs[*r.chosen].error) : Json(nullptr)},
                        {"mean", s.mean},
-                       {"standard_deviation", s.deviation},
+                       {"standard_deviation", or_null(s.deviation)},
                        {"least", s.least},
                        {"most", s.most},
                        {"runs", s.count}};
@@ -63,8 +64,7 @@ Json record(const Restarts& r) {
 void write_record(const Restarts& r, const Config& config) {
   Json j = record(r);
   j["config"] = config.text();
-  trace::write_text_atomically(r.directory / kRestartsFile,
-                               j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  trace::write_text_atomically(r.directory / kRestartsFile, json_text(j, 2) + "\n");
 }
 
 Restarts empty_record(const Config& config, std::size_t count, const fs::path& out) {
@@ -82,6 +82,39 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
   return r;
 }
 
+/// What a run has come to, and what the test says of it.
+ExitReason take(Restart& run, const RunResult& result, bool tested, const std::atomic<int>* signal) {
+  run.exit_reason = exit_reason_name(result.reason);
+  run.message = result.message;
+  run.sequences = result.sequences;
+  run.seconds = result.seconds;
+  run.training_loss = run.held_out = run.error = std::nullopt;
+  run.failed.reset();
+  if (exit_code(result.reason) != 0) return result.reason;
+  run.training_loss = training_loss(run.directory);
+  run.held_out = result.evaluation;
+  if (!tested) return result.reason;
+  EvaluationOptions test;
+  test.signal = signal;
+  try {
+    const Evaluation e = evaluate(run.directory, test);
+    run.error = e.mean_error();
+    run.failed = e.failed_parts();
+  } catch (const NonFiniteError& e) {
+    run.exit_reason = exit_reason_name(ExitReason::diverged);
+    run.message = e.what();
+    run.training_loss.reset();
+    return ExitReason::diverged;
+  }
+  return result.reason;
+}
+
+void choose(Restarts& r) {
+  std::vector<std::optional<double>> losses;
+  for (const Restart& run : r.runs) losses.push_back(run.training_loss);
+  r.chosen = least(losses);
+}
+
 /// `begun`: restarts.json is there, of this configuration; `chosen`, with a choice in it.
 void go(Restarts& r, const Config& config, bool begun, bool chosen, const std::vector<std::string>& argv,
         const SideBySide& how) {
@@ -97,21 +130,7 @@ void go(Restarts& r, const Config& config, bool begun, bool chosen, const std::v
     options.out = run.directory;
     options.argv = argv;
     const RunResult result = train_or_resume(config.with({{"seed", std::to_string(run.seed), ""}}), given, options);
-    run.exit_reason = exit_reason_name(result.reason);
-    run.message = result.message;
-    run.sequences = result.sequences;
-    run.seconds = result.seconds;
-    if (exit_code(result.reason) != 0) return result.reason;
-    run.training_loss = training_loss(run.directory);
-    if (result.evaluation >= 0) run.held_out = result.evaluation;
-    if (r.parts > 0) {
-      EvaluationOptions test;
-      test.signal = how.signal;
-      const Evaluation e = evaluate(run.directory, test);
-      run.error = e.mean_error();
-      run.failed = e.failed_parts();
-    }
-    return result.reason;
+    return take(run, result, r.parts > 0, how.signal);
   };
   const auto done = [&](std::size_t i) {
     const Restart& run = r.runs[i];
@@ -124,11 +143,7 @@ void go(Restarts& r, const Config& config, bool begun, bool chosen, const std::v
     if (!chosen) write_record(r, config);
     throw;
   }
-  if (r.stopped == 0) {
-    std::vector<std::optional<double>> losses;
-    for (const Restart& run : r.runs) losses.push_back(run.training_loss);
-    r.chosen = least(losses);
-  }
+  if (r.stopped == 0) choose(r);
   // A choice once made outlives a second look that was cut short.
   if (r.stopped == 0 || !chosen) write_record(r, config);
 }
@@ -176,32 +191,86 @@ Spread spread(const std::vector<double>& values) {
   return s;
 }
 
+void check_restarts(const Config& config, const fs::path& out) {
+  require_training_loss(config);
+  check_start(config, out);
+}
+
 Restarts train_restarts(const Config& config, std::size_t count, const fs::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how) {
-  refuse_used_directory(out);
-  require_training_loss(config);
+  check_restarts(config, out);
   Restarts r = empty_record(config, count, out);
   std::error_code error;
   fs::create_directories(out, error);
   if (error) fail<RuntimeFailure>(out.string(), "cannot make the folder: {}", error.message());
+  const FolderLock lock(out);
+  refuse_used_directory(out);  // by who held the lock a moment ago
   go(r, config, false, false, argv, how);
   return r;
 }
 
 Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment>& given,
                          const std::vector<std::string>& argv, const SideBySide& how) {
+  const FolderLock lock(directory);
   const nlohmann::json j = read_restarts(directory);
-  const Config before = Config::parse(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
-  const Config config = resumed_config(before, given);
+  const Config before = Config::stored(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
+  Config config = resumed_config(before, given);
   require_training_loss(config);
   Restarts r = empty_record(config, j.at("runs").size(), directory);
+  // What gives no run anything to do is not written down as what they were trained by.
+  const bool idle = std::all_of(r.runs.begin(), r.runs.end(),
+                                [&](const Restart& run) { return nothing_left(run.directory, config); });
+  if (idle) {
+    std::vector<Assignment> moved;
+    for (const auto& [key, value] : config.items())
+      if (is_path(config, key)) moved.push_back({key, value, ""});
+    config = before.with(moved);
+  }
   const bool begun = config.text() == before.text();
   go(r, config, begun, begun && !j.at("chosen").is_null(), argv, how);
   return r;
 }
 
+std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomic<int>* signal) {
+  const fs::path run = fs::weakly_canonical(result.directory), group = run.parent_path();
+  if (!holds_restarts(group) || result.reason == ExitReason::interrupted || exit_code(result.reason) == 75)
+    return std::nullopt;
+  const nlohmann::json j = read_restarts(group);
+  if (j.at("chosen").is_null()) return std::nullopt;  // to be gone on with as one
+  const fs::path path = group / kRestartsFile;
+  const Config config = Config::parse(j.at("config").get<std::string>(), path.string());
+  Restarts r = empty_record(config, j.at("runs").size(), group);
+  bool member = false;
+  try {
+    for (std::size_t i = 0; i < r.runs.size(); ++i) {
+      const nlohmann::json& e = j.at("runs").at(i);
+      Restart& one = r.runs[i];
+      const auto number = [&](const char* key) {
+        return e.at(key).is_null() ? std::nullopt : std::optional<double>(e.at(key).get<double>());
+      };
+      one.exit_reason = e.at("exit_reason").is_null() ? "" : e.at("exit_reason").get<std::string>();
+      one.message = e.at("message").get<std::string>();
+      one.sequences = e.at("sequences").get<std::uint64_t>();
+      one.seconds = e.at("seconds").get<double>();
+      one.training_loss = number("training_loss");
+      one.held_out = number("held_out");
+      one.error = number("test_error");
+      if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);
+      if (one.directory.filename() != run.filename()) continue;
+      member = true;
+      take(one, result, r.parts > 0, signal);
+    }
+  } catch (const nlohmann::json::exception& e) {
+    fail<FileError>(path.string(), "is not as expected: {}", e.what());
+  }
+  if (!member) return std::nullopt;
+  choose(r);
+  write_record(r, config);
+  return r;
+}
+
 std::string restarts_json(const Restarts& restarts) {
-  return record(restarts).dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(record(restarts), 2);
 }
 
 }  // namespace mneme::experiments

@@ -4,7 +4,8 @@
 //   DIR/seedS/          an ordinary run for each seed S, S+1, ...
 //
 // The choice sees training loss alone, as the published rule (best of ten by training error) does. A test set is asked
-// of every run, chosen or not, and its figures only stand beside the choice. A diverged run is listed and never chosen.
+// of every run, chosen or not, and its figures only stand beside the choice. A run that diverged, in training or when
+// the test was asked, is listed and never chosen.
 #pragma once
 
 #include "experiments/side_by_side.hpp"
@@ -23,7 +24,8 @@ std::optional<std::size_t> least(const std::vector<std::optional<double>>& losse
 
 struct Spread {
   std::size_t count = 0;
-  double mean = 0, deviation = 0;  ///< the sample's standard deviation; 0 of one
+  double mean = 0;
+  std::optional<double> deviation;  ///< the sample's standard deviation; one value has none
   double least = 0, most = 0;
 };
 Spread spread(const std::vector<double>& values);
@@ -49,12 +51,18 @@ struct Restarts {
   int stopped = 0;                    ///< exit code of a run that was stopped from outside, else 0
 };
 
+/// What train_restarts() refuses before it makes anything.
+void check_restarts(const Config& config, const std::filesystem::path& out);
 /// Seeds config.seed, config.seed + 1, ... in `out`, which must not hold a run or restarts yet.
 Restarts train_restarts(const Config& config, std::size_t count, const std::filesystem::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how);
 /// Goes on with what is there; `given` as for resume().
 Restarts resume_restarts(const std::filesystem::path& directory, const std::vector<Assignment>& given,
                          const std::vector<std::string>& argv, const SideBySide& how);
+
+/// After a run was gone on with by itself: if it is one of restarts among which there is a choice, its figures, the
+/// choice and restarts.json made anew. Empty where it is not, or where it was stopped.
+std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomic<int>* signal);
 
 /// What restarts.json holds but for the configuration: runs, mean, sd, least and most, and the chosen one.
 std::string restarts_json(const Restarts& restarts);

@@ -2,6 +2,7 @@
 #include "experiments/score.hpp"
 
 #include "autodiff/lanes.hpp"
+#include "core/error.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -62,6 +63,10 @@ std::size_t scored_numbers(const Batch& batch) {
   const auto& scored = batch.target.scored.storage();
   const auto steps = static_cast<std::size_t>(std::count(scored.begin(), scored.end(), 1));
   return indexed(batch) ? steps : steps * batch.target.values.shape()[2];
+}
+
+void require_finite(const std::string& what, double value) {
+  if (!std::isfinite(value)) fail<NonFiniteError>("finite guard", "{} is {}, of finite values alone", what, value);
 }
 
 }  // namespace mneme::experiments

@@ -5,6 +5,7 @@
 #include "tasks/task.hpp"
 
 #include <span>
+#include <string>
 #include <vector>
 
 namespace mneme::experiments {
@@ -15,5 +16,8 @@ void row_nats(const Batch& batch, const float* logits, std::size_t outputs, std:
 
 /// How many numbers are scored: K a scored step for bits and real, 1 for classes and pointers.
 std::size_t scored_numbers(const Batch& batch);
+
+/// NonFiniteError naming `what` where a figure made of finite ones is not finite itself.
+void require_finite(const std::string& what, double value);
 
 }  // namespace mneme::experiments

@@ -5,11 +5,52 @@
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/score.hpp"
+#include "trace/reader.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 namespace mneme::experiments {
+
+namespace {
+
+/// pass() with every op's values searched; what is not finite is said to be in `sequences`.
+template <class F>
+void searched(Tape<float>& tape, const std::string& sequences, F pass) {
+  const struct Searching {
+    Tape<float>& tape;
+    ~Searching() { tape.check_finite(false); }
+  } searching{tape};
+  tape.check_finite(true);
+  try {
+    pass();
+  } catch (const NonFiniteError& e) {
+    throw NonFiniteError(fmt::format("{} (in {})", e.what(), sequences));
+  }
+}
+
+std::string numbers_text(const char* kind, std::uint64_t first, std::size_t count) {
+  const std::uint64_t last = first + count - 1;
+  return first == last ? fmt::format("{} {}", kind, first) : fmt::format("{}s {} to {}", kind, first, last);
+}
+
+/// What a draw is of, in words that a person can ask for again.
+std::string episodes_text(const Draw& d) {
+  const bool test = d.first >= kTestNumbers;
+  return numbers_text(test ? "test episode" : "held-out episode", d.first - (test ? kTestNumbers : 0), d.rows);
+}
+
+bool all_finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+/// As training does, which sums losses in float32.
+bool finite_cost(double nats) {
+  return std::isfinite(static_cast<float>(nats));
+}
+
+}  // namespace
 
 struct Session::Lane {
   Tape<float> tape;
@@ -115,12 +156,14 @@ void Session::score_rows(const Task& task, const Batch& batch, const Prediction&
 void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
   Context<float> c = context(s, first, scale);
   if (s.recorder) {
-    s.recorded_rows.clear();
-    for (std::size_t b = 0; b < s.rows; ++b)
-      if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
-        s.recorded_rows.push_back(b);
-    s.recorder->start(s.batch, s.recorded_rows);
-    if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
+    recording(s, [&] {
+      s.recorded_rows.clear();
+      for (std::size_t b = 0; b < s.rows; ++b)
+        if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
+          s.recorded_rows.push_back(b);
+      s.recorder->start(s.batch, s.recorded_rows);
+      if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
+    });
   }
   s.tape.begin(true);
   const Forward<float> f = model_->forward(s.batch, c);
@@ -162,17 +205,19 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
   }
   report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_);
   report_.rate = rate_ * schedule_.at(static_cast<double>(first));
-  report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm);
+  report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm) && all_finite(report_.metrics);
   if (record_every_) {
     std::uint64_t hash = 0;
     for (Shard& s : shards_)
-      for (std::size_t i = 0; i < s.recorder->count(); ++i) {
-        if (!hash) hash = parameter_hash(set_);
-        const std::size_t b = s.recorder->row(i);
-        s.recorder->finish(s.batch, &s.prediction);
-        fill_episode(s.recorder->episode(i), *task_, config_.seed, first + s.row_begin + b, s.nats[b],
-                     &s.row_metrics[b * s.metrics.size()], hash);
-      }
+      recording(s, [&] {
+        for (std::size_t i = 0; i < s.recorder->count(); ++i) {
+          if (!hash) hash = parameter_hash(set_);
+          const std::size_t b = s.recorder->row(i);
+          s.recorder->finish(s.batch, &s.prediction);
+          fill_episode(s.recorder->episode(i), *task_, config_.seed, first + s.row_begin + b, s.nats[b],
+                       &s.row_metrics[b * s.metrics.size()], hash);
+        }
+      });
   }
   if (!report_.finite) return report_;
   optimizer_->update(set_, g, report_.rate, update);
@@ -184,6 +229,7 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
 void Session::fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
                            const double* metrics, std::uint64_t hash) const {
   const double error = metrics ? metrics[task.solved_metric()] : 0;
+  static_assert(trace::kHeldOut == static_cast<std::int64_t>(kTestNumbers), "traces name held-out sequences by it");
   e.sequence = static_cast<std::int64_t>(number);
   e.seed = seed;
   e.checkpoint_hash = hash;
@@ -198,10 +244,6 @@ void Session::explain(std::uint64_t first, Recorder* recorder) {
     sample(s, first);
     numbers += s.numbers;
   }
-  const auto sequences = [&](const Shard& s) {
-    const std::uint64_t begin = first + s.row_begin, end = begin + s.rows - 1;
-    return begin == end ? fmt::format("sequence {}", begin) : fmt::format("sequences {} to {}", begin, end);
-  };
   for (Shard& s : shards_) {
     Context<float> c = context(s, first, loss_scale(numbers));
     if (recorder) {
@@ -210,33 +252,43 @@ void Session::explain(std::uint64_t first, Recorder* recorder) {
       recorder->start(s.batch, rows);
       c.observer = recorder;
     }
-    s.tape.check_finite(true);
     try {
-      s.tape.begin(true);
-      const Forward<float> f = model_->forward(s.batch, c);
-      s.tape.backward(f.loss);
-      s.tape.check_finite(false);
-    } catch (const NonFiniteError& e) {
-      s.tape.check_finite(false);
+      searched(s.tape, numbers_text("sequence", c.sequence, s.rows), [&] {
+        s.tape.begin(true);
+        const Forward<float> f = model_->forward(s.batch, c);
+        s.tape.backward(f.loss);
+      });
+    } catch (const NonFiniteError&) {
       if (recorder) {
         recorder->finish(s.batch, nullptr);
         const std::uint64_t hash = parameter_hash(set_);
         for (std::size_t i = 0; i < recorder->count(); ++i)
           fill_episode(recorder->episode(i), *task_, config_.seed, first + s.row_begin + i, NAN, nullptr, hash);
       }
-      throw NonFiniteError(fmt::format("{} (in {})", e.what(), sequences(s)));
+      throw;
     }
   }
-  for (const Parameter& p : set_.parameters()) {
-    const float* w = set_.flat() + p.offset;
-    for (std::size_t i = 0; i < p.shape.size(); ++i)
-      if (!std::isfinite(w[i]))
-        fail<NonFiniteError>("finite guard", "parameter {} {} holds {} at {} (in sequence {})", p.name, p.shape.text(),
-                             w[i], i, first);
-  }
+  require_finite_state();
+  for (std::size_t m = 0; m < report_.metrics.size(); ++m)
+    if (!std::isfinite(report_.metrics[m]))
+      fail<NonFiniteError>("finite guard", "{} is {}, of finite values alone (in {})", task_->metrics()[m].name,
+                           report_.metrics[m], numbers_text("sequence", first, batch_));
   fail<NonFiniteError>("finite guard",
                        "loss {} and gradient norm {}: every op's values are finite, their sum is not (in sequence {})",
                        report_.loss, report_.gradient_norm, first);
+}
+
+void Session::require_finite_state() const {
+  const auto search = [&](const std::string& whose, const float* flat) {
+    for (const Parameter& p : set_.parameters())
+      for (std::size_t i = 0; i < p.shape.size(); ++i)
+        if (!std::isfinite(flat[p.offset + i]))
+          fail<NonFiniteError>("finite guard", "{}parameter {} {} holds {} at {}", whose, p.name, p.shape.text(),
+                               flat[p.offset + i], i);
+  };
+  search("", set_.flat());
+  for (const auto& state : optimizer_->state())
+    search(fmt::format("the optimizer's {} of ", state.name), state.values.data());
 }
 
 void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from) {
@@ -247,10 +299,29 @@ void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint
 
 void Session::stop_recording() {
   record_every_ = 0;
-  for (Shard& s : shards_) s.recorder.reset();
+  for (Shard& s : shards_) {
+    s.recorder.reset();
+    s.recording_error = nullptr;
+  }
 }
 
-void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
+template <class F>
+void Session::recording(Shard& s, F f) const {
+  if (s.recording_error) return;
+  try {
+    f();
+  } catch (...) {
+    s.recording_error = std::current_exception();
+  }
+}
+
+std::exception_ptr Session::recording_error() const {
+  for (const Shard& s : shards_)
+    if (s.recording_error) return s.recording_error;
+  return nullptr;
+}
+
+Forward<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
   lane.tape.begin(false);
   lane.tape.alter_reads(reads);
   const Context<float> c{.tape = lane.tape,
@@ -260,9 +331,30 @@ void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<flo
                          .seed = draw.seed,
                          .sequence = draw.first + draw.row_begin,
                          .observer = observer};
-  const Forward<float> f = model_->forward(lane.batch, c);
+  return model_->forward(lane.batch, c);
+}
+
+void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
+  const Forward<float> f = forward(draw, lane, observer, reads);
   read_prediction(lane.batch, f.logits, lane.prediction);
   score_rows(task, lane.batch, lane.prediction, f.logits, lane.nats, lane.row_metrics);
+  if (!std::all_of(lane.nats.begin(), lane.nats.end(), finite_cost) || !all_finite(lane.row_metrics))
+    explain_judged(task, draw, lane, reads);
+}
+
+void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const {
+  const std::string episodes = episodes_text(draw);
+  const char* how = reads == Reads::zeroed ? ", reads zeroed" : reads == Reads::shuffled ? ", reads shuffled" : "";
+  searched(lane.tape, episodes + how, [&] { forward(draw, lane, nullptr, reads); });
+  require_finite_state();
+  const std::size_t n = task.metrics().size();
+  for (std::size_t b = 0; b < lane.nats.size(); ++b)
+    for (std::size_t m = 0; m < n; ++m)
+      if (!finite_cost(lane.nats[b]) || !std::isfinite(lane.row_metrics[b * n + m]))
+        fail<NonFiniteError>("finite guard",
+                             "cross-entropy {} and {} {}: every op's values are finite, these are not (in {}{})",
+                             lane.nats[b], task.metrics()[m].name, lane.row_metrics[b * n + m], episodes, how);
+  fail<InvariantError>("finite guard", "a second pass over {} is finite, the first was not", episodes);
 }
 
 void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
@@ -276,7 +368,7 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
   metrics.resize(e.count * n);
   std::atomic<bool> stopped = false;
   workers_.run((e.count + rows - 1) / rows, [&](std::size_t job, std::size_t worker) {
-    if (e.stop && e.stop->load(std::memory_order_relaxed) != 0) stopped = true;
+    if (!stopped && e.stop && e.stop()) stopped = true;
     if (stopped) return;
     const std::size_t begin = job * rows, now = std::min(rows, e.count - begin);
     Lane& lane = lanes_[worker];
@@ -286,7 +378,7 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     judge(task, draw, lane, observer.get(), e.reads);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
-  if (stopped) fail<Stopped>("evaluate", "stopped by a signal");
+  if (stopped) fail<Stopped>("evaluate", "stopped before it was done");
 }
 
 trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std::uint64_t number, Recorder& recorder) {

@@ -13,8 +13,8 @@
 #include "nn/schedules.hpp"
 #include "tasks/task.hpp"
 
-#include <atomic>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -26,7 +26,7 @@ struct StepReport {
   double loss = 0;              ///< as it is minimised: nats times the scale that train.loss names
   double gradient_norm = 0;     ///< before clipping
   double rate = 0;              ///< learning rate of this update
-  bool finite = true;           ///< false: the finite guard fired and nothing was updated
+  bool finite = true;           ///< false: loss, norm or a metric is not, and nothing was updated
   std::vector<double> metrics;  ///< by Task::metrics(), summed over the rows
 };
 
@@ -56,15 +56,19 @@ class Session {
   /// names op, site, step and sequence. A pass that turns out finite throws too, naming a parameter that is not or the
   /// norm. `recorder`, where given, then holds the rows of the shard at fault, up to the step that it reached.
   [[noreturn]] void explain(std::uint64_t first, Recorder* recorder = nullptr);
+  /// NonFiniteError naming a parameter, or a number of the optimizer's, that an update left infinite or NaN.
+  void require_finite_state() const;
 
   /// From now on step() records the sequences from `from` on whose number is a multiple of `every`.
   void record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from);
   void stop_recording();
+  /// What ended the recording of a sequence in the last step() (out of memory), null = nothing did. The step is whole.
+  std::exception_ptr recording_error() const;
   /// f(episode) for each sequence that the last step() recorded, in order. Episodes are complete but for their id.
   template <class F>
   void each_recorded(F f) {
     for (Shard& s : shards_)
-      if (s.recorder)
+      if (s.recorder && !s.recording_error)
         for (std::size_t i = 0; i < s.recorder->count(); ++i) f(s.recorder->episode(i));
   }
 
@@ -73,13 +77,14 @@ class Session {
     std::uint64_t seed = 1;
     std::uint64_t first = 0;  ///< number of the first, in the "eval" stream
     std::size_t count = 0;
-    std::size_t rows = 1;                    ///< computed together, and sharing what a batch shares
-    const std::atomic<int>* stop = nullptr;  ///< not 0: give up (Stopped)
-    Reads reads = Reads::as_read;            ///< shuffled: among the rows computed together
+    std::size_t rows = 1;             ///< computed together, and sharing what a batch shares
+    std::function<bool()> stop = {};  ///< true: give up (Stopped); asked before each batch, by any thread
+    Reads reads = Reads::as_read;     ///< shuffled: among the rows computed together
     /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
     std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};
   };
-  /// Metrics of each episode, [count metrics], without learning.
+  /// Metrics of each episode, [count metrics], without learning. NonFiniteError, as of explain(), where cross-entropy
+  /// or a metric of one is not finite.
   void evaluate(const Episodes& episodes, std::vector<double>& metrics);
   /// One episode alone, recorded; complete but for its id.
   trace::Episode& trace_episode(const Task& task, std::uint64_t seed, std::uint64_t number, Recorder& recorder);
@@ -95,6 +100,7 @@ class Session {
     std::size_t numbers = 0;
     std::vector<double> nats, row_metrics, metrics;
     std::unique_ptr<Recorder> recorder;
+    std::exception_ptr recording_error;
     std::vector<std::size_t> recorded_rows;
   };
   struct Lane;  // what one worker evaluates with
@@ -107,8 +113,13 @@ class Session {
                   std::vector<double>& nats, std::vector<double>& row_metrics) const;
   void fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
                     const double* metrics, std::uint64_t hash) const;
+  /// A part of the recording; an error of it is kept, and ends this step's recording of the shard alone.
+  template <class F>
+  void recording(Shard& shard, F f) const;
   /// The lane's batch, which `draw` gave.
   void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
+  Forward<float> forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
+  [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const;
 
   Config config_;
   std::unique_ptr<Task> task_;

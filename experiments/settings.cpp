@@ -1,10 +1,13 @@
-// Room: experiments. The options that every run has, and where presets are found.
+// Room: experiments. The options that every run has, and the presets.
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "experiments/config.hpp"
+#include "presets.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <system_error>
@@ -70,49 +73,43 @@ const std::vector<std::string>& resumable_keys() {
 
 namespace {
 
-std::vector<fs::path> preset_folders() {
-  std::vector<fs::path> folders;
-  if (const char* own = std::getenv("MNEME_CONFIGS"); own && *own) folders.emplace_back(own);
-  folders.emplace_back(MNEME_CONFIG_DIR);
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(program.parent_path().parent_path() / "share" / "mneme" / "configs");
-  folders.emplace_back(MNEME_INSTALLED_CONFIG_DIR);
-  return folders;
-}
-
 std::string read_text(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) fail<ArgumentError>(path.string(), "is a folder and no configuration");
   std::ifstream in(path, std::ios::binary);
-  if (!in) fail<ArgumentError>(path.string(), "cannot be opened for reading");
+  if (!in) fail<RuntimeFailure>(path.string(), "cannot be opened: {}", std::strerror(errno));
   std::ostringstream text;
   text << in.rdbuf();
-  if (in.bad()) fail<ArgumentError>(path.string(), "cannot be read");
+  if (in.bad()) fail<RuntimeFailure>(path.string(), "cannot be read");
   return text.str();
 }
 
-std::string first_comment(const fs::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
+std::string first_comment(const std::string& text) {
+  const std::string line = text.substr(0, text.find('\n'));
   const std::size_t begin = line.find_first_not_of("#; \t");
   return line.starts_with('#') || line.starts_with(';') ? line.substr(std::min(begin, line.size())) : "";
+}
+
+std::vector<Preset> own_presets() {
+  const char* folder = std::getenv("MNEME_CONFIGS");
+  if (!folder || !*folder) return {};
+  std::vector<Preset> own;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".ini") continue;
+    std::string text = read_text(entry.path());
+    own.push_back({entry.path().stem().string(), first_comment(text), std::move(text), entry.path()});
+  }
+  if (error) fail<ArgumentError>(folder, "MNEME_CONFIGS names no folder that can be read: {}", error.message());
+  return own;
 }
 
 }  // namespace
 
 std::vector<Preset> presets() {
-  std::vector<Preset> all;
-  for (const fs::path& folder : preset_folders()) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      const std::string name = entry.path().stem().string();
-      const bool known = std::any_of(all.begin(), all.end(), [&](const Preset& p) { return p.name == name; });
-      if (entry.path().extension() == ".ini" && !known)
-        all.push_back({name, entry.path(), first_comment(entry.path())});
-    }
-  }
+  std::vector<Preset> all = own_presets();
+  for (const auto& [name, text] : kBuiltIn)
+    if (std::none_of(all.begin(), all.end(), [&](const Preset& p) { return p.name == name; }))
+      all.push_back({name, first_comment(text), text});
   std::sort(all.begin(), all.end(), [](const Preset& a, const Preset& b) { return a.name < b.name; });
   return all;
 }
@@ -121,10 +118,23 @@ Config Config::load(const std::string& preset, const std::vector<Assignment>& gi
   std::error_code error;
   const std::vector<Preset> known = presets();
   for (const Preset& p : known)
-    if (p.name == preset) return parse(read_text(p.path), p.path.filename().string(), given);
-  if (fs::is_directory(preset, error))
-    return parse(read_text(fs::path(preset) / "config.ini"), (fs::path(preset) / "config.ini").string(), given);
-  if (fs::exists(preset, error)) return parse(read_text(preset), preset, given);
+    if (p.name == preset) {
+      Config c = parse(p.text, p.name + ".ini", given);
+      c.source = p.name;
+      return c;
+    }
+  const fs::path path = preset;
+  if (fs::is_directory(path, error)) {
+    if (!fs::exists(path / "config.ini", error))
+      fail<ArgumentError>(preset, "is a folder without config.ini: no run's, and no preset");
+    const std::string file = (path / "config.ini").string();
+    return parse(stored(read_text(file), file).text(), file, given);
+  }
+  if (fs::exists(path, error)) {
+    Config c = parse(read_text(path), preset, given);
+    c.source = path.stem().string();
+    return c;
+  }
   std::vector<std::string> names;
   for (const Preset& p : known) names.push_back(p.name);
   throw ArgumentError("[preset] " + unknown_name("preset or file", preset, names));

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -33,7 +32,7 @@ namespace {
   } catch (const RuntimeFailure& e) {
     throw RuntimeFailure(named(e));
   } catch (const std::bad_alloc&) {
-    throw;
+    throw RuntimeFailure(job + ": out of memory");
   } catch (const std::exception& e) {
     throw RuntimeFailure(job + ": " + e.what());
   }
@@ -69,8 +68,7 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
   };
   const auto stop_code = [&] {
     const int number = how.signal ? how.signal->load() : 0;
-    if (number == 0) return 0;
-    return exit_code(number == SIGTERM ? ExitReason::terminated : ExitReason::interrupted);
+    return number ? exit_code(stop_reason(number)) : 0;
   };
   const auto run = [&](std::size_t i) {
     {
@@ -96,7 +94,8 @@ int run_side_by_side(const std::vector<Job>& jobs, const SideBySide& how,
       if (!trained[i]) read += std::min(now.begun, jobs[i].sequences);
       trained[i] = 1;
       p.name = jobs[i].name;
-      p.loss = now.loss;
+      p.loss = now.averaged ? std::optional<double>(now.loss) : std::nullopt;
+      p.at_most = p.at_most || now.at_most;
       show();
     };
     try {

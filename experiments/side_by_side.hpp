@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct SideBySideProgress {
   std::size_t done = 0, jobs = 0;
   std::uint64_t sequences = 0, max_sequences = 0;  ///< of all jobs; one that ended counts as whole
   double seconds = 0, eta = 0;                     ///< of this call; 0 = unknown
+  bool at_most = false;                            ///< a job ends earlier where it is solved
   std::string name;                                ///< the job that reported last
-  double loss = 0;                                 ///< its training loss
+  std::optional<double> loss;                      ///< its training loss, once there is one
 };
 
 struct SideBySide {

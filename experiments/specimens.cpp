@@ -74,6 +74,7 @@ class MemoryRecurrent final : public Recurrent<T> {
   MemoryRecurrent(const Builder<T>& build, const Specimen& s) {
     // A memory that is filled from items refuses a task without them, or with the other kind.
     BatchSpec spec{.channels = 3, .outputs = 2};
+    bool filled = false;
     const auto refused = [&] {
       try {
         ParameterSet<T> scratch;
@@ -85,27 +86,15 @@ class MemoryRecurrent final : public Recurrent<T> {
     };
     if (refused()) {
       spec.item_vocabulary = 6;
+      spec.longest_line = 3;
       if (refused()) {
-        spec.item_vocabulary = 0;
+        spec.item_vocabulary = spec.longest_line = 0;
         spec.item_width = 2;
       }
-      items_.emplace();
-      items_->reset(spec, item_rows, 1, 4, 3);
-      for (std::size_t b = 0; b < item_rows; ++b) {
-        Random random(1, "specimen items", b);
-        items_->items.count[b] = static_cast<std::uint32_t>(2 + b % 3);
-        for (std::size_t i = 0; i < items_->items.count[b]; ++i)
-          for (std::size_t k = 0; k < spec.item_width; ++k)
-            items_->items.values(b, i, k) = static_cast<float>(random.uniform(-1, 1));
-        for (std::size_t i = 0; spec.item_vocabulary && i < items_->items.count[b]; ++i)
-          for (std::size_t w = 0; w <= (b + i) % 3; ++w)
-            items_->items.tokens(b, i, w) = static_cast<std::int32_t>(random.integer(0, 5));
-      }
+      filled = true;
     }
     memory_ = s.memory->make<T>(build, s.options, {control_width, spec});
-    const auto slots = static_cast<std::uint32_t>(memory_->layout().slots);
-    if (items_)
-      for (std::uint32_t& n : items_->items.count) n = std::min(n, slots);
+    if (filled) draw_items(spec, std::min<std::size_t>(memory_->layout().slots, 4));
   }
   const std::vector<Declared>& state() const override { return memory_->layout().state; }
   const std::vector<Declared>& outputs() const override { return memory_->layout().parameters; }
@@ -135,6 +124,23 @@ class MemoryRecurrent final : public Recurrent<T> {
   const Memory<T>* memory() const override { return memory_.get(); }
 
  private:
+  /// Sets of 2, 3 and 4 items in turn, of no more than the memory has room for.
+  void draw_items(const BatchSpec& spec, std::size_t most) {
+    items_.emplace();
+    items_->reset(spec, item_rows, 1, most, 3);
+    for (std::size_t b = 0; b < item_rows; ++b) {
+      Random random(1, "specimen items", b);
+      const std::size_t count = std::min<std::size_t>(2 + b % 3, most);
+      items_->items.count[b] = static_cast<std::uint32_t>(count);
+      for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t k = 0; k < spec.item_width; ++k)
+          items_->items.values(b, i, k) = static_cast<float>(random.uniform(-1, 1));
+      for (std::size_t i = 0; spec.item_vocabulary && i < count; ++i)
+        for (std::size_t w = 0; w <= (b + i) % 3; ++w)
+          items_->items.tokens(b, i, w) = static_cast<std::int32_t>(random.integer(0, 5));
+    }
+  }
+
   std::unique_ptr<Memory<T>> memory_;
   std::optional<Batch> items_;
   mutable std::map<std::pair<std::size_t, std::size_t>, ItemSet> given_;  // by rows: the tape may point into them
@@ -327,9 +333,12 @@ std::vector<ModelSpecimen> model_specimens() {
         .item_vocabulary = 6,
         .target = TargetKind::classes,
         .outputs = 3,
-        .output_tokens = {4, -1, 1}}},
-      {"class that is no word", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3}},
-      {"pointer to sentences", {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4}},
+        .output_tokens = {4, 5, 1},
+        .longest_line = 3}},
+      {"class that is no word",
+       {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3, .longest_line = 3}},
+      {"pointer to sentences",
+       {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4, .longest_line = 3}},
   };
   // At least one entry each, so that the loops below run for models that use none.
   std::vector<std::pair<std::string, const MemoryPlugin*>> all_memories;

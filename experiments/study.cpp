@@ -55,10 +55,11 @@ std::vector<std::optional<double>> watch_after(const fs::path& directory, double
   std::ifstream in(directory / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const json j = json::parse(line, nullptr, false);
-    if (!j.is_object() || j.value("sequences", 0.0) <= solved_at) continue;
+    if (!j.is_object() || known(j, "sequences").value_or(0) <= solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
     const auto note = [&](std::optional<double>& worst, const std::string& name) {
-      worst = std::max(worst.value_or(0), j.at(name).get<double>());
+      const auto value = known(j, name.c_str());
+      if (value && (!worst || *value > *worst)) worst = value;
     };
     note(evaluation ? worst_evaluation : worst_mean_solved, judged);
     if (!evaluation) note(worst_mean, cost);
@@ -151,11 +152,13 @@ StudyRow start_row(const StudyRun& run, const Ended& ended, const RunResult& res
     row.cpu =
         fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
     row.parameters = ended.record.at("parameters").get<std::size_t>();
+    const auto digest = ended.record.find("data_digest");
+    row.config_hash =
+        ended.config.run_id(digest != ended.record.end() && digest->is_string() ? digest->get<std::string>() : "");
   });
   row.preset = run.preset.name;
   row.number = run.number;
   row.seed = run.seed;
-  row.config_hash = ended.config.run_id();
   row.sequences = result.sequences;
   row.seconds = result.seconds;
   row.exit_reason = exit_reason_name(result.reason);
@@ -388,12 +391,20 @@ std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options,
     if (exit_code(result.reason) != 0 && !diverged) return result.reason;
     const Ended ended{directory, read_json(directory / "run.json"), Config::load(directory.string())};
     StudyRow row = start_row(run, ended, result);
-    if (!diverged && study.lengths.empty()) {
-      found[i] = judge_test(options, ended, row);
-      return result.reason;
-    }
-    if (!diverged) judge_lengths(study, options, ended, row);
     found[i] = {row};
+    if (diverged) return result.reason;
+    try {
+      if (study.lengths.empty())
+        found[i] = judge_test(options, ended, row);
+      else
+        judge_lengths(study, options, ended, found[i][0]);
+    } catch (const NonFiniteError& e) {
+      // A row of this kind has no figures; the other runs are judged all the same.
+      if (how.notice) how.notice(fmt::format("diverged when it was judged: {}", e.what()));
+      row.exit_reason = exit_reason_name(ExitReason::diverged);
+      found[i] = {row};
+      return ExitReason::diverged;
+    }
     return result.reason;
   };
   stopped = run_side_by_side(jobs, options.how, work, [&](std::size_t i) {

@@ -30,26 +30,30 @@ enum class ExitReason { solved, max_sequences, time_limit, interrupted, terminat
 const char* exit_reason_name(ExitReason reason);
 /// 0, 0, 75, 130, 75, 4
 int exit_code(ExitReason reason);
+/// What a signal's number asks for: SIGINT is an interruption; SIGTERM, SIGHUP and any other end the run as terminated.
+ExitReason stop_reason(int signal);
 
 /// What a progress bar shows.
 struct Progress {
   std::uint64_t sequences = 0, max_sequences = 0;
-  std::uint64_t begun = 0;      ///< sequences that this call began with
-  double seconds = 0;           ///< training so far
-  double rate = 0;              ///< sequences a second, lately
-  double eta = 0;               ///< seconds until max_sequences at this rate; 0 = unknown
-  double loss = 0;              ///< mean over about the last 100 sequences
-  double error = 0;             ///< mean of the task's solved metric over the same
-  double evaluation = -1;       ///< the solved metric of the latest evaluation; -1 = none yet
-  std::string_view error_name;  ///< "wrong_bits_per_sequence"
-  std::string_view status;      ///< "training", "evaluating", "saving", "solved", ...
+  std::uint64_t begun = 0;     ///< sequences that this call began with
+  double seconds = 0;          ///< training so far
+  double rate = 0;             ///< sequences a second, lately
+  double eta = 0;              ///< seconds until max_sequences at this rate; 0 = unknown
+  bool at_most = false;        ///< the run ends earlier where it is solved
+  std::uint64_t averaged = 0;  ///< sequences that loss and error are means of; 0 = none yet
+  double loss = 0;   ///< mean, as it is minimised, of the last line of metrics.jsonl, or of what comes before it
+  double error = 0;  ///< mean of the task's solved metric over the same
+  std::optional<double> evaluation;  ///< the solved metric of the latest evaluation
+  std::string_view error_name;       ///< "wrong_bits_per_sequence"
+  std::string_view status;           ///< "training", "evaluating", "saving", "solved", ...
 };
 
 struct RunOptions {
   std::filesystem::path out;      ///< created; "" = default_run_directory()
   int threads = 1;                ///< no bit depends on it
   std::vector<std::string> argv;  ///< for run.json
-  /// Set to a signal's number from outside: SIGTERM ends the run as terminated, any other as interrupted.
+  /// Set to a signal's number from outside: the run then ends by stop_reason(), an evaluation under way included.
   const std::atomic<int>* signal = nullptr;
   std::function<void(const Progress&)> progress;  ///< called at most every progress_seconds, and at the end
   double progress_seconds = 0.1;
@@ -65,19 +69,28 @@ struct RunResult {
   std::uint64_t sequences = 0, updates = 0;
   double seconds = 0;
   std::optional<std::uint64_t> solved_at_sequences;
-  double evaluation = -1, best = -1;  ///< of the solved metric; -1 = none
-  bool has_test = false;              ///< the task has a test set (Task::test)
+  std::optional<double> evaluation, best;  ///< of the solved metric
+  bool has_test = false;                   ///< the task has a test set (Task::test)
 };
 
-/// runs/TASK/MODEL-MEMORY/TIME-RUN_ID under the current directory.
+/// runs/TASK/PRESET/TIME-ID under the current directory (MODEL-MEMORY where there is no preset), where nothing is yet.
+/// ArgumentError where the current directory is in a run.
 std::filesystem::path default_run_directory(const Config& config);
+
+/// What train() refuses before it makes anything: a configuration or data that nothing can be built from, a folder that
+/// is used.
+void check_start(const Config& config, const std::filesystem::path& out);
 
 RunResult train(const Config& config, const RunOptions& options);
 
-/// Goes on in `directory`, whose config.ini decides all but `given` (keys of resumable_keys() only). A run that is
-/// finished and has nothing left to do returns at once.
+/// Goes on in `directory`, whose config.ini decides all but `given` (resumable_keys() and paths). ArgumentError where
+/// the newest checkpoint or the data are of another run, naming the first difference. A run that is finished and has
+/// nothing left to do returns at once and is not changed.
 RunResult resume(const std::filesystem::path& directory, const std::vector<Assignment>& given,
                  const RunOptions& options);
+
+/// Whether the run in `directory` has ended for good and `config` does not make it go on.
+bool nothing_left(const std::filesystem::path& directory, const Config& config);
 
 /// `config` in options.out: a new run, or the one that is there gone on with, `given` as for resume(). One that has
 /// diverged, or has ended and holds all that is `given`, is only read. ArgumentError where another configuration is

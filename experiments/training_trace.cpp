@@ -10,6 +10,12 @@ namespace mneme::experiments {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kNotTraced = "; what led to the divergence is not traced";
+
+}  // namespace
+
 TracedSoFar traced_so_far(const fs::path& path) {
   TracedSoFar result;
   for (const fs::path& file : trace::trace_files(path)) {
@@ -28,19 +34,16 @@ TracedSoFar traced_so_far(const fs::path& path) {
 
 TrainingTrace::TrainingTrace(const Config& config, Session& session, const fs::path& run, std::uint64_t sequences,
                              Notice notice)
-    : folder_(run / "traces"), notice_(std::move(notice)), session_(&session) {
+    : folder_(run / "traces"), notice_(std::move(notice)), session_(&session), started_at_(sequences) {
   const trace::Level level = trace::parse_level(config.trace.text("level"));
-  const ModelParts parts = session.model().parts();
-  divergence_layout_ =
-      make_layout(config, session.task(), parts, "train", sequences, std::max(level, trace::Level::params));
-  divergence_.emplace(divergence_layout_, parts);
   if (level == trace::Level::off) return;
   guarded([&] {
     std::error_code error;
     fs::create_directories(folder_, error);
     const fs::path path = folder_ / "train.trace.h5";
     const TracedSoFar before = traced_so_far(path);
-    const trace::Layout layout = make_layout(config, session.task(), parts, "train", sequences, level);
+    const trace::Layout layout =
+        make_layout(config, session.task(), session.model().parts(), "train", sequences, level);
     trace::SinkOptions options;
     options.budget_bytes = static_cast<std::uint64_t>(config.trace.integer("budget-mb")) * 1000 * 1000;
     options.first_episode = before.next_id;
@@ -52,19 +55,31 @@ TrainingTrace::TrainingTrace(const Config& config, Session& session, const fs::p
 }
 
 template <class F>
-void TrainingTrace::guarded(F f) {
+bool TrainingTrace::attempt(F f, const char* what_now) {
+  std::string why;
   try {
     f();
-  } catch (const Error& e) {
-    sink_.reset();
-    session_->stop_recording();
-    notice_(std::string(e.what()) + "; tracing stops here, training goes on");
+    return true;
+  } catch (const std::bad_alloc&) {
+    why = "[trace] out of memory";
+  } catch (const std::exception& e) {
+    why = e.what();
   }
+  notice_(why + what_now);
+  return false;
+}
+
+template <class F>
+void TrainingTrace::guarded(F f) {
+  if (attempt(f, "; tracing stops here, training goes on")) return;
+  sink_.reset();
+  session_->stop_recording();
 }
 
 void TrainingTrace::take(Session& session) {
   if (!sink_) return;
   guarded([&] {
+    if (const std::exception_ptr error = session.recording_error()) std::rethrow_exception(error);
     bool open = true;
     session.each_recorded([&](const trace::Episode& e) { open = sink_->append(e) && open; });
     if (!open) session.stop_recording();  // the sink has said why
@@ -80,14 +95,26 @@ void TrainingTrace::close() {
   sink_.reset();
 }
 
+Recorder* TrainingTrace::divergence_recorder() {
+  const Config& config = session_->config();
+  const ModelParts parts = session_->model().parts();
+  const auto make = [&] {
+    const trace::Level level = std::max(trace::parse_level(config.trace.text("level")), trace::Level::params);
+    divergence_layout_ = make_layout(config, session_->task(), parts, "train", started_at_, level);
+    divergence_.emplace(divergence_layout_, parts);
+  };
+  attempt(make, kNotTraced);
+  return divergence_ ? &*divergence_ : nullptr;
+}
+
 void TrainingTrace::write_divergence() {
   if (!divergence_ || divergence_->count() == 0) return;
-  guarded([&] {
-    fs::create_directories(folder_);
+  const auto write = [&] {
     trace::Sink sink(folder_ / "diverged.trace.h5", divergence_layout_);
     for (std::size_t i = 0; i < divergence_->count(); ++i) sink.append(divergence_->episode(i));
     sink.close();
-  });
+  };
+  attempt(write, kNotTraced);
 }
 
 }  // namespace mneme::experiments

@@ -1,6 +1,7 @@
 // Room: experiments. The traces that a training run writes: its own sequences, and those that made it diverge.
 //
-// A trace that cannot be written (budget, disk) ends the tracing with a notice, never the training.
+// A trace that cannot be made or written (budget, disk, memory) ends the tracing with a notice, never the training; its
+// file is then not marked complete.
 #pragma once
 
 #include "experiments/session.hpp"
@@ -28,17 +29,22 @@ class TrainingTrace {
   void flush();
   void close();
 
-  /// For Session::explain; then write_divergence() puts what it recorded into traces/diverged.*.trace.h5.
-  Recorder* divergence_recorder() { return divergence_ ? &*divergence_ : nullptr; }
+  /// For Session::explain, made when it is asked for; null where it cannot be. Then write_divergence() puts what it
+  /// recorded into traces/diverged.*.trace.h5.
+  Recorder* divergence_recorder();
   void write_divergence();
 
  private:
+  /// f(), or a notice of its error and `what_now`, and false.
+  template <class F>
+  bool attempt(F f, const char* what_now);
   template <class F>
   void guarded(F f);
 
   std::filesystem::path folder_;
   Notice notice_;
   Session* session_;
+  std::uint64_t started_at_;
   trace::Layout divergence_layout_;
   std::optional<Recorder> divergence_;
   std::unique_ptr<trace::Sink> sink_;

@@ -2,6 +2,7 @@
 #include "experiments/weights.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "trace/atomic_file.hpp"
 
 #include <fmt/ranges.h>
@@ -71,6 +72,8 @@ Json parse_object(std::string_view text, const std::string& where) {
       fail<FileError>(where, "has the key '{}' twice", value.get<std::string>());
     return true;
   };
+  if (const std::size_t zero = text.find('\0'); zero != text.npos)  // where the parser would end, whatever follows
+    fail<FileError>(where, "holds a zero byte at {}", zero);
   try {
     Json j = Json::parse(text.begin(), text.end(), watch);
     if (!j.is_object()) fail<FileError>(where, "is no JSON object");
@@ -186,7 +189,7 @@ std::string safetensors_bytes(const Weights& weights) {
     end += a.values.size() * sizeof(float);
     header[a.name] = {{"dtype", "F32"}, {"shape", a.dims}, {"data_offsets", {begin, end}}};
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(header);
   text.append((8 - text.size() % 8) % 8, ' ');  // numbers begin at a multiple of 8 bytes
   const std::uint64_t length = text.size();
   std::string bytes(8, '\0');
@@ -335,7 +338,7 @@ Weights read_folder(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error))
     if (entry.path().extension() == ".npy") files.push_back(entry.path());
   if (error) fail<FileError>(folder.string(), "cannot be read: {}", error.message());
-  if (files.empty()) fail<FileError>(folder.string(), "holds no .npy file");
+  if (files.empty()) fail<ArgumentError>(folder.string(), "holds no .npy file");
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     w.arrays.push_back(parse_npy(read_bytes(file), file.string()));
@@ -364,15 +367,27 @@ Weights read_folder(const fs::path& folder) {
   return w;
 }
 
-void write_folder(const fs::path& path, const Weights& weights) {
+/// With `force`, in the place of a folder that such an export wrote; of no other.
+void write_folder(const fs::path& path, const Weights& weights, bool force) {
+  std::error_code error;
+  if (force && fs::is_regular_file(path / kIndex, error)) {
+    fs::path fresh = path, old = path;
+    fresh += ".new";
+    old += ".old";
+    write_folder(fresh, weights, false);
+    trace::expect_free(old, false);
+    trace::durable_rename(path, old);
+    trace::durable_rename(fresh, path);
+    fs::remove_all(old, error);
+    return;
+  }
   trace::AtomicFolder folder(path);
   Json index = {{"metadata", weights.metadata}, {"arrays", Json::object()}};
   for (const NamedArray& a : weights.arrays) {
     trace::write_text_atomically(folder.part() / (a.name + ".npy"), xt::dump_npy(xt::adapt(a.values, a.dims)));
     index["arrays"][a.name] = a.dims;
   }
-  trace::write_text_atomically(folder.part() / kIndex,
-                               index.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  trace::write_text_atomically(folder.part() / kIndex, json_text(index, 2) + "\n");
   folder.commit();
 }
 
@@ -388,10 +403,11 @@ const std::vector<std::string>& weight_formats() {
   return formats;
 }
 
-void write_weights(const fs::path& path, const std::string& format, const Weights& weights) {
-  if (format == "npy") return write_folder(path, weights);
+void write_weights(const fs::path& path, const std::string& format, const Weights& weights, bool force) {
+  if (format == "npy") return write_folder(path, weights, force);
   std::error_code error;
-  if (fs::exists(fs::symlink_status(path, error))) fail<ArgumentError>(path.string(), "exists already");
+  trace::expect_free(path, force);
+  if (fs::is_directory(path, error)) fail<ArgumentError>(path.string(), "is a folder, which no file replaces");
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   trace::write_text_atomically(path, safetensors_bytes(weights));
 }

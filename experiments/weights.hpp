@@ -44,7 +44,9 @@ Weights read_weights(const std::filesystem::path& path);
 
 /// "safetensors", "npy"
 const std::vector<std::string>& weight_formats();
-/// Whole or not at all; never over something that is there.
-void write_weights(const std::filesystem::path& path, const std::string& format, const Weights& weights);
+/// Whole or not at all; never over something that is there, unless `force`: then over a file, or over a folder that
+/// such an export wrote.
+void write_weights(const std::filesystem::path& path, const std::string& format, const Weights& weights,
+                   bool force = false);
 
 }  // namespace mneme::experiments

@@ -2,20 +2,56 @@
 #include "experiments/workers.hpp"
 
 #include "autodiff/products.hpp"
+#include "core/error.hpp"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
 namespace mneme::experiments {
+
+namespace {
+
+constexpr std::size_t kBlasRoom = std::size_t{136} << 20;  // OpenBLAS 0.3.21's buffer of a thread: 128 MB and a bit
+
+/// OpenBLAS asks for a buffer again and again, for ever, where a limit on the process (ulimit -v) leaves no room for
+/// it.
+bool room_for_blas(std::size_t threads) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+  void* all = ::mmap(nullptr, threads * kBlasRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all == MAP_FAILED) return false;
+  ::munmap(all, threads * kBlasRoom);
+  return true;
+}
+
+}  // namespace
 
 Workers::Workers(int threads) {
   use_one_blas_thread();  // two threads inside the BLAS change bits, and spin on a busy machine
   const auto n = static_cast<std::size_t>(std::max(threads, 1));
   errors_.resize(n);
   error_jobs_.resize(n);
-  for (std::size_t w = 1; w < n; ++w) threads_.emplace_back([this, w] { loop(w); });
+  try {
+    threads_.reserve(n - 1);
+    for (std::size_t w = 1; w < n; ++w) threads_.emplace_back([this, w] { loop(w); });
+  } catch (const std::exception& e) {
+    const std::size_t begun = count();
+    stop();
+    fail<RuntimeFailure>("threads", "{} of {} begin, and no more: {}; ask for fewer", begun, n, e.what());
+  }
+  if (room_for_blas(n)) return;
+  stop();
+  fail<RuntimeFailure>("threads", "{} of them need {} MB of addresses each, and a limit on this process leaves fewer",
+                       n, kBlasRoom >> 20);
 }
 
 Workers::~Workers() {
+  stop();
+}
+
+void Workers::stop() {
   stop_ = true;
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();

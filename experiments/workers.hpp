@@ -16,6 +16,7 @@ namespace mneme::experiments {
 
 class Workers {
  public:
+  /// RuntimeFailure where the system has no room for so many.
   explicit Workers(int threads);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -33,6 +34,7 @@ class Workers {
  private:
   using Call = void (*)(void*, std::size_t job, std::size_t worker);
   void run_raw(std::size_t jobs, Call call, void* f);
+  void stop();
   void loop(std::size_t worker);
   void work(std::size_t worker);
 

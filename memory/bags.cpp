@@ -13,13 +13,6 @@ namespace mneme {
 
 namespace {
 
-/// What a bag's words are made into.
-struct Looks {
-  Encoding encoding;
-  std::size_t width;  ///< D
-  std::size_t line;   ///< words of the task's longest line
-};
-
 /// `words(b, n)` gives the tokens of a bag as (pointer, stride, length).
 struct Tokens {
   const std::int32_t* at = nullptr;
@@ -28,7 +21,10 @@ struct Tokens {
 
 template <class T, class F>
 Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::uint32_t* count, std::size_t most,
-                const Looks& looks, F words) {
+                const BagRule& rule, F words) {
+  const bool program = rule.encoding == Encoding::program, centred = program || rule.encoding == Encoding::centred;
+  if (program && rule.longest_line == 0)
+    fail<ArgumentError>("memory.encoding", "program needs a task that says how many words its longest line has");
   auto* begin = tape.template scratch<std::uint32_t>(rows * items + 1);
   auto* word = tape.template scratch<std::int32_t>(most);
   T *constant = tape.allocate(most), *slope = tape.allocate(most);
@@ -40,20 +36,19 @@ Bags<T> look_up(Tape<T>& tape, std::size_t rows, std::size_t items, const std::u
       const Tokens bag = words(b, n);
       for (std::size_t w = 0; w < bag.length; ++w)
         if (const std::int32_t token = bag.at[w * bag.stride]; token >= 0) word[used++] = token;
-      const bool program = looks.encoding == Encoding::program,
-                 centred = program || looks.encoding == Encoding::centred;
-      const T scale = T(1) / static_cast<T>(program ? looks.line + 1 : std::max<std::size_t>(used - first, 1));  // 1/J
-      const T each = T(1) / static_cast<T>(looks.width);                                                         // 1/D
+      const T scale =
+          T(1) / static_cast<T>(program ? rule.longest_line + 1 : std::max<std::size_t>(used - first, 1));  // 1/J
+      const T each = T(1) / static_cast<T>(rule.width);                                                     // 1/D
       for (std::uint32_t i = first; i < used; ++i) {
         const T share = static_cast<T>(i - first + 1) * scale;  // j/J
         constant[i] = 1;
         slope[i] = 0;
-        if (looks.encoding == Encoding::position) {
+        if (rule.encoding == Encoding::position) {
           constant[i] = 1 - share;
           slope[i] = (2 * share - 1) * each;
         } else if (centred) {
           slope[i] = 4 * each * (share - (1 + scale) / 2);
-          constant[i] = 1 - slope[i] * static_cast<T>(looks.width + 1) / 2;
+          constant[i] = 1 - slope[i] * static_cast<T>(rule.width + 1) / 2;
         }
       }
     }
@@ -77,36 +72,34 @@ Encoding encoding_of(const std::string& name) {
 }
 
 template <class T>
-Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, Encoding encoding, std::size_t width,
-                  Part part, std::size_t split) {
+Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, const BagRule& rule, Part part,
+                  std::size_t split) {
   const std::size_t given = items.tokens.shape()[1], words = items.tokens.shape()[2];
   const std::size_t longest = *std::max_element(items.count.begin(), items.count.end());
   const std::size_t n = std::max<std::size_t>(longest, 1);
   const std::int32_t* tokens = items.tokens.data();
-  return look_up<T>(tape, rows, n, items.count.data(), rows * longest * words, {encoding, width, words},
-                    [=](std::size_t b, std::size_t i) {
-                      Tokens bag{tokens + (b * given + i) * words, 1, words};
-                      if (part == Part::all) return bag;
-                      while (bag.length && bag.at[bag.length - 1] < 0) --bag.length;
-                      const std::size_t back = std::min(split, bag.length);
-                      if (part == Part::front)
-                        bag.length -= back;
-                      else
-                        bag = {bag.at + bag.length - back, 1, back};
-                      return bag;
-                    });
+  return look_up<T>(tape, rows, n, items.count.data(), rows * longest * words, rule, [=](std::size_t b, std::size_t i) {
+    Tokens bag{tokens + (b * given + i) * words, 1, words};
+    if (part == Part::all) return bag;
+    while (bag.length && bag.at[bag.length - 1] < 0) --bag.length;
+    const std::size_t back = std::min(split, bag.length);
+    if (part == Part::front)
+      bag.length -= back;
+    else
+      bag = {bag.at + bag.length - back, 1, back};
+    return bag;
+  });
 }
 
 template <class T>
-Bags<T> question_bags(Tape<T>& tape, const Batch& batch, Encoding encoding, std::size_t width) {
+Bags<T> question_bags(Tape<T>& tape, const Batch& batch, const BagRule& rule) {
   const std::size_t rows = batch.size, steps = batch.steps;
   auto* one = tape.template scratch<std::uint32_t>(rows);
   std::fill_n(one, rows, 1u);
   const std::int32_t* tokens = batch.tokens.data();
-  return look_up<T>(tape, rows, 1, one, rows * steps, {encoding, width, batch.items.tokens.shape()[2]},
-                    [=](std::size_t b, std::size_t) {
-                      return Tokens{tokens + b, rows, steps};
-                    });
+  return look_up<T>(tape, rows, 1, one, rows * steps, rule, [=](std::size_t b, std::size_t) {
+    return Tokens{tokens + b, rows, steps};
+  });
 }
 
 template <class T>
@@ -133,7 +126,7 @@ const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ag
 // y[b,:,n] = sum_j l_j table[word_j] + times[age[b,n]]
 //
 // Rows are made contiguous, a register of components at a time over all words, then put into their column. Backward,
-// words add to a copy of the table whose rows are whole registers, so that no masked store waits for another.
+// words add to copies of the rows they touch, of whole registers, so that no masked store waits for another.
 template <class T>
 Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times, const std::int32_t* age) {
   if (table.shape.rank() != 2 || (times && (times.shape.rank() != 2 || times.shape[1] != table.shape[1])))
@@ -169,9 +162,19 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
   // dtable[word_j] += l_j dy        dtimes[age] += dy
   tape.node("embed_bags", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
-    const std::size_t v = table.shape[0];
-    T *sums = t.allocate(v * block), *g = t.allocate(block);
-    std::fill_n(sums, v * block, T(0));
+    const std::uint32_t words = bags.begin[batch * n];
+    const std::size_t most = std::min<std::size_t>(table.shape[0], words);
+    auto* place = t.template scratch<std::uint32_t>(table.shape[0]);  // of each row in the list of touched ones, from 1
+    auto* touched = t.template scratch<std::int32_t>(most);
+    std::fill_n(place, table.shape[0], 0u);
+    std::uint32_t used = 0;
+    for (std::uint32_t w = 0; w < words; ++w)
+      if (std::uint32_t& at = place[bags.word[w]]; at == 0) {
+        touched[used] = bags.word[w];
+        at = ++used;
+      }
+    T *sums = t.allocate(used * block), *g = t.allocate(block);
+    std::fill_n(sums, used * block, T(0));
     std::fill_n(g, block, T(0));
     const auto each = [&](T* dtimes) {
       for (std::size_t b = 0; b < batch; ++b)
@@ -179,7 +182,7 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
           const T* from = dy + b * d * n + i;
           for (std::size_t m = 0; m < d; ++m) g[m] = from[m * n];
           for (std::uint32_t w = bags.begin[b * n + i]; w < bags.begin[b * n + i + 1]; ++w) {
-            T* to = sums + static_cast<std::size_t>(bags.word[w]) * block;
+            T* to = sums + (place[bags.word[w]] - 1) * block;
             const Simd<T> slope(bags.slope[w]), constant(bags.constant[w]);
             for (std::size_t m = 0; m < block; m += lane) {
               const Simd<T> l = xsimd::fma(slope, Simd<T>::load_unaligned(component + m), constant);
@@ -195,11 +198,13 @@ Var<T> embed_bags(Tape<T>& tape, const Bags<T>& bags, Var<T> table, Var<T> times
       t.accumulate_part(times, each);
     else
       each(nullptr);
-    t.accumulate(table, [&](auto into, T* dtable) {
-      for (std::size_t r = 0; r < v; ++r)
+    t.accumulate_part(table, [&](T* dtable) {
+      for (std::uint32_t r = 0; r < used; ++r) {
+        T* to = dtable + static_cast<std::size_t>(touched[r]) * d;
         lanes<T>(d, [&](auto part, std::size_t m) {
-          into.store(part, dtable + r * d + m, Simd<T>::load_unaligned(sums + r * block + m));
+          part.store(to + m, part.load(to + m) + Simd<T>::load_unaligned(sums + r * block + m));
         });
+      }
     });
   });
   return y;
@@ -234,8 +239,8 @@ Var<T> score_rows(Tape<T>& tape, Var<T> u, Var<T> rows) {
 
 #define MNEME_INSTANTIATE(T)                                                                                           \
   template struct Bags<T>;                                                                                             \
-  template Bags<T> item_bags(Tape<T>&, const ItemSet&, std::size_t, Encoding, std::size_t, Part, std::size_t);         \
-  template Bags<T> question_bags(Tape<T>&, const Batch&, Encoding, std::size_t);                                       \
+  template Bags<T> item_bags(Tape<T>&, const ItemSet&, std::size_t, const BagRule&, Part, std::size_t);                \
+  template Bags<T> question_bags(Tape<T>&, const Batch&, const BagRule&);                                              \
   template const std::int32_t* item_ages(Tape<T>&, const Bags<T>&, std::size_t, double, std::uint64_t, std::uint64_t); \
   template Var<T> embed_bags(Tape<T>&, const Bags<T>&, Var<T>, Var<T>, const std::int32_t*);                           \
   template Mask item_mask(Tape<T>&, Var<T>, std::size_t);                                                              \

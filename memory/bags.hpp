@@ -19,11 +19,18 @@ enum class Encoding {
   bag,       ///< l_kj = 1
   position,  ///< l_kj = (1 - j/J) - (k/D) (1 - 2 j/J), word j of J and component k of D, both from 1
   centred,   ///< l_kj = 1 + 4 (j - (J+1)/2) (k - (D+1)/2) / (J D): about twice as large
-  program,   ///< the same with J one more than the words of the task's longest line: what the authors' program does
+  program,   ///< the same with J one more than the words of training's longest line: what the authors' program does
 };
 /// As they stand there.
 std::vector<std::string> encoding_names();
 Encoding encoding_of(const std::string& name);
+
+/// How the words of a bag add up.
+struct BagRule {
+  Encoding encoding = Encoding::position;
+  std::size_t width = 0;         ///< D
+  std::size_t longest_line = 0;  ///< BatchSpec::longest_line; only `program` asks for it
+};
 
 /// Sets of bags, looked up; lives in the tape's arena.
 template <class T>
@@ -42,11 +49,11 @@ struct Bags {
 enum class Part { all, front, back };
 
 template <class T>
-Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, Encoding encoding, std::size_t width,
-                  Part part = Part::all, std::size_t split = 0);
+Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, const BagRule& rule, Part part = Part::all,
+                  std::size_t split = 0);
 /// The tokens of each row's steps as one bag: N = 1.
 template <class T>
-Bags<T> question_bags(Tape<T>& tape, const Batch& batch, Encoding encoding, std::size_t width);
+Bags<T> question_bags(Tape<T>& tape, const Batch& batch, const BagRule& rule);
 
 /// Statement n of a row of `count` has age count - 1 - n: the last one has 0. With `noise`, each story gets up to
 /// ceil(noise count) empty statements, drawn from the stream "noise" of (seed, sequence + row), that only make others

@@ -7,8 +7,8 @@
 //
 // Statements are the batch's items. Tables are adjacent (C^k is A^{k+1}; B is A^1, and W's rows are those of the last
 // C where classes are words) or layer-wise (one A, one C; B, W and H of their own). As in the authors' program, there
-// are as many slots as the longest story has statements, and the empty ones compete in the softmax: a hop may find
-// nothing. Trained with noise in the ages of statements, and for the first `linear-start` sequences without the
+// are as many slots as training's longest story has statements, and the empty ones compete in the softmax: a hop may
+// find nothing. Trained with noise in the ages of statements, and for the first `linear-start` sequences without the
 // softmax.
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
@@ -46,7 +46,7 @@ class EndToEnd final : public Memory<T> {
         width_(o.size("width")),
         hops_(o.size("hops")),
         adjacent_(o.text("tying") == "adjacent"),
-        encoding_(encoding_of(o.text("encoding"))),
+        rule_{encoding_of(o.text("encoding")), width_, setup.batch.longest_line},
         empty_slots_(o.flag("empty-slots")),
         noise_(o.real("noise")),
         linear_start_(static_cast<std::uint64_t>(o.integer("linear-start"))),
@@ -82,15 +82,16 @@ class EndToEnd final : public Memory<T> {
 
   Values<T> begin(Tape<T>& tape, const Start& start) const override {
     if (!start.items) fail<InvariantError>("memory end_to_end", "got no items");
-    const Bags<T> bags = item_bags(tape, *start.items, start.rows, encoding_, width_);
+    const Bags<T> bags = item_bags(tape, *start.items, start.rows, rule_);
     if (bags.items > slots_)
       fail<ArgumentError>("memory.slots", "{} slots for a story of {} statements", slots_, bags.items);
     const std::int32_t* age =
         times_.empty() ? nullptr : item_ages(tape, bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence);
     Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
     new (&state[present]) Var<T>(bags.present(tape));
-    const bool linear = start.train && start.sequence < linear_start_;
-    new (&state[softmax_off]) Var<T>(tape.filled({start.rows, 1}, linear ? T(1) : T(0)));
+    new (&state[softmax_off]) Var<T>(tape.filled({start.rows, 1}, T(0)));
+    for (std::size_t b = 0; start.train && b < start.rows; ++b)
+      state[softmax_off].data[b] = start.sequence + b < linear_start_ ? T(1) : T(0);
     new (&state[query]) Var<T>(tape.filled({start.rows, width_}, T(0)));
     for (std::size_t e = 0; e < tables_.size(); ++e)
       new (&state[embedded + e])
@@ -108,14 +109,20 @@ class EndToEnd final : public Memory<T> {
     return {u, 1};
   }
 
-  // p = softmax(u . m_i) over the statements there are   (eq. 1); without the softmax during linear start
+  // p = softmax(u . m_i) over the statements there are   (eq. 1); without the softmax where a row is in linear start
   Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
     const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
     const Var<T> u = query_of(tape, k, parameters, state);
     const Var<T> scores = dot_score(tape, u.reshaped({rows, 1, width_}), state[keys(k)]);  // score
-    if (state[softmax_off].data[0] > 0) return multiply(tape, scores.reshaped({rows, n}), state[present]);
+    auto* off = tape.template scratch<std::uint8_t>(rows);
+    for (std::size_t b = 0; b < rows; ++b) off[b] = state[softmax_off].data[b] > 0;
+    const auto linear_rows = std::count(off, off + rows, 1);
+    Var<T> linear;
+    if (linear_rows > 0) linear = multiply(tape, scores.reshaped({rows, n}), state[present]);
+    if (linear_rows == static_cast<std::ptrdiff_t>(rows)) return linear;
     const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
-    return softmax(tape, scores, mask).reshaped({rows, n});  // normalize
+    const Var<T> p = softmax(tape, scores, mask).reshaped({rows, n});  // normalize
+    return linear_rows > 0 ? choose_rows(tape, off, linear, p) : p;
   }
 
   // u^{K+1}, what the answer is made from
@@ -137,7 +144,7 @@ class EndToEnd final : public Memory<T> {
   }
 
   Var<T> question(Tape<T>& tape, const Batch& batch) const override {
-    return embed_bags(tape, question_bags(tape, batch, encoding_, width_), tape.parameter(question_))
+    return embed_bags(tape, question_bags(tape, batch, rule_), tape.parameter(question_))
         .reshaped({batch.size, width_});
   }
 
@@ -188,7 +195,7 @@ class EndToEnd final : public Memory<T> {
 
   std::size_t slots_, width_, hops_;
   bool adjacent_;
-  Encoding encoding_;
+  BagRule rule_;
   bool empty_slots_;
   double noise_;
   std::uint64_t linear_start_;

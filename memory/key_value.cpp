@@ -45,7 +45,9 @@ class KeyValue final : public Memory<T> {
         .choice("answers", "own", {"own", "shared"},
                 "the candidates' table B: of its own, or A where classes are words")
         .flag("temporal", true, "keys and values get a learned row for each age of a fact")
-        .flag("empty-slots", true, "slots that hold nothing compete in the softmax, with score 0")
+        .flag("empty-slots", true,
+              "slots that hold nothing compete in the softmax, with score 0; with sigmoid nothing competes, and what "
+              "they hold adds nothing")
         .real("noise", 0.1, 0, 10, "training: up to this share of empty facts makes the others older")
         .real("table-clip", 40, 0, 1e9, "2-norm limit of each matrix's gradient; 0 = off");
   }
@@ -55,7 +57,7 @@ class KeyValue final : public Memory<T> {
         width_(o.size("width")),
         hops_(o.size("hops")),
         value_words_(o.size("value-words")),
-        encoding_(encoding_of(o.text("encoding"))),
+        rule_{encoding_of(o.text("encoding")), width_, setup.batch.longest_line},
         empty_slots_(o.flag("empty-slots")),
         noise_(o.real("noise")),
         normalize_(&normalizers().find(o.text("normalize"))),
@@ -98,11 +100,11 @@ class KeyValue final : public Memory<T> {
     if (!start.items) fail<InvariantError>("memory key_value", "got no items");
     const bool split = value_words_ > 0;
     const Bags<T> key_bags =
-        item_bags(tape, *start.items, start.rows, encoding_, width_, split ? Part::front : Part::all, value_words_);
+        item_bags(tape, *start.items, start.rows, rule_, split ? Part::front : Part::all, value_words_);
     if (key_bags.items > slots_)
       fail<ArgumentError>("memory.slots", "{} slots for a set of {} facts", slots_, key_bags.items);
     const Bags<T> value_bags =
-        split ? item_bags(tape, *start.items, start.rows, encoding_, width_, Part::back, value_words_) : key_bags;
+        split ? item_bags(tape, *start.items, start.rows, rule_, Part::back, value_words_) : key_bags;
     const std::int32_t* age =
         key_times_ ? item_ages(tape, key_bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence) : nullptr;
     const auto times = [&](std::optional<std::size_t> index) { return index ? tape.parameter(*index) : Var<T>{}; };
@@ -151,8 +153,7 @@ class KeyValue final : public Memory<T> {
   }
 
   Var<T> question(Tape<T>& tape, const Batch& batch) const override {
-    return embed_bags(tape, question_bags(tape, batch, encoding_, width_), tape.parameter(keys_))
-        .reshaped({batch.size, width_});
+    return embed_bags(tape, question_bags(tape, batch, rule_), tape.parameter(keys_)).reshaped({batch.size, width_});
   }
 
   Var<T> answer(Tape<T>& tape, Values<T> state) const override {
@@ -195,7 +196,7 @@ class KeyValue final : public Memory<T> {
   }
 
   std::size_t slots_, width_, hops_, value_words_;
-  Encoding encoding_;
+  BagRule rule_;
   bool empty_slots_;
   double noise_;
   const NormalizerPlugin* normalize_;

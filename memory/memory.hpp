@@ -145,20 +145,24 @@ Registry<MemoryPlugin>& memories();
 /// M<T> is constructible from (Builder<T>, Options, MemorySetup) and has static options() and, optionally,
 /// static validate(Options).
 template <template <class> class M>
-bool register_memory(const std::string& name, std::string summary, std::string source) {
-  MemoryPlugin plugin;
-  plugin.summary = std::move(summary);
-  plugin.source = std::move(source);
-  plugin.options = M<float>::options();
-  if constexpr (requires(const Options& o) { M<float>::validate(o); })
-    plugin.validate = [](const Options& o) { M<float>::validate(o); };
-  plugin.make_float = [](const Builder<float>& b, const Options& o, const MemorySetup& s) {
-    return std::make_unique<M<float>>(b, o, s);
+bool register_memory(const std::string& name, std::string summary, std::string source,
+                     std::source_location where = std::source_location::current()) {
+  const auto make = [&] {
+    MemoryPlugin plugin;
+    plugin.summary = std::move(summary);
+    plugin.source = std::move(source);
+    plugin.options = M<float>::options();
+    if constexpr (requires(const Options& o) { M<float>::validate(o); })
+      plugin.validate = [](const Options& o) { M<float>::validate(o); };
+    plugin.make_float = [](const Builder<float>& b, const Options& o, const MemorySetup& s) {
+      return std::make_unique<M<float>>(b, o, s);
+    };
+    plugin.make_double = [](const Builder<double>& b, const Options& o, const MemorySetup& s) {
+      return std::make_unique<M<double>>(b, o, s);
+    };
+    return plugin;
   };
-  plugin.make_double = [](const Builder<double>& b, const Options& o, const MemorySetup& s) {
-    return std::make_unique<M<double>>(b, o, s);
-  };
-  return memories().add(name, std::move(plugin));
+  return memories().add(name, make, where);
 }
 
 }  // namespace mneme

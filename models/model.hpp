@@ -124,15 +124,22 @@ Registry<ModelPlugin>& models();
 /// static options() and validate(BatchSpec).
 template <template <class> class M>
 bool register_model(const std::string& name, std::string summary, std::string source, bool uses_memory,
-                    bool uses_controller) {
-  return models().add(name, {std::move(summary), std::move(source), M<float>::options(), uses_memory, uses_controller,
-                             M<float>::validate,
-                             [](const Builder<float>& b, const Options& o, const ModelSetup& s) {
-                               return std::make_unique<M<float>>(b, o, s);
-                             },
-                             [](const Builder<double>& b, const Options& o, const ModelSetup& s) {
-                               return std::make_unique<M<double>>(b, o, s);
-                             }});
+                    bool uses_controller, std::source_location where = std::source_location::current()) {
+  const auto make = [&]() -> ModelPlugin {
+    return {std::move(summary),
+            std::move(source),
+            M<float>::options(),
+            uses_memory,
+            uses_controller,
+            M<float>::validate,
+            [](const Builder<float>& b, const Options& o, const ModelSetup& s) {
+              return std::make_unique<M<float>>(b, o, s);
+            },
+            [](const Builder<double>& b, const Options& o, const ModelSetup& s) {
+              return std::make_unique<M<double>>(b, o, s);
+            }};
+  };
+  return models().add(name, make, where);
 }
 
 }  // namespace mneme

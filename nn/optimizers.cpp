@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace mneme {
 
@@ -12,6 +13,17 @@ template <class T>
 T* Optimizer<T>::add_state(const std::string& name, std::size_t flat_size) {
   state_.push_back({name, FlatArray<T>(flat_size, 3 + 2 * state_.size())});
   return state_.back().values.data();
+}
+
+template <class T>
+void Optimizer<T>::update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) {
+  for (const State& s : state_)
+    if (s.values.size() != set.flat_size())
+      fail<InvariantError>("optimizer", "'{}' has {} numbers, the parameters {}", s.name, s.values.size(),
+                           set.flat_size());
+  if (!std::isfinite(rate) || count == 0)
+    fail<InvariantError>("optimizer", "update {} (the first is 1) at a rate of {}", count, rate);
+  step(set, gradient, rate, count);
 }
 
 namespace {
@@ -34,7 +46,7 @@ class Sgd final : public Optimizer<T> {
  public:
   static OptionTable options() { return OptionTable().real("momentum", 0, 0, 1, "mu, share of the last step kept"); }
   Sgd(const Options& o, std::size_t n) : mu_(o.real("momentum")), v_(this->add_state("momentum", n)) {}
-  void update(ParameterSet<T>& set, const T* g, double rate, std::uint64_t) override {
+  void step(ParameterSet<T>& set, const T* g, double rate, std::uint64_t) override {
     T* w = set.flat();
     const Simd<T> mu(static_cast<T>(mu_));
     each_trained<T>(set, rate, [&](auto lane, std::size_t i, Simd<T> r, Simd<T> decay) {
@@ -68,7 +80,7 @@ class GravesRmsProp final : public Optimizer<T> {
         n_(this->add_state("square", count)),
         m_(this->add_state("mean", count)),
         v_(this->add_state("momentum", count)) {}
-  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t) override {
+  void step(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t) override {
     T* w = set.flat();
     const Simd<T> d(static_cast<T>(d_)), rest(static_cast<T>(1 - d_)), mu(static_cast<T>(mu_)),
         eps(static_cast<T>(eps_)), zero(T(0));
@@ -78,7 +90,7 @@ class GravesRmsProp final : public Optimizer<T> {
       const Simd<T> n = d * lane.load(square + i) + rest * g * g;
       const Simd<T> m = d * lane.load(mean + i) + rest * g;
       // n >= m^2 in exact arithmetic; rounding may leave a little less
-      const Simd<T> v = mu * lane.load(momentum + i) - r * g / xsimd::sqrt(xsimd::max(n - m * m, zero) + eps);
+      const Simd<T> v = mu * lane.load(momentum + i) - r * g / xsimd::sqrt(xsimd::max(zero, n - m * m) + eps);
       lane.store(square + i, n);
       lane.store(mean + i, m);
       lane.store(momentum + i, v);
@@ -107,7 +119,7 @@ class RmsProp final : public Optimizer<T> {
         eps_(o.real("epsilon")),
         n_(this->add_state("square", count)),
         v_(this->add_state("momentum", count)) {}
-  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t) override {
+  void step(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t) override {
     T* w = set.flat();
     const Simd<T> a(static_cast<T>(a_)), rest(static_cast<T>(1 - a_)), mu(static_cast<T>(mu_)),
         eps(static_cast<T>(eps_));
@@ -142,7 +154,7 @@ class Adam final : public Optimizer<T> {
         eps_(o.real("epsilon")),
         m_(this->add_state("mean", count)),
         n_(this->add_state("square", count)) {}
-  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) override {
+  void step(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) override {
     T* w = set.flat();
     const double c1 = 1 - std::pow(b1_, static_cast<double>(count));
     const double c2 = 1 - std::pow(b2_, static_cast<double>(count));
@@ -236,6 +248,11 @@ double clip_gradient(const ParameterSet<T>& set, T* g, const Clip& clip, double*
     lanes<T>(n,
              [&](auto lane, std::size_t i) { lane.store(g + i, xsimd::min(high, xsimd::max(low, lane.load(g + i)))); });
   }
+  // No number is larger than the norm: as good as never is there one to look at.
+  const T most = std::sqrt(std::numeric_limits<T>::max());
+  if ((now < 0 ? norm : now) > static_cast<double>(most) &&
+      std::any_of(g, g + n, [&](T x) { return std::abs(x) > most; }))
+    return std::numeric_limits<double>::infinity();
   return norm;
 }
 

@@ -18,7 +18,8 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
   /// w <- w + step(g). `rate` is the learning rate now; `count` is how many updates there were, this one included.
-  virtual void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) = 0;
+  /// InvariantError where the set has another size than the state, or rate and count are no such numbers.
+  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count);
 
   struct State {
     std::string name;  ///< "momentum", "square", ...
@@ -27,6 +28,7 @@ class Optimizer {
   std::vector<State>& state() { return state_; }
 
  protected:
+  virtual void step(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) = 0;
   /// Adds a state array of the set's flat size, zero.
   T* add_state(const std::string& name, std::size_t flat_size);
   std::vector<State> state_;
@@ -53,8 +55,9 @@ struct Clip {
 inline constexpr double usual_norm_rate = 0.01;
 
 /// Zeroes what is frozen, applies the groups' own norm limits, then `clip`. `usual` is the running mean, 0 before the
-/// first update; needed where clip.usual_norm is on. Returns the 2-norm before any clipping, not
-/// finite where any gradient is not: the cheap half of the finite guard.
+/// first update; needed where clip.usual_norm is on. Returns the 2-norm before any clipping, not finite where any
+/// gradient is not, or where what clipping leaves has no finite square in T, which optimizers keep running means of:
+/// the cheap half of the finite guard.
 template <class T>
 double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip, double* usual = nullptr);
 

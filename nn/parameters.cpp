@@ -1,6 +1,7 @@
 #include "nn/parameters.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 namespace mneme {
@@ -23,8 +24,29 @@ FlatArray<T>::FlatArray(std::size_t n, std::size_t stagger) : size_(n) {
   std::fill_n(data_, n, T(0));
 }
 
+namespace {
+
+void check_start(const std::string& what, const Shape& shape, const Initializer& initializer) {
+  if (shape.size() == 0) fail<InvariantError>("parameters", "{} {} has no numbers", what, shape.text());
+  if (!std::isfinite(initializer.value))
+    fail<InvariantError>("parameters", "{} {} starts from a number that is not finite", what, shape.text());
+  if (initializer.kind == Initializer::Kind::one_row && initializer.row >= (shape.rank() < 2 ? 1 : shape[0]))
+    fail<InvariantError>("parameters", "{} {} has no row {} to start from", what, shape.text(), initializer.row);
+}
+
+}  // namespace
+
+template <class T>
+void ParameterSet<T>::require(bool initialized, const std::string& what) const {
+  if (initialized_ != initialized)
+    fail<InvariantError>("parameters", "{} {} initialize", what, initialized ? "before" : "after");
+}
+
 template <class T>
 std::size_t ParameterSet<T>::add(std::string name, Shape shape, Initializer initializer, const Group& group) {
+  const std::string quoted = "'" + name + "'";
+  require(false, quoted);
+  check_start(quoted, shape, initializer);
   for (const Parameter& p : parameters_)
     if (p.name == name) fail<InvariantError>("parameters", "'{}' is declared twice", name);
   std::size_t g = 0;
@@ -42,6 +64,9 @@ std::size_t ParameterSet<T>::add(std::string name, Shape shape, Initializer init
 
 template <class T>
 Buffer<T>& ParameterSet<T>::add_buffer(std::string name, Shape shape, Initializer initializer) {
+  const std::string quoted = "buffer '" + name + "'";
+  require(false, quoted);
+  check_start(quoted, shape, initializer);
   for (const Buffer<T>& b : buffers_)
     if (b.name == name) fail<InvariantError>("parameters", "buffer '{}' is declared twice", name);
   buffers_.push_back({std::move(name), shape, initializer, {}});
@@ -50,6 +75,8 @@ Buffer<T>& ParameterSet<T>::add_buffer(std::string name, Shape shape, Initialize
 
 template <class T>
 void ParameterSet<T>::initialize(std::uint64_t seed) {
+  if (initialized_) fail<InvariantError>("parameters", "initialize runs once");
+  initialized_ = true;
   values_ = FlatArray<T>(flat_size_, 0);
   transposed_ = FlatArray<T>(flat_size_, 1);
   for (std::size_t i = 0; i < parameters_.size(); ++i)
@@ -69,7 +96,15 @@ const T* ParameterSet<T>::transposed(std::size_t index) const {
 }
 
 template <class T>
+void ParameterSet<T>::keep_transposed(bool on) {
+  if (has_gradients_ && on != keep_transposed_)
+    fail<InvariantError>("parameters", "transposed copies are turned on or off before gradients are made");
+  keep_transposed_ = on;
+}
+
+template <class T>
 void ParameterSet<T>::refresh() {
+  require(true, "refresh");
   if (!keep_transposed_) return;
   constexpr std::size_t tile = 16;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
@@ -104,6 +139,8 @@ void ParameterSet<T>::project() {
 
 template <class T>
 Gradients<T>::Gradients(ParameterSet<T>& set, std::size_t stagger) : values_(set.flat_size(), stagger) {
+  set.require(true, "gradients");
+  set.has_gradients_ = true;
   for (std::size_t i = 0; i < set.parameters().size(); ++i) {
     const Parameter& p = set.parameters()[i];
     leaves_.push_back({set.value(i), set.transposed(i), values_.data() + p.offset, p.shape});

@@ -65,18 +65,22 @@ class FlatArray {
 };
 
 template <class T>
+class Gradients;
+
+template <class T>
 class ParameterSet {
  public:
+  // Calls out of this order are InvariantErrors: add and add_buffer, initialize once, then Gradients and the rest.
   std::size_t add(std::string name, Shape shape, Initializer initializer, const Group& group = {});
   Buffer<T>& add_buffer(std::string name, Shape shape, Initializer initializer);
 
-  /// Lays out and draws everything; no add afterwards.
+  /// Lays out and draws everything.
   void initialize(std::uint64_t seed);
   /// Must follow every change of the values: renews the transposed copies that backward products read.
   void refresh();
-  /// Transposed copies pay from about three rows a step on; a trainer of smaller shards turns them off (before it makes
-  /// its Gradients). On unless told otherwise.
-  void keep_transposed(bool on) { keep_transposed_ = on; }
+  /// Transposed copies pay from about three rows a step on; a trainer of smaller shards turns them off, before it makes
+  /// its Gradients: those point to them. On unless told otherwise.
+  void keep_transposed(bool on);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<Group>& groups() const { return groups_; }
@@ -95,11 +99,16 @@ class ParameterSet {
   void project();
 
  private:
+  friend class Gradients<T>;
+  void require(bool initialized, const std::string& what) const;
+
   std::vector<Parameter> parameters_;
   std::vector<Group> groups_;
   std::deque<Buffer<T>> buffers_;  // a deque: modules keep references
   FlatArray<T> values_, transposed_;
+  bool initialized_ = false;
   bool keep_transposed_ = true;
+  bool has_gradients_ = false;
   std::size_t flat_size_ = 0;
 };
 

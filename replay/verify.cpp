@@ -94,18 +94,16 @@ class Judge final : public Witness {
   std::int64_t episode_;
 };
 
-void require_something(const trace::Reader& reader, Walker& walker) {
-  const trace::Layout& layout = reader.layout();
-  if (layout.sites.empty())
-    fail<FileError>(reader.path(), "holds no attention sites: its model has no memory, so there is nothing to verify");
+/// Why no weighting and no memory can be recomputed; "" = some can.
+std::string why_nothing(const trace::Layout& layout, Walker& walker) {
+  if (layout.sites.empty()) return "the trace holds no attention sites: its model has no memory";
   if (layout.level < trace::Level::params)
-    fail<FileError>(reader.path(),
-                    "was written at level {}, without head parameters to recompute from: train or evaluate with "
-                    "--trace.level params or full",
-                    trace::level_name(layout.level));
-  if (walker.useful()) return;
-  fail<FileError>(reader.path(), "nothing in it can be verified; {}: {}", walker.coverage()[0].what,
-                  walker.coverage()[0].how);
+    return fmt::format(
+        "the trace was written at level {}, without head parameters to recompute from: train or evaluate with "
+        "--trace.level params or full",
+        trace::level_name(layout.level));
+  if (walker.useful()) return "";
+  return fmt::format("{}: {}", walker.coverage()[0].what, walker.coverage()[0].how);
 }
 
 std::vector<std::string> uncovered(const trace::Layout& layout) {
@@ -150,23 +148,25 @@ Report verify(const std::filesystem::path& path, const VerifyOptions& options) {
   const trace::Reader reader(path);
   const trace::Layout& layout = reader.layout();
   Walker walker(layout);
-  require_something(reader, walker);
   Report report;
+  report.nothing = why_nothing(layout, walker);
   report.tolerance = options.tolerance;
-  report.faults = trace::check(path);
   report.not_recomputed = uncovered(layout);
+  trace::Checker checker(reader);
   trace::Episode episode;
   for (std::size_t i = 0; i < reader.episodes(); ++i) {
-    reader.episode(i, episode);
+    checker.read(i, episode);
     Judge judge(report, i);
     judge.keyframes(layout, episode);
-    walker.run(episode, judge);
+    if (report.nothing.empty()) walker.run(episode, judge);
     judge.answer(layout, episode);
     ++report.episodes;
     report.steps += episode.steps;
     if (options.progress) options.progress(i + 1, reader.episodes());
   }
-  report.coverage = walker.coverage();
+  report.faults = checker.take();
+  report.remarks = checker.remarks();
+  if (report.nothing.empty()) report.coverage = walker.coverage();
   report.needs_model = walker.trained();
   for (const std::string& dataset : report.needs_model)
     report.not_recomputed.push_back(dataset + ": needs the model's weights" + on_disk);

@@ -6,7 +6,7 @@
 // rule ntm-erase-add are recomputed by the loops of reference.hpp, which share no code with training; any other through
 // the registered memory's own pure functions in float64. The report says which way each site went.
 // What the file promises by itself (finite values, rows of their declared kind, entropy and argmax of the weights) is
-// judged by trace::check, whose findings are failures here too.
+// judged by trace::Checker, whose findings are failures here too.
 #pragma once
 
 #include "replay/reference.hpp"
@@ -52,7 +52,9 @@ struct Report {
   std::vector<Mismatch> failures;  ///< the first twenty in the order of the trace
   std::size_t failure_count = 0;
   Mismatch worst;                           ///< the largest difference, failing or not
-  std::vector<std::string> faults;          ///< what trace::check finds wrong, naming dataset, episode and step
+  std::vector<std::string> faults;          ///< what trace::Checker finds wrong, naming dataset, episode and step
+  std::string nothing;                      ///< why no weighting and no memory was recomputed; empty = some were
+  std::vector<std::string> remarks;         ///< what it finds worth knowing
   std::vector<std::string> not_recomputed;  ///< datasets that no rule covers, each with the reason
   std::vector<std::string> needs_model;     ///< weightings and memories among them: they need trained parameters
 
@@ -66,7 +68,7 @@ struct VerifyOptions {
   std::function<void(std::size_t, std::size_t)> progress;
 };
 
-/// FileError where the trace has nothing to recompute from: level weights, or a model without a memory.
+/// FileError where the file cannot be read.
 Report verify(const std::filesystem::path& trace, const VerifyOptions& options = {});
 
 /// The memory's contents [slot cell] after each step, rebuilt as verify() does; empty where the trace cannot tell.

@@ -2,6 +2,7 @@
 #include "tasks/babi_format.hpp"
 
 #include "core/error.hpp"
+#include "core/random.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -85,7 +86,10 @@ class Parser {
 
   void statement(std::string_view text) {
     if (!has_word(text)) complain("a statement without a word: '{}'", shown(text));
-    if (text.find('?') != std::string_view::npos)
+    // "hai ?." is a statement of the Hindi set; "Where is Mary?" and "Where is Mary?  hall 1" have lost their TABs.
+    const std::size_t mark = text.rfind('?');
+    if (mark != std::string_view::npos &&
+        (text.find('.', mark) == std::string_view::npos || has_word(text.substr(mark))))
       complain("a question without TAB, answer, TAB and supporting IDs: '{}'", shown(text));
     statement_at_.push_back(static_cast<std::int64_t>(stories_.say(std::string(text))));
   }
@@ -119,6 +123,8 @@ class Parser {
       if (id > last_id_) complain("supporting ID {} does not stand before the question, which has ID {}", id, last_id_);
       const std::int64_t place = statement_at_[id - 1];
       if (place < 0) complain("supporting ID {} is a question, not a statement", id);
+      if (std::find(support.begin(), support.end(), place) != support.end())
+        complain("supporting ID {} stands twice", id);
       support.push_back(static_cast<std::uint32_t>(place));
       at = end + 1;
     }
@@ -179,17 +185,18 @@ Stories parse(std::string_view text, const std::string& name) {
   return Parser(text, name).run();
 }
 
-Stories read(const std::filesystem::path& file) {
+Stories read(const std::filesystem::path& file, std::string* digest) {
   std::ifstream in(file, std::ios::binary);
   std::error_code error;
   if (!in || std::filesystem::is_directory(file, error)) fail<RuntimeFailure>(file.string(), "cannot be read");
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad()) fail<RuntimeFailure>(file.string(), "cannot be read to its end");
+  if (digest) *digest = fmt::format("{:016x}", hash_bytes(text, hash_bytes(*digest)));
   return parse(text, file.string());
 }
 
-std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
-                                const std::string& key) {
+std::filesystem::path find_file_if_any(const std::filesystem::path& directory, int number, const std::string& part,
+                                       const std::string& key) {
   const std::string begin = fmt::format("qa{}_", number), end = fmt::format("_{}.txt", part);
   std::filesystem::path found;
   std::error_code error;
@@ -201,7 +208,13 @@ std::filesystem::path find_file(const std::filesystem::path& directory, int numb
     found = entry.path();
   }
   if (error) fail<ArgumentError>(key, "'{}' is no directory that can be read", directory.string());
-  if (found.empty()) fail<ArgumentError>(key, "no file {}*{} in '{}'", begin, end, directory.string());
+  return found;
+}
+
+std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
+                                const std::string& key) {
+  auto found = find_file_if_any(directory, number, part, key);
+  if (found.empty()) fail<ArgumentError>(key, "no file qa{}_*_{}.txt in '{}'", number, part, directory.string());
   return found;
 }
 

@@ -5,7 +5,8 @@
 //
 // `ID text` is a statement; `ID question<TAB>answer<TAB>supporting IDs` a question about the statements before it in
 // its story. IDs count lines from 1, which starts a story; supporting IDs name statements before the question, in any
-// order, one blank between. Lines are printable ASCII and end in LF, the last one too.
+// order, one blank between. Lines are printable ASCII and end in LF, the last one too. A statement may end in "?.", as
+// some of the Hindi set do.
 #pragma once
 
 #include <cstdint>
@@ -51,18 +52,22 @@ struct Stories {
 };
 
 /// Throws FileError "[NAME:LINE] what" where the text breaks the format: what is no such line, IDs that do not count,
-/// other bytes than printable ASCII (CR LF included), a question with other than two TABs (a line without any that
-/// has a '?' is one), without answer or without
-/// a statement before it, supporting IDs that do not exist, are questions or do not stand before the question.
+/// other bytes than printable ASCII (CR LF included), a question with other than two TABs (a line without any is one
+/// where nothing or a word follows a '?'), without answer or without a statement before it, supporting IDs that do not
+/// exist, stand twice, are questions or do not stand before the question.
 Stories parse(std::string_view text, const std::string& name);
 
-/// parse() of a file. Throws RuntimeFailure where it cannot be read.
-Stories read(const std::filesystem::path& file);
+/// parse() of a file. Throws RuntimeFailure where it cannot be read. `digest`, where given, becomes that of itself and
+/// the file's bytes, 16 hex digits.
+Stories read(const std::filesystem::path& file, std::string* digest = nullptr);
 
 /// The one file qaNUMBER_*_PART.txt of a directory that the option `key` gave; `part` is "train" or "test". Throws
 /// ArgumentError where there is none, or more than one.
 std::filesystem::path find_file(const std::filesystem::path& directory, int number, const std::string& part,
                                 const std::string& key = "task.data");
+/// The same, but an empty path where there is none: "valid" is in some releases only.
+std::filesystem::path find_file_if_any(const std::filesystem::path& directory, int number, const std::string& part,
+                                       const std::string& key = "task.data");
 
 /// "qa3_own_test.txt": how a file of stories of our own making is named.
 std::string own_file(int number, const std::string& part);

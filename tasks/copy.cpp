@@ -129,12 +129,13 @@ class Copy final : public Task {
   };
 };
 
-[[maybe_unused]] const bool registered =
-    tasks().add("copy", {.summary = "recall a sequence of random bits",
-                         .source = "Graves et al. 2014, Neural Turing Machines, section 4.1",
-                         .options = Copy::options(),
-                         .length_option = "length",
-                         .make = [](const Options& o) { return std::make_unique<Copy>(o); }});
+[[maybe_unused]] const bool registered = tasks().add("copy", []() -> TaskPlugin {
+  return {.summary = "recall a sequence of random bits",
+          .source = "Graves et al. 2014, Neural Turing Machines, section 4.1",
+          .options = Copy::options(),
+          .length_option = "length",
+          .make = [](const Options& o) { return std::make_unique<Copy>(o); }};
+});
 
 }  // namespace
 

@@ -47,6 +47,7 @@ struct TestPart {
   double majority = 0;             ///< the solved metric of always giving the commonest training answer of this part
   std::size_t unknown_words = 0;   ///< in its text, each time that one occurs: words that training lacks
   std::size_t unseen_answers = 0;  ///< questions whose answer training lacks: no model gets them right
+  std::size_t cut = 0;             ///< questions whose oldest items are left out: there are more than models take
 };
 
 class Task {
@@ -77,6 +78,12 @@ class Task {
   /// Word of each step and item token, and name of each class, by number; empty where they are only numbers.
   virtual std::vector<std::string> token_names() const { return {}; }
   virtual std::vector<std::string> class_names() const { return {}; }
+
+  /// Digests of what was read from files, 16 hex digits; "" where nothing was. Data are known by content, wherever they
+  /// lie: data_digest() is of all that training and its evaluations see, and tells one run from another; test_digest()
+  /// is of the test, which shapes no run and is asked of it.
+  virtual std::string data_digest() const { return ""; }
+  virtual std::string test_digest() const { return ""; }
 
   /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
   virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;

@@ -4,6 +4,7 @@
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/session.hpp"
 #include "tools/commands.hpp"
@@ -180,7 +181,7 @@ int run(const Arguments& a) {
                     {"sgemm_512_gflops", 1e-9 * sgemm},
                     {"results", list},
                     {"environment", environment}};
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
     return kOk;
   }
   print("cpu    {}, {} thread{}\n", environment.value("cpu", "unknown"), cores, cores == 1 ? "" : "s");
@@ -188,7 +189,7 @@ int run(const Arguments& a) {
         build_info().compiler, build_info().build_type, environment.value("simd", "unknown"));
   print("blas   {}\n", blas_name());
   print("       one thread inside; sgemm of 512 x 512: {:.1f} GFLOP/s\n\n", 1e-9 * sgemm);
-  put(table.text());
+  put(table.text(), true);
   print("\nmedian of {} rounds of {} sequences, wall time; parallelism is over shards of the batch\n", rounds, about);
   return kOk;
 }

@@ -1,9 +1,9 @@
 // Room: tools. `mneme checkpoint info|export|import`: what a checkpoint holds, and weights from and to other programs.
 #include "core/error.hpp"
 #include "core/quote.hpp"
-#include "core/random.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/ini.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
@@ -58,7 +58,7 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["schema_version"] = c.version;
   j["producer"] = c.producer;
   j["git_rev"] = c.git_rev;
-  j["config_hash"] = experiments::hex(hash_bytes(c.config_text));
+  j["config_hash"] = c.provenance.run_id.empty() ? Json(nullptr) : Json(c.provenance.run_id);
   for (const auto& entry : experiments::read_ini(c.config_text, c.path.string() + ": config"))
     if (entry.key == "seed")
       j["seed"] = std::stoull(entry.value);
@@ -67,10 +67,12 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["sequences"] = c.state.sequences;
   j["updates"] = c.state.updates;
   j["solved"] = c.state.solved;
-  j["last_evaluation"] = c.state.evaluations ? Json(c.state.last_evaluation) : Json(nullptr);
+  const auto evaluation = c.state.evaluation();
+  j["last_evaluation"] = evaluation ? Json(*evaluation) : Json(nullptr);
   j["parameter_hash"] = experiments::hex(c.parameter_hash);
   j["content_hash"] = experiments::hex(c.content_hash);
-  j["origin"] = c.origin.empty() ? Json(nullptr) : Json(c.origin);
+  j["data_digest"] = c.provenance.data_digest.empty() ? Json(nullptr) : Json(c.provenance.data_digest);
+  j["origin"] = c.provenance.origin.empty() ? Json(nullptr) : Json(c.provenance.origin);
   std::size_t count = 0;
   j["parameters"] = arrays_json(c, "parameters");
   for (const Json& p : j["parameters"]) count += p["count"].get<std::size_t>();
@@ -81,12 +83,14 @@ Json info_json(const experiments::CheckpointInfo& c) {
 }
 
 std::string dump(const Json& j) {
-  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(j, 2);
 }
 
 std::string info_text(const experiments::CheckpointInfo& c) {
   const Json j = info_json(c);
-  const auto word = [&](const char* key) { return j.contains(key) ? j[key].get<std::string>() : "-"; };
+  const auto word = [&](const char* key) {
+    return j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "-";
+  };
   std::string text =
       fmt::format("{}\n  format {}, {}, run {}\n", c.path.string(), c.version, c.producer, word("config_hash"));
   text +=
@@ -94,7 +98,7 @@ std::string info_text(const experiments::CheckpointInfo& c) {
                   word("memory"), word("controller"), word("optimizer"), j.value("seed", std::uint64_t{0}));
   text += fmt::format("  {} sequences, {} updates{}; {} parameters, hash {}\n", c.state.sequences, c.state.updates,
                       c.state.solved ? ", solved" : "", j["count"].get<std::size_t>(), word("parameter_hash"));
-  if (!c.origin.empty()) text += fmt::format("  {}\n", c.origin);
+  if (!c.provenance.origin.empty()) text += fmt::format("  {}\n", c.provenance.origin);
   for (const char* kind : {"parameters", "buffers"})
     for (const experiments::NamedArray& a : c.arrays)
       if (a.name.starts_with(std::string(kind) + "/"))
@@ -122,7 +126,7 @@ int run_export(const Arguments& a) {
   const experiments::CheckpointInfo c = find_and_read(a);
   const experiments::Weights w = experiments::weights_of(c);
   const std::string& format = a.options.text("--format");
-  experiments::write_weights(out, format, w);
+  experiments::write_weights(out, format, w, a.has("--force"));
   std::size_t numbers = 0;
   for (const experiments::NamedArray& array : w.arrays) numbers += numbers_of(array);
   if (a.json())
@@ -176,6 +180,8 @@ Command base(const char* name, const char* summary, int (*run)(const Arguments&)
 
 void add_source(Command& c) {
   c.parameters = "FILE|DIR";
+  c.choices = known_runs;
+  c.reads = {""};
   c.flags.text("--checkpoint", "last", "of DIR: last, best, or a number of sequences");
   c.values["--checkpoint"] = "WHICH";
   c.notes = "FILE is a *.ckpt.h5 file; DIR is a run, or a folder of restarts, whose chosen run is taken.";
@@ -198,7 +204,8 @@ Command checkpoint_export_command() {
                 {"checkpoint export runs/first --format npy --out first_npy", "a folder, one .npy an array"}};
   add_source(c);
   c.flags.choice("--format", "safetensors", experiments::weight_formats(), "of the output")
-      .text("--out", "", "the file or folder; it must not exist (always given)")
+      .text("--out", "", "the file or folder (always given)")
+      .flag("--force", false, "replace what such an export wrote there")
       .flag("--json", false, "one JSON object on stdout");
   c.values["--format"] = "F";
   c.values["--out"] = "PATH";
@@ -211,10 +218,12 @@ Command checkpoint_export_command() {
 Command checkpoint_import_command() {
   Command c = base("import", "weights from safetensors or npy as a new run, to be judged or trained on", run_import);
   c.parameters = "PATH";
-  c.examples = {{"checkpoint import first.safetensors --out runs/copy", "an export: it names its configuration"},
-                {"checkpoint import torch.safetensors --into copy_lstm_1x100 --map names.txt --out runs/torch",
-                 "another program's names"},
-                {"checkpoint import w_npy --into runs/first --seed 2 --out runs/two", "the model of a run, changed"}};
+  c.reads = {"", "--map"};
+  c.examples = {
+      {"checkpoint import first.safetensors --out runs/again", "an export: it names its configuration"},
+      {"checkpoint import torch.safetensors --into copy_lstm_1x100 --map names.txt --out runs/torch",
+       "another program's names"},
+      {"checkpoint import first_npy --into runs/first --seed 2 --out runs/third", "the model of a run, changed"}};
   c.flags.text("--into", "", "preset, INI file or run whose configuration is taken; not given: the one in PATH")
       .text("--map", "", "file of lines THEIRS OURS [transpose] [reshape] [add]")
       .text("--out", "", "the new run; not given: under runs/")

@@ -10,14 +10,21 @@
 #include "core/names.hpp"
 #include "core/stopped.hpp"
 #include "experiments/environment.hpp"
+#include "tools/choices.hpp"
+#include "tools/completion.hpp"
 #include "tools/help.hpp"
 #include "tools/terminal.hpp"
 
 #include <fmt/ranges.h>
 #include <boost/program_options.hpp>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <set>
 
 namespace mneme::tools {
@@ -27,20 +34,6 @@ namespace po = boost::program_options;
 namespace {
 
 using Words = std::vector<std::string>;
-
-/// The command whose name the words begin with; null where there is none.
-const Command* find_command(const Words& words, std::size_t& used) {
-  for (const std::size_t n : {std::size_t{2}, std::size_t{1}}) {
-    if (words.size() < n) continue;
-    const std::string name = n == 2 ? words[0] + " " + words[1] : words[0];
-    for (const Command& c : commands())
-      if (c.name == name) {
-        used = n;
-        return &c;
-      }
-  }
-  return nullptr;
-}
 
 [[noreturn]] void fail_unknown_command(const Words& words) {
   Words names, group;
@@ -74,7 +67,7 @@ std::vector<Parameter> parameters_of(const Command& command) {
 
 class Parser {
  public:
-  explicit Parser(const Command& command) : command_(command), keys_(config_flags(command)) {
+  explicit Parser(const Command& command) : command_(command), keys_(config_flags(command).list) {
     auto add = description_.add_options();
     const auto one = [&](const std::string& name, bool takes_value) {
       if (!names_.insert("--" + name).second) return;
@@ -91,6 +84,7 @@ class Parser {
   }
 
   Arguments parse(const Words& words) {
+    require_dashes(words);
     po::positional_options_description positional;
     positional.add("positional", -1);
     po::parsed_options parsed(&description_);
@@ -121,6 +115,7 @@ class Parser {
     }
     check_positional(a);
     a.options = command_.flags.parse("", a.given);
+    check_paths(a);
     return a;
   }
 
@@ -143,21 +138,63 @@ class Parser {
   [[noreturn]] void fail_unknown_flag(std::string name) const {
     if (name.rfind("-", 0) != 0) name = "--" + name;
     name = name.substr(0, name.find('='));
-    const Words known(names_.begin(), names_.end());
-    std::string near = nearest_name(name, known);
-    // The end of a dotted key is what people remember: --slots means --memory.slots.
-    if (near.empty() && name.rfind("--", 0) == 0) near = nearest_name(name.substr(2), known);
+    const Words near = nearest_flags(name, {names_.begin(), names_.end()});
     throw ArgumentError(
-        fmt::format("unknown flag '{}'{}", name, near.empty() ? "" : fmt::format(", did you mean '{}'?", near)));
+        fmt::format("unknown flag '{}'{}", name,
+                    near.empty() ? "" : fmt::format(", did you mean '{}'?", fmt::join(near, "' or '"))));
+  }
+
+  /// memory.slots=64 and -memory.slots=64 are flags that lack dashes.
+  void require_dashes(const Words& words) const {
+    for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+      const std::string& word = words[i];
+      const std::size_t equals = word.find('='), dashes = word.find_first_not_of("-+");
+      if (equals == std::string::npos || dashes > 1 || word.find('/') < equals) continue;
+      if (i > 0 && words[i - 1].rfind("--", 0) == 0 && words[i - 1].find('=') == std::string::npos)
+        continue;  // its value
+      const std::string key = word.substr(dashes, equals - dashes);
+      const Words near = nearest_flags(key, {names_.begin(), names_.end()});
+      if (near.empty()) continue;
+      throw ArgumentError(
+          fmt::format("'{}' lacks its dashes, did you mean '{}{}'?", word, near[0], word.substr(equals)));
+    }
+  }
+
+  /// "There are: ..." for the first parameter; "" where that cannot be said.
+  std::string there_are(const std::string& given) const {
+    if (!command_.choices) return "";
+    Words names = command_.choices();
+    if (names.empty()) return "; there is none here or below runs/, 'mneme train' makes one";
+    const std::string near = given.empty() ? "" : nearest_name(given, names);
+    const std::size_t all = names.size();
+    if (!command_.reads.empty() && all > 8) names.resize(8);
+    return fmt::format("{} There are: {}{}", near.empty() ? "." : fmt::format(", did you mean '{}'?", near),
+                       fmt::join(names, ", "),
+                       names.size() < all ? fmt::format(" and {} more", all - names.size()) : "");
   }
 
   void check_positional(const Arguments& a) const {
     const std::vector<Parameter> list = parameters_of(command_);
     for (std::size_t i = a.positional.size(); i < list.size(); ++i)
-      if (!list[i].optional) fail<ArgumentError>(command_.name, "{} is missing", list[i].name);
+      if (!list[i].optional)
+        fail<ArgumentError>(command_.name, "{} is missing{}", list[i].name, i == 0 ? there_are("") : "");
     if (a.positional.size() > list.size())
       fail<ArgumentError>(command_.name, "'{}' is one word too many; it takes {}", a.positional[list.size()],
                           command_.parameters.empty() ? "none" : command_.parameters);
+  }
+
+  /// One answer in every command to a path where nothing is, or that may not be read.
+  void check_paths(const Arguments& a) const {
+    for (const std::string& name : command_.reads) {
+      const bool first = name.empty();
+      if (first ? a.positional.empty() : !a.has(name) || a.given.at(name).empty()) continue;
+      const std::string& path = first ? a.positional[0] : a.given.at(name);
+      struct stat status {};
+      const int failed = ::stat(path.c_str(), &status) != 0 || ::access(path.c_str(), R_OK) != 0 ? errno : 0;
+      if (failed == ENOENT || failed == ENOTDIR)
+        fail<ArgumentError>(path, "does not exist{}", first ? there_are(path) : "");
+      if (failed) fail<RuntimeFailure>(path, "cannot be read: {}", std::strerror(failed));
+    }
   }
 
   const Command& command_;
@@ -194,34 +231,38 @@ int run_words(Words words) {
     words.erase(words.begin());
   }
   if (words.empty()) {
-    say(general_help());
+    say(general_help(), true);
     return kUsage;
   }
   if (words[0].rfind("--version", 0) == 0) return print_version(words[0]);
   const bool help = words[0] == "help" || words[0] == "--help" || words[0] == "-h";
   if (help) words.erase(words.begin());
   if (help && words.empty()) {
-    put(general_help());
+    put(general_help(), true);
     return kOk;
   }
+  if (words.size() > 1 && words[0] == "completion" && words[1] == "words")
+    return print_completions({words.begin() + 2, words.end()});
   std::size_t used = 0;
   const Command* command = find_command(words, used);
   if (!command) {
     if ((help || asks_for_help(words)) && is_group(words[0])) {
-      put(group_help(words[0]));
+      put(group_help(words[0]), true);
       return kOk;
     }
     if (words[0].rfind("-", 0) == 0) fail<ArgumentError>(words[0], "comes before a command; try 'mneme --help'");
     fail_unknown_command(words);
   }
-  if (help || asks_for_help(words)) {
-    put(command_help(*command));
-    return kOk;
-  }
   try {
+    if (help || asks_for_help(words)) {
+      Words rest(words.begin() + static_cast<std::ptrdiff_t>(used), words.end());
+      std::erase_if(rest, [](const std::string& w) { return w == "--help" || w == "-h"; });
+      put(command_help(*command, rest), true);
+      return kOk;
+    }
     Arguments a = Parser(*command).parse(Words(words.begin() + static_cast<std::ptrdiff_t>(used), words.end()));
     a.argv = words;
-    if (command->heeds_signals) catch_signals();
+    if (command->heeds_signals) catch_signals(command->saves_when_stopped);
     return command->run(a);
   } catch (const ArgumentError& e) {
     say(fmt::format("mneme: {}", e.what()));
@@ -232,16 +273,30 @@ int run_words(Words words) {
 
 }  // namespace
 
-std::vector<experiments::OptionInfo> config_flags(const Command& command) {
-  std::vector<experiments::OptionInfo> keys;
-  if (command.config_keys.empty()) return keys;
-  const bool all = command.config_keys == "all";
-  if (all)
-    for (const char* selector : {"task", "model", "memory", "controller", "optimizer"})
-      keys.push_back({selector, "", "", "a name", fmt::format("which {}; see 'mneme list'", selector)});
-  for (experiments::OptionInfo& o : experiments::list_options())
-    if (all || o.key.rfind(command.config_keys, 0) == 0) keys.push_back(std::move(o));
-  return keys;
+const Command* find_command(const std::vector<std::string>& words, std::size_t& used) {
+  for (const std::size_t n : {std::size_t{2}, std::size_t{1}}) {
+    if (words.size() < n) continue;
+    const std::string name = n == 2 ? words[0] + " " + words[1] : words[0];
+    for (const Command& c : commands())
+      if (c.name == name) {
+        used = n;
+        return &c;
+      }
+  }
+  return nullptr;
+}
+
+const std::vector<std::pair<int, std::string>>& exit_codes() {
+  static const std::vector<std::pair<int, std::string>> codes = {
+      {kOk, "done"},
+      {kFailure, "failed: disk full, no permission, out of memory, a program that is missing"},
+      {kUsage, "wrong usage or configuration: a word, a value, a path where nothing is"},
+      {kBadFile, "invalid file: it is there, but damaged, of another format, or newer"},
+      {kDiverged, "diverged: a number stopped being finite"},
+      {kNotVerified, "not verified: a check found something wrong"},
+      {kStopped, "stopped from outside or by the time limit; the run can be resumed"},
+      {kInterrupted, "interrupted by Ctrl-C; what was done is saved"}};
+  return codes;
 }
 
 int dispatch(const Words& arguments) {
@@ -259,11 +314,14 @@ int dispatch(const Words& arguments) {
     say(fmt::format("mneme: {}", e.what()));
     code = kDiverged;
   } catch (const std::bad_alloc&) {
-    say("mneme: out of memory");
+    say("mneme: out of memory: this needs more than the machine, or a limit on this process, allows");
+    code = kFailure;
+  } catch (const std::length_error&) {
+    say("mneme: out of memory: this needs more than any machine has");
     code = kFailure;
   } catch (const Stopped& e) {
     say(fmt::format("mneme: {}", e.what()));
-    code = caught_signal().load() == SIGTERM ? kStopped : kInterrupted;
+    code = signal_code(caught_signal().load());
   } catch (const std::exception& e) {
     say(fmt::format("mneme: {}", e.what()));
     code = kFailure;

@@ -20,10 +20,12 @@ const std::vector<Command>& commands() {
       checkpoint_export_command(),
       checkpoint_import_command(),
       gradcheck_command(),
-      reproduce_command(),
       stories_command(),
+      reproduce_command(),
       bench_command(),
       doctor_command(),
+      completion_command(),
+      man_command(),
   };
   return table;
 }

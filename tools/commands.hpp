@@ -24,5 +24,7 @@ Command reproduce_command();
 Command bench_command();
 Command stories_command();
 Command doctor_command();
+Command completion_command();
+Command man_command();
 
 }  // namespace mneme::tools

@@ -3,6 +3,7 @@
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/evaluate.hpp"
 #include "tools/commands.hpp"
@@ -117,7 +118,6 @@ Finding writing() {
 
 Finding presets() {
   const auto all = experiments::presets();
-  if (all.empty()) return bad("none found: set MNEME_CONFIGS to the folder of the *.ini files");
   for (const auto& p : all) {
     try {
       experiments::Config::load(p.name);
@@ -125,7 +125,9 @@ Finding presets() {
       return bad(fmt::format("{}: {}", p.name, e.what()));
     }
   }
-  return ok(fmt::format("{} in {}, all valid", all.size(), all[0].path.parent_path().string()));
+  std::size_t own = 0;
+  for (const auto& p : all) own += !p.path.empty();
+  return ok(fmt::format("{} built in, {} from $MNEME_CONFIGS, all valid", all.size() - own, own));
 }
 
 Finding gradients() {
@@ -170,12 +172,14 @@ int run(const Arguments& a) {
     failed += f.status == "fail";
     list.push_back({{"check", c.name}, {"status", f.status}, {"text", f.text}});
     const char* color = f.status == "ok" ? "32" : f.status == "warn" ? "33" : "31";
-    if (!a.json()) print("{} {:<10} {}\n", styled(fmt::format("{:<4}", f.status), color), c.name, f.text);
+    if (!a.json())
+      put(fmt::format("{} {:<10} {}\n", styled(fmt::format("{:<4}", f.status), color), c.name, printable(f.text)),
+          true);
   }
   if (a.json()) {
     const Json j = {
         {"ok", failed == 0}, {"checks", list}, {"environment", Json::parse(experiments::environment_json())}};
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
   }
   if (failed) say(fmt::format("mneme: {} of {} checks failed", failed, checks.size()));
   return failed ? kFailure : kOk;

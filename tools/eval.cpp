@@ -2,6 +2,8 @@
 #include "core/error.hpp"
 #include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
+#include "experiments/run_directory.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -48,7 +50,7 @@ std::string table_text(const experiments::Evaluation& e) {
     std::vector<std::string> row = {r.length ? std::to_string(*r.length) : "as trained", std::to_string(r.episodes)};
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
       row.push_back(fmt::format("{:.4g}", r.mean[m]));
-      row.push_back(fmt::format("{:.2g}", r.standard_error[m]));
+      row.push_back(r.standard_error[m] ? fmt::format("{:.2g}", *r.standard_error[m]) : "-");
     }
     table.add(std::move(row));
   }
@@ -61,7 +63,7 @@ std::string parts_text(const experiments::Evaluation& e) {
   std::string spoken = metric.name;
   std::replace(spoken.begin(), spoken.end(), '_', ' ');
   Table table({">task", ">questions", ">" + spoken, ">commonest answer", ">unknown words", ">unseen answers", ""});
-  std::size_t asked = 0, questions = 0, words = 0, answers = 0;
+  std::size_t asked = 0, questions = 0, words = 0, answers = 0, cut = 0;
   for (const experiments::PartResult& p : e.parts) {
     table.add({std::to_string(p.part.number), std::to_string(p.questions), fmt::format("{:.1f}", p.error),
                fmt::format("{:.1f}", p.part.majority), std::to_string(p.part.unknown_words),
@@ -70,6 +72,7 @@ std::string parts_text(const experiments::Evaluation& e) {
     questions += p.part.questions;
     words += p.part.unknown_words;
     answers += p.part.unseen_answers;
+    cut += p.part.cut;
   }
   std::string text = table.text();
   if (e.parts_not_asked > 0)
@@ -79,6 +82,8 @@ std::string parts_text(const experiments::Evaluation& e) {
                       e.parts.size(), e.solved_threshold);
   text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
                       asked, questions, words, answers);
+  if (cut > 0)
+    text += fmt::format("{} of the test's questions have more items than the model takes: the latest are kept\n", cut);
   return text;
 }
 
@@ -129,15 +134,25 @@ int run(const Arguments& a) {
     options.progress = [&](std::size_t done, std::size_t all) { bar.show(done, all, "episodes"); };
     e = experiments::evaluate(directory, options);
   }
+  std::vector<std::string> argv = {"mneme"};
+  argv.insert(argv.end(), a.argv.begin(), a.argv.end());
+  try {
+    experiments::append_evaluation(e.directory, experiments::evaluation_line(e, argv));
+  } catch (const RuntimeFailure& why) {
+    note(fmt::format("these figures are not written down in the run: {}", why.what()));
+  }
   if (a.json()) {
     print("{}\n", experiments::evaluation_json(e));
     return kOk;
   }
-  print("{} after {} sequences, seed {}; +- is the standard error of the mean\n", e.checkpoint.string(), e.sequences,
-        e.seed);
-  put(table_text(e));
-  if (!e.parts.empty()) print("\n{}", parts_text(e));
-  if (e.memory_use) print("\n{}", memory_use_text(*e.memory_use));
+  print("{} after {} sequences, seed {}; +- is the standard error of the mean{}\n", e.checkpoint.string(), e.sequences,
+        e.seed,
+        std::any_of(e.results.begin(), e.results.end(), [](const auto& r) { return r.episodes < 2; })
+            ? ", which one episode has none of"
+            : "");
+  put(table_text(e), true);
+  if (!e.parts.empty()) put("\n" + parts_text(e), true);
+  if (e.memory_use) put("\n" + memory_use_text(*e.memory_use), true);
   for (const auto& path : e.traces) print("trace {}\n", path.string());
   if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", shell_path(e.traces[0].string())));
   return kOk;
@@ -169,6 +184,8 @@ Command eval_command() {
             "also: attention on supporting facts, and what is left with reads zeroed or shuffled")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
+  c.choices = known_runs;
+  c.reads = {""};
   c.config_keys = "trace.";
   c.heeds_signals = true;
   c.run = run;

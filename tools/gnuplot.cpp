@@ -47,22 +47,10 @@ double character_width(double width) {
   return 0.54 * font_points(width) / 72;
 }
 
-std::vector<std::string> text_lines(const std::string& text, std::size_t columns) {
-  std::vector<std::string> lines(1);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (!lines.back().empty() && characters(lines.back()) + 1 + characters(word) > columns) lines.emplace_back();
-    lines.back() += (lines.back().empty() ? "" : " ") + word;
-    at = end + 1;
-  }
-  return lines;
-}
-
 std::vector<std::string> title_lines(const std::vector<std::string>& title, double width) {
   std::vector<std::string> lines;
   for (const std::string& text : title)
-    for (std::string& line : text_lines(text, static_cast<std::size_t>(0.94 * width / character_width(width))))
+    for (std::string& line : wrapped_lines(text, static_cast<std::size_t>(0.94 * width / character_width(width))))
       lines.push_back(std::move(line));
   return lines;
 }

@@ -21,8 +21,6 @@ std::string gnuplot_file(const std::string& name);
 /// Points of the text of a figure so wide (inches), and inches that a character takes on average, DejaVu Sans.
 double font_points(double width);
 double character_width(double width);
-/// Text in lines of at most so many characters; words are not cut.
-std::vector<std::string> text_lines(const std::string& text, std::size_t columns);
 /// Lines of a title, as many as fit the width.
 std::vector<std::string> title_lines(const std::vector<std::string>& title, double width);
 

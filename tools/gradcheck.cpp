@@ -3,11 +3,13 @@
 
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -20,21 +22,24 @@ namespace {
 using experiments::GradientJob;
 using Json = nlohmann::ordered_json;
 
+std::vector<std::string> known_names() {
+  std::set<std::string> known;
+  for (const GradientJob& job : experiments::gradient_jobs()) known.insert({job.name, job.family});
+  return {known.begin(), known.end()};
+}
+
 std::vector<GradientJob> chosen_jobs(const Arguments& a) {
   std::vector<GradientJob> all = experiments::gradient_jobs();
   if (a.has("--all") && !a.positional.empty())
     fail<ArgumentError>("--all", "checks everything; leave out '{}'", a.positional[0]);
   if (a.has("--all")) return all;
-  if (a.positional.empty()) fail<ArgumentError>("gradcheck", "NAME is missing (or --all)");
+  if (a.positional.empty())
+    fail<ArgumentError>("gradcheck", "NAME is missing (or --all). There are: {}", fmt::join(known_names(), ", "));
   const std::string& name = a.positional[0];
-  std::set<std::string> known;
   std::vector<GradientJob> some;
-  for (GradientJob& job : all) {
-    known.insert({job.name, job.family});
+  for (GradientJob& job : all)
     if (job.name == name || job.family == name) some.push_back(std::move(job));
-  }
-  if (some.empty())
-    throw ArgumentError("[gradcheck] " + unknown_name("op or plug-in", name, {known.begin(), known.end()}));
+  if (some.empty()) throw ArgumentError("[gradcheck] " + unknown_name("op or plug-in", name, known_names()));
   return some;
 }
 
@@ -73,9 +78,9 @@ int run(const Arguments& a) {
                     {"derivatives", compared},
                     {"largest_error", worst},
                     {"results", list}};
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
   } else {
-    put(table.text());
+    put(table.text(), true);
     print("{} checks, {} derivatives, largest error {:.2e} of 1e-6: {}\n", jobs.size(), compared, worst,
           wrong == 0 ? "all right" : fmt::format("{} wrong", wrong));
   }
@@ -90,6 +95,7 @@ Command gradcheck_command() {
   c.name = "gradcheck";
   c.summary = "derivatives of every op, memory, controller and model against differences, in float64";
   c.parameters = "[NAME]";
+  c.choices = known_names;
   c.examples = {{"gradcheck --all", "everything; exit 5 where one is wrong"},
                 {"gradcheck ntm", "a memory, with each value of its options"},
                 {"gradcheck attention", "a family: autodiff, attention, memory, controller, model"}};

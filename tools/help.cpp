@@ -2,8 +2,11 @@
 #include "tools/help.hpp"
 
 #include "core/build_info.hpp"
+#include "core/quote.hpp"
+#include "tools/choices.hpp"
 #include "tools/terminal.hpp"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,27 +65,47 @@ std::string flag_help(const Option& o) {
   return text;
 }
 
-std::string keys_text(const Command& c) {
-  std::string text;
-  std::string plugin = "?";
+std::string keys_text(const Command& c, const std::vector<std::string>& words) {
+  const Keys keys = config_flags(c, words);
+  const bool brief = c.config_keys == "all" && !keys.chosen;
+  std::string text, title;
   std::vector<Pair> rows;
   const auto flush = [&] {
-    if (rows.empty()) return;
-    const std::string title = plugin.empty() ? "any run" : plugin;
-    text += heading("configuration keys: " + title) + two_columns(rows);
+    if (!rows.empty()) text += heading("configuration keys: " + title) + two_columns(rows);
     rows.clear();
   };
-  for (const experiments::OptionInfo& o : config_flags(c)) {
-    if (o.plugin != plugin) flush();
-    plugin = o.plugin;
-    const std::string range = o.domain == "a name" ? "" : fmt::format("; {}", o.domain);
-    rows.emplace_back("--" + o.key, o.help + range + (o.standard.empty() ? "" : fmt::format(" [{}]", o.standard)));
+  for (const experiments::OptionInfo& o : keys.list) {
+    if (brief && o.key.find('.') != std::string::npos) continue;
+    if (key_title(o) != title) flush();
+    title = key_title(o);
+    rows.push_back(key_row(o));
   }
   flush();
-  return text;
+  if (!keys.source.empty()) text += fmt::format("\nIn brackets: as {} has it.\n", printable(keys.source));
+  if (!brief) return text;
+  text += heading("more keys");
+  std::vector<Pair> more;
+  if (c.parameters.find("PRESET") != std::string::npos)
+    more.emplace_back(fmt::format("$ mneme {} PRESET --help", c.name),
+                      "those of a preset's (a file's, a run's) task, model, memory, ..., with its values");
+  more.emplace_back(fmt::format("$ mneme {} --memory NAME --help", c.name),
+                    "those of one memory (or task, model, controller, optimizer), of training and of tracing");
+  return text + two_columns(more, 46);
 }
 
 }  // namespace
+
+std::string key_title(const experiments::OptionInfo& o) {
+  if (!o.plugin.empty()) return o.plugin;
+  if (o.key.starts_with("train.")) return "training";
+  return o.key.starts_with("trace.") ? "tracing" : "any run";
+}
+
+Pair key_row(const experiments::OptionInfo& o) {
+  const bool selector = o.domain == "a name";
+  const std::string range = selector ? fmt::format("; {}", fmt::join(o.values, "|")) : fmt::format("; {}", o.domain);
+  return {"--" + o.key, o.help + range + (o.standard.empty() ? "" : fmt::format(" [{}]", o.standard))};
+}
 
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t columns) {
   const std::size_t room = columns > indent + 20 ? columns - indent : 20;
@@ -100,39 +123,50 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t col
   return out + line;
 }
 
+std::vector<Pair> flag_rows(const Command& c) {
+  std::vector<Pair> rows;
+  for (const Option& o : c.flags.options()) rows.emplace_back(o.name + placeholder(c, o), flag_help(o));
+  for (const auto& [name, key] : c.aliases) rows.emplace_back(name + " VALUE", "the same as --" + key);
+  return rows;
+}
+
+const std::vector<Pair>& general_flags() {
+  static const std::vector<Pair> rows = {{"-h, --help", "what a command takes, examples first"},
+                                         {"--version[=json]", "program, compiler, libraries"},
+                                         {"-q, --quiet", "no hints and no progress"},
+                                         {"--no-color", "no colour (as with NO_COLOR set)"}};
+  return rows;
+}
+
+const std::vector<Pair>& first_steps() {
+  static const std::vector<Pair> steps = {
+      {"train copy_ntm --trace.level params --out runs/first", "train a preset until it is solved"},
+      {"eval runs/first --lengths 20,40,80", "how far it generalises"},
+      {"replay runs/first", "step through what the heads attended to"},
+      {"trace render runs/first", "draw it as in the paper"}};
+  return steps;
+}
+
 std::string general_help() {
   std::string text = fmt::format("mneme {}: research on differentiable external memory\n", build_info().version);
-  text += heading("to begin with") +
-          examples_text({{"train copy_ntm --out runs/first", "train a preset until it is solved"},
-                         {"eval runs/first --lengths 20,40,80", "how far it generalises"},
-                         {"replay runs/first", "step through what the heads attended to"},
-                         {"trace render runs/first", "draw it as in the paper"}});
+  text += heading("to begin with") + examples_text(first_steps());
   text += heading("commands");
   std::vector<Pair> rows;
   for (const Command& c : commands()) rows.emplace_back(c.name, c.summary);
   text += two_columns(rows);
-  text += heading("everywhere") + two_columns({{"-h, --help", "what a command takes, examples first"},
-                                               {"--version[=json]", "program, compiler, libraries"},
-                                               {"-q, --quiet", "no hints and no progress"},
-                                               {"--no-color", "no colour (as with NO_COLOR set)"}});
-  text +=
-      "\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 invalid file, 4 diverged, 5 not verified,\n"
-      "75 stopped but resumable, 130 interrupted.\n";
-  return text;
+  text += heading("everywhere") + two_columns(general_flags());
+  rows.clear();
+  for (const auto& [code, meaning] : exit_codes()) rows.emplace_back(std::to_string(code), meaning);
+  return text + heading("exit codes") + two_columns(rows);
 }
 
-std::string command_help(const Command& c) {
+std::string command_help(const Command& c, const std::vector<std::string>& words) {
   std::string text = styled("mneme " + c.name, "1") + ": " + c.summary + "\n";
   text += heading("examples") + examples_text(c.examples);
   text += heading("usage");
   text += "  mneme " + c.name + (c.parameters.empty() ? "" : " " + c.parameters) + " [flags]\n";
-  std::vector<Pair> rows;
-  for (const Option& o : c.flags.options()) rows.emplace_back(o.name + placeholder(c, o), flag_help(o));
-  for (const auto& [name, key] : c.aliases) rows.emplace_back(name + " VALUE", "the same as --" + key);
-  rows.emplace_back("-q, --quiet", "no hints and no progress");
-  rows.emplace_back("--no-color", "no colour (as with NO_COLOR set)");
-  text += heading("flags") + two_columns(rows);
-  if (!c.config_keys.empty()) text += keys_text(c);
+  text += heading("flags") + two_columns(flag_rows(c));
+  if (!c.config_keys.empty()) text += keys_text(c, words);
   if (!c.notes.empty()) text += "\n" + c.notes + "\n";
   return text;
 }

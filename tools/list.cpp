@@ -5,6 +5,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "core/quote.hpp"
 #include "memory/addressing.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
@@ -14,6 +15,7 @@
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -27,7 +29,7 @@ using Json = nlohmann::ordered_json;
 struct Entry {
   std::string name, summary, source;
   const OptionTable* options = nullptr;
-  std::string path;  ///< presets
+  std::string path;  ///< of presets from $MNEME_CONFIGS
 };
 
 template <class R>
@@ -97,6 +99,12 @@ std::string to_text(const Family& family) {
   return table.text(static_cast<std::size_t>(terminal_size(STDOUT_FILENO).columns));
 }
 
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const Family& f : families()) names.emplace_back(f.name);
+  return names;
+}
+
 int run(const Arguments& a) {
   if (a.positional.empty()) {
     Json all = Json::object();
@@ -107,17 +115,15 @@ int run(const Arguments& a) {
       else
         text += (text.empty() ? "" : "\n") + to_text(f);
     }
-    put(a.json() ? all.dump(2) + "\n" : text);
+    put(a.json() ? json_text(all, 2) + "\n" : text, true);
     return kOk;
   }
-  std::vector<std::string> names;
   for (const Family& f : families()) {
-    names.emplace_back(f.name);
     if (a.positional[0] != f.name && a.positional[0] != f.section) continue;
-    put(a.json() ? to_json(f).dump(2) + "\n" : to_text(f));
+    put(a.json() ? json_text(to_json(f), 2) + "\n" : to_text(f), true);
     return kOk;
   }
-  throw ArgumentError("[list] " + unknown_name("family", a.positional[0], names));
+  throw ArgumentError("[list] " + unknown_name("family", a.positional[0], family_names()));
 }
 
 }  // namespace
@@ -131,8 +137,8 @@ Command list_command() {
                 {"list memories", "one kind"},
                 {"list tasks --json", "for programs: a list of objects with name, summary, options"}};
   c.flags.flag("--json", false, "JSON on stdout");
-  c.notes =
-      "Kinds: tasks, memories, models, addressing, controllers, optimizers, presets, scores, normalizers, combiners.";
+  c.choices = family_names;
+  c.notes = fmt::format("Kinds: {}.", fmt::join(family_names(), ", "));
   c.run = run;
   return c;
 }

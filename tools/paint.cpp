@@ -49,7 +49,9 @@ Rgb color_of(const Raster& r, std::size_t row, std::size_t column) {
   const double x = share(r, r.values[row][column]);
   const Rgb c = r.scale == Raster::Scale::diverging ? diverging(x) : sequential(std::max(0.0, x));
   const std::ptrdiff_t past = static_cast<std::ptrdiff_t>(column) - r.marked;
-  return r.marked >= 0 && past >= 0 && past < r.marked_count ? mix(c, {255, 255, 255}, 0.35) : c;
+  if (r.marked < 0 || past < 0 || past >= r.marked_count) return c;
+  const bool light = 2 * c.r + 5 * c.g + c.b > 8 * 150;
+  return mix(c, light ? Rgb{0, 0, 0} : Rgb{255, 255, 255}, 0.35);
 }
 
 char symbol_of(const Raster& r, double v) {
@@ -129,8 +131,8 @@ Rgb sequential(double x) {
 }
 
 Rgb diverging(double x) {
-  static constexpr std::array<Rgb, 5> stops = {
-      {{90, 170, 255}, {30, 80, 160}, {48, 48, 48}, {160, 80, 10}, {255, 170, 60}}};
+  static constexpr std::array<Rgb, 7> stops = {
+      {{5, 48, 97}, {47, 121, 181}, {157, 203, 225}, {255, 255, 255}, {247, 183, 153}, {202, 71, 65}, {103, 0, 31}}};
   return along(stops, (x + 1) / 2);
 }
 
@@ -189,6 +191,18 @@ std::vector<std::vector<double>> stretch_columns(const std::vector<std::vector<d
 std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::vector<std::string> wrapped_lines(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!lines.back().empty() && characters(lines.back()) + 1 + characters(word) > columns) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    at = end + 1;
+  }
+  return lines;
 }
 
 std::string shortened(const std::string& text, std::size_t columns) {

@@ -26,7 +26,7 @@ struct Rgb {
 };
 /// 0..1 from dark to bright (viridis).
 Rgb sequential(double x);
-/// -1..1 from blue over near black to orange; both ends are as bright.
+/// -1..1 from blue over white to red; both ends are as dark.
 Rgb diverging(double x);
 
 /// Values [rows][columns]; NaN is left blank.
@@ -35,7 +35,7 @@ struct Raster {
   std::vector<std::vector<double>> values;
   Scale scale = Scale::sequential;
   double high = 1;                  ///< drawn brightest; diverging: -high..high
-  std::ptrdiff_t marked = -1;       ///< this column is lit up: the cursor
+  std::ptrdiff_t marked = -1;       ///< this column stands out, lighter or darker: the cursor
   std::ptrdiff_t marked_count = 1;  ///< and so many with it
 };
 std::vector<std::string> paint(const Raster& raster, const Style& style);
@@ -51,6 +51,9 @@ std::vector<std::vector<double>> stretch_columns(const std::vector<std::vector<d
 
 /// Columns that a text takes: its characters, not its bytes.
 std::size_t characters(std::string_view text);
+
+/// Text in lines of at most so many characters; words are not cut.
+std::vector<std::string> wrapped_lines(const std::string& text, std::size_t columns);
 
 /// Text of at most `columns` characters, the end cut off and "..".
 std::string shortened(const std::string& text, std::size_t columns);

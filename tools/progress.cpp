@@ -22,7 +22,7 @@ void write_stderr(const std::string& text) {
 
 }  // namespace
 
-Progress::Progress() : bar_(is_terminal(STDERR_FILENO)), silent_(screen().quiet), begin_(Clock::now()), last_(begin_) {
+Progress::Progress() : bar_(moves_cursor(STDERR_FILENO)), silent_(screen().quiet), begin_(Clock::now()), last_(begin_) {
   current = this;
 }
 
@@ -39,8 +39,8 @@ void Progress::redraw() {
   if (current && current->bar_ && current->shown_) current->draw();
 }
 
-void Progress::show(std::uint64_t done, std::uint64_t all, double seconds, double seconds_left,
-                    const std::string& detail, bool last) {
+void Progress::show(std::uint64_t done, std::uint64_t all, double seconds, Left left, const std::string& detail,
+                    bool last) {
   if (silent_) return;
   const Clock::time_point now = Clock::now();
   const bool due = std::chrono::duration<double>(now - last_).count() >= interval();
@@ -48,8 +48,9 @@ void Progress::show(std::uint64_t done, std::uint64_t all, double seconds, doubl
   last_ = now;
   shown_ = true;
   share_ = all ? std::min(1.0, static_cast<double>(done) / static_cast<double>(all)) : 0;
-  text_ = fmt::format("{}/{} [{}<{}] {}", done, all, clock_text(seconds),
-                      seconds_left > 0 ? clock_text(seconds_left) : "?", detail);
+  const std::string time =
+      left.seconds > 0 ? fmt::format(", {}{} left", left.at_most ? "at most " : "", clock_text(left.seconds)) : "";
+  text_ = fmt::format("{}/{} [{}{}] {}", done, all, clock_text(seconds), time, detail);
   if (bar_)
     draw();
   else
@@ -59,7 +60,7 @@ void Progress::show(std::uint64_t done, std::uint64_t all, double seconds, doubl
 void Progress::show(std::uint64_t done, std::uint64_t all, const std::string& detail) {
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   const double left = done ? seconds * static_cast<double>(all - std::min(all, done)) / static_cast<double>(done) : 0;
-  show(done, all, seconds, left, detail);
+  show(done, all, seconds, {left, false}, detail);
 }
 
 void Progress::draw() const {

@@ -1,6 +1,6 @@
 // Room: tools. Progress: a bar on a terminal, a plain line every ten seconds elsewhere, always on stderr.
 //
-//   12% ###-----------------  12300/100000 [1:02<6:40] loss 23.1, wrong bits 12.3, 198/s
+//   12% ###-----------------  12300/100000 [1:02, at most 6:40 left] loss 23.1, wrong bits 12.3 (mean of 100), 198/s
 //
 // At most one is shown at a time; say() clears it, writes and draws it again. Nothing is shown under --quiet.
 #pragma once
@@ -18,8 +18,12 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();  ///< clears the bar
 
-  /// `seconds_left` 0 = unknown; `detail` follows the clock. `last` shows it whatever the time.
-  void show(std::uint64_t done, std::uint64_t all, double seconds, double seconds_left, const std::string& detail,
+  struct Left {
+    double seconds = 0;    ///< 0 = unknown
+    bool at_most = false;  ///< it may be over before
+  };
+  /// `detail` follows the clock. `last` shows it whatever the time.
+  void show(std::uint64_t done, std::uint64_t all, double seconds, Left left, const std::string& detail,
             bool last = false);
   /// With a clock of its own, for work whose speed is even.
   void show(std::uint64_t done, std::uint64_t all, const std::string& detail);

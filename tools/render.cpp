@@ -1,6 +1,7 @@
 // Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
 #include "core/error.hpp"
 #include "core/quote.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/figure.hpp"
 #include "tools/story_figure.hpp"
@@ -101,6 +102,7 @@ int run(const Arguments& a) {
   const trace::Reader reader(path);
   const std::size_t index = find_episode(reader, a);
   const trace::Episode episode = reader.episode(index);
+  say_faults(reader, index);
   options.title = picture_title(reader, index);
   std::string stem = path.filename().string();
   stem = stem.substr(0, stem.find(".trace.h5"));
@@ -114,6 +116,8 @@ int run(const Arguments& a) {
     lay_out(make_figure(reader.layout(), episode, options));
   fs::path folder = a.has("--out") ? fs::path(a.options.text("--out")) : default_folder(path);
   if (folder.empty()) folder = ".";
+  for (const char* kind : {".csv", ".dat", ".gp", ".svg", ".pdf", ".png"})
+    trace::expect_free(folder / (name + kind), a.has("--force"));
   const Workshop workshop(folder);
   std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
   for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
@@ -149,16 +153,20 @@ Command trace_render_command() {
   c.summary =
       "the figure of an episode as SVG, PDF and PNG (the NTM paper's; or a story), with data and gnuplot script";
   c.parameters = "TRACE|DIR";
-  c.examples = {{"trace render runs/first", "into runs/first/figures"},
-                {"trace render runs/first --episode -1 --out figures", "the last episode"},
-                {"trace render runs/first --slots 0:40 --width 3.3in", "some slots, as wide as a column"}};
+  c.examples = {
+      {"trace render runs/first", "into runs/first/figures"},
+      {"trace render runs/first --episode -1 --out figures", "the last episode"},
+      {"trace render runs/first --slots 0:40 --width 3.3in --force", "some slots, as wide as a column, in its place"}};
+  c.choices = known_runs;
+  c.reads = {""};
   add_episode_flag(c);
   c.flags.text("--out", "", "folder; the run's figures/ where it is not given")
       .text("--slots", "", "first:last slot to show, around the end where first > last; not given: those that are used")
       .text("--width", "7in", "of the figure: 3.3in for a column, 7in for a page")
       .choice("--palette", "grey", {"grey", "viridis"}, "of what has no signs: weightings, bits")
+      .flag("--force", false, "replace the figure that is there")
       .flag("--json", false, "JSON on stdout");
-  c.values = {{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}};
+  c.values.insert({{"--out", "DIR"}, {"--slots", "A:B"}, {"--width", "W"}, {"--palette", "NAME"}});
   c.notes =
       "An episode with items in words is drawn as a story: sentences, hops, question and answer.\n"
       "Outputs are shown where they are scored, wrong bits with a red cross; lines mark where the phase changes.\n"

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "core/quote.hpp"
 #include "replay/verify.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/scene.hpp"
@@ -53,6 +54,8 @@ Json report_json(const fs::path& path, const replay::Report& r) {
   j["failures"] = Json::array();
   for (const replay::Mismatch& m : r.failures) j["failures"].push_back(mismatch_json(m));
   j["faults"] = r.faults;
+  j["remarks"] = r.remarks;
+  j["nothing_recomputed"] = r.nothing.empty() ? Json(nullptr) : Json(r.nothing);
   j["not_recomputed"] = r.not_recomputed;
   j["path"] = path.string();
   return j;
@@ -62,17 +65,24 @@ void report_text(const fs::path& path, const replay::Report& r) {
   print("{}\n", path.string());
   for (const replay::Coverage& c : r.coverage)
     print("  {:<10} {:<18} {:>9} numbers, {}\n", c.what, c.rule, c.values, c.how);
-  print("  largest difference {:.3g} (tolerance {:g}) over {} episodes, {} steps, {} numbers\n", r.max_abs_difference,
-        r.tolerance, r.episodes, r.steps, r.values);
+  if (r.nothing.empty())
+    print("  largest difference {:.3g} (tolerance {:g}) over {} episodes, {} steps, {} numbers\n", r.max_abs_difference,
+          r.tolerance, r.episodes, r.steps, r.values);
+  else
+    print("  {} episodes, {} steps, {} losses and errors recomputed\n", r.episodes, r.steps, r.values);
   if (!r.worst.dataset.empty())
     print("  there: {} episode {} step {}\n", r.worst.dataset, r.worst.episode, r.worst.step);
   const std::string all = r.needs_model.empty() ? "every" : "every other";
   if (!r.needs_model.empty())
     print("  not recomputed, because it needs the model's weights: {}\n",
           fmt::format("{}", fmt::join(r.needs_model, ", ")));
-  print("{}\n",
-        r.ok() ? fmt::format("verified: {} weighting and {} memory follows from the log", all, all)
-               : fmt::format("NOT verified: {} rows differ, {} faults in the file", r.failure_count, r.faults.size()));
+  for (const std::string& remark : r.remarks) print("  {}\n", remark);
+  if (!r.ok())
+    print("NOT verified: {} rows differ, {} faults in the file\n", r.failure_count, r.faults.size());
+  else if (!r.nothing.empty())
+    print("sound, and no weighting or memory to verify: {}\n", r.nothing);
+  else
+    print("verified: {} weighting and {} memory follows from the log\n", all, all);
 }
 
 int verify(const fs::path& path, const Arguments& a) {
@@ -88,7 +98,7 @@ int verify(const fs::path& path, const Arguments& a) {
     report = replay::verify(path, options);
   }
   if (a.json())
-    print("{}\n", report_json(path, report).dump(2, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", json_text(report_json(path, report), 2));
   else
     report_text(path, report);
   if (report.ok()) {
@@ -111,10 +121,11 @@ int run(const Arguments& a) {
     if (a.has(flag)) fail<ArgumentError>(flag, "goes with --verify; 'mneme trace show --json' prints an episode");
   const trace::Reader reader(path);
   const std::size_t episode = find_episode(reader, a);
-  if (is_terminal(STDOUT_FILENO) && is_terminal(STDIN_FILENO) && !a.has("--still")) return view(reader, episode);
+  if (moves_cursor(STDOUT_FILENO) && is_terminal(STDIN_FILENO) && !a.has("--still")) return view(reader, episode);
   Scene scene(reader);
   scene.load(episode);
-  for (const std::string& line : scene.still(terminal_size(STDOUT_FILENO), terminal_style())) print("{}\n", line);
+  say_faults(reader, episode);
+  for (const std::string& line : scene.still(terminal_size(STDOUT_FILENO), terminal_style())) put(line + "\n", true);
   return kOk;
 }
 
@@ -128,7 +139,10 @@ Command replay_command() {
   c.examples = {{"replay runs/first", "the newest trace of a run, key by key (? lists the keys)"},
                 {"replay runs/first --episode 3 --still", "one picture; also what a pipe gets"},
                 {"replay runs/first --verify", "recompute every weighting and memory from the log"},
-                {"replay runs/first --verify --json", "for programs; exit 5 where something differs"}};
+                {"replay runs/first --verify --json",
+                 "for programs; exit 5 where something differs, 0 where nothing can be recomputed"}};
+  c.choices = known_runs;
+  c.reads = {""};
   add_episode_flag(c);
   c.flags.flag("--verify", false, "recompute in float64 and compare")
       .flag("--still", false, "print one picture instead of stepping")

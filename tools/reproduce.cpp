@@ -1,7 +1,9 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -135,8 +137,8 @@ std::string cells_text(const Study& study, const Group& group, bool comparable) 
   for (const StudyCell& c : cells) {
     const experiments::Spread s = experiments::spread(c.errors);
     const auto of = [&](double v) { return s.count ? std::optional<double>(v) : std::nullopt; };
-    std::vector<std::optional<double>> figures = {
-        {}, c.error, {}, of(s.mean), of(s.deviation), of(s.least), of(s.most), of(c.majority)};
+    std::vector<std::optional<double>> figures = {{},          c.error,     {},         of(s.mean),
+                                                  s.deviation, of(s.least), of(s.most), of(c.majority)};
     for (const auto* p : beside) figures.emplace_back(published_error(*p, c));
     std::vector<std::string> row;
     for (std::size_t i = 0; i < figures.size(); ++i) {
@@ -187,7 +189,7 @@ nlohmann::ordered_json cells_json(const Study& study, const Group& group, bool c
                   {"chosen_seed", or_null(c.seed)},
                   {"error_percent", or_null(c.error)}};
     entry["mean"] = s.count ? Json(s.mean) : Json(nullptr);
-    entry["standard_deviation"] = s.count ? Json(s.deviation) : Json(nullptr);
+    entry["standard_deviation"] = or_null(s.deviation);
     entry["least"] = s.count ? Json(s.least) : Json(nullptr);
     entry["most"] = s.count ? Json(s.most) : Json(nullptr);
     entry["majority_error_percent"] = c.majority;
@@ -246,8 +248,9 @@ int run(const Arguments& a) {
     Progress bar;
     options.how.progress_seconds = bar.interval();
     options.how.progress = [&](const experiments::SideBySideProgress& p) {
-      bar.show(p.sequences, p.max_sequences, p.seconds, p.eta,
-               fmt::format("{} of {} runs; {} loss {:.3g}", p.done, p.jobs, p.name, p.loss));
+      bar.show(p.sequences, p.max_sequences, p.seconds, {p.eta, p.at_most},
+               fmt::format("{} of {} runs; {} loss {}", p.done, p.jobs, p.name,
+                           p.loss ? fmt::format("{:.3g}", *p.loss) : "-"));
     };
     options.done = [&](const std::vector<StudyRow>& rows) {
       done.insert(done.end(), rows.begin(), rows.end());
@@ -264,7 +267,7 @@ int run(const Arguments& a) {
       j["presets"] = nlohmann::ordered_json::array();
       for (const Group& group : groups) j["presets"].push_back(cells_json(study, group, published_data));
     }
-    print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print("{}\n", json_text(j, 2));
     return stopped;
   }
   if (done.empty()) {
@@ -274,11 +277,11 @@ int run(const Arguments& a) {
   print("{}\n\n", study.summary);
   if (!published_data) print("{}\n\n", warning);
   if (tested) {
-    for (const Group& group : groups) print("{}\n", cells_text(study, group, published_data));
+    for (const Group& group : groups) put(cells_text(study, group, published_data) + "\n", true);
     put("chosen: the run with the least training loss, that of the last whole window of train.log-every sequences.\n"
         "mean to most: all runs. failed: error above 5 %.\n");
   } else {
-    put(table_text(study, done, options.after > 0));
+    put(table_text(study, done, options.after > 0), true);
     print("\n");
     print_summary(study, done);
   }
@@ -301,18 +304,13 @@ Command reproduce_command() {
   c.parameters = "STUDY";
   c.examples = {
       {"reproduce copy --presets copy_ntm", "five seeds of one preset"},
-      {"reproduce copy --seeds 1:10 --after 20000", "and watch each for 20,000 sequences once solved"},
+      {"reproduce copy --presets copy_ntm --seeds 6:8 --after 20000",
+       "three more, each watched for 20,000 sequences once solved"},
       {"reproduce babi-1k --task.data DIR --jobs 2", "MemN2N on the 20 bAbI tasks, ten runs each, and jointly"},
       {"reproduce babi-1k --task.data DIR --presets babi_kv --task.number 1:3", "another memory, three tasks"}};
   c.flags
-      .choices(
-          "--presets", "copy_ntm",
-          [] {
-            std::vector<std::string> names;
-            for (const auto& p : experiments::presets()) names.push_back(p.name);
-            return names;
-          },
-          "comma list; not given: those of the study that stand first below")
+      .choices("--presets", "copy_ntm", preset_names,
+               "comma list; not given: those of the study that stand first below")
       .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a run; not given: as the study says below")
       .integer("--jobs", 1, 1, 1024, "runs at a time, then with one thread each; no bit of any depends on it")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")
@@ -320,6 +318,11 @@ Command reproduce_command() {
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
       .flag("--json", false, "one JSON object on stdout");
   c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}};
+  c.choices = [] {
+    std::vector<std::string> names;
+    for (const Study& s : experiments::studies()) names.push_back(s.name);
+    return names;
+  };
   c.config_keys = "all";
   std::string names;
   for (const Study& s : experiments::studies()) {
@@ -331,7 +334,7 @@ Command reproduce_command() {
     }
   }
   c.notes = "Studies:\n" + names + "The command may be stopped at any time and goes on when typed again.";
-  c.heeds_signals = true;
+  c.heeds_signals = c.saves_when_stopped = true;
   c.run = run;
   return c;
 }

@@ -2,8 +2,9 @@
 // is printed once, whole.
 //
 //   input  raster                 all maps share the time axis; of many slots those that are used are shown, pooled
-//   target raster                 where there is no room for each
-//   output raster, wrong bits marked
+//   target raster                 where there is no room for each. Channels are never pooled: where not all fit, the
+//   output raster                 same ones of target and output are shown
+//   wrong  ....1..                how many bits of each step are wrong
 //   phase  iiiiiidaaaaaa          i input, d delimiter, a answer
 //   write_0, read_0, ...          weightings, slots upwards from the first
 //   numbers of every head at the cursor
@@ -15,6 +16,7 @@
 
 #include "replay/story.hpp"
 #include "replay/view.hpp"
+#include "tools/gnuplot.hpp"
 #include "tools/paint.hpp"
 #include "tools/terminal.hpp"
 #include "trace/reader.hpp"
@@ -29,7 +31,9 @@ struct Cursor {
   std::size_t site = 0;  ///< the head in focus: its numbers are marked, its map comes first where room is short
   bool memory = false;   ///< the memory at the cursor instead of the maps
   bool help = false;
-  std::size_t top = 0;  ///< of a story: the first sentence shown, where not all fit
+  std::size_t help_top = 0;  ///< of the help: the first line shown
+  std::size_t channel = 0;   ///< the first channel shown, where not all fit
+  std::size_t top = 0;       ///< of a story: the first sentence shown, where not all fit
 };
 
 class Scene {
@@ -47,6 +51,10 @@ class Scene {
   std::size_t strongest_sentence() const;
   /// The first sentence of the last interactive().
   std::size_t top_shown() const { return top_shown_; }
+  /// Of the help, as of the last interactive(): its first line.
+  std::size_t help_shown() const { return help_shown_; }
+  /// Where the channels after those of the last interactive() begin; 0 where those were the last.
+  std::size_t next_channel() const { return next_channel_; }
 
   /// Exactly fits `size`: at most size.rows lines of at most size.columns characters.
   std::vector<std::string> interactive(const Cursor& cursor, const Size& size, const Style& style);
@@ -55,23 +63,37 @@ class Scene {
 
  private:
   using Rows = std::vector<std::vector<double>>;
-  struct Block {
-    std::string label;
-    Rows values;              ///< [rows][steps]
-    std::string first, last;  ///< gutter at the first and last line
-    bool site = false;
-  };
-  std::vector<Block> io_blocks() const;
-  Block site_block(std::size_t site) const;
   /// Which steps are shown, and how.
   struct Frame {
     std::size_t begin = 0, count = 0;  ///< steps
     std::size_t stretch = 1;           ///< columns a step
     std::ptrdiff_t cursor = -1;        ///< step; -1 = none
   };
+  struct Block {
+    std::string label;
+    Rows values;              ///< [rows][steps]
+    std::string first, last;  ///< gutter beside the label, or below where it is long, and at the last line
+    Scale scale;              ///< the same at every step and for every head
+  };
+  /// input, target, output; which scored ones there are.
+  std::vector<Block> io_blocks() const;
+  /// Where bits are wrong, 1; empty where the target is no bits or none is.
+  Block wrong_block() const;
+  /// A character a step: how many channels are wrong, or of real targets how far off the output is, 0 to 9; "" where
+  /// there is no target to compare.
+  std::string error_line(const Frame& frame) const;
+  Block site_block(std::size_t site) const;
   Frame frame(const Cursor& cursor, std::size_t columns) const;
   static std::vector<std::string> draw(const Block& block, std::size_t most_rows, const Frame& frame,
                                        const Style& style);
+  /// What goes in and out, in at most so many lines.
+  std::vector<std::string> io_lines(const Cursor& cursor, std::size_t most, const Frame& frame, const Style& style);
+  /// Everything over time, in at most `room` lines.
+  std::vector<std::string> map_lines(const Cursor& cursor, std::size_t room, std::size_t columns, const Style& style);
+  std::vector<std::string> help_lines(const Cursor& cursor, std::size_t room, std::size_t columns);
+  replay::Story story_at(std::size_t step) const;  ///< with words as they can be shown
+  std::vector<replay::Answer> answers() const;     ///< so, too
+  std::string title() const;
   std::string phase_line(const Frame& frame) const;
   std::vector<std::string> numbers_lines(std::size_t site, std::size_t step, bool focus, std::size_t columns) const;
   /// A head line, then sentences top .. top+count-1, each on one line; hops from `first_hop` on where not all fit.
@@ -89,8 +111,10 @@ class Scene {
   trace::Episode e_;
   replay::SlotRange slots_;
   bool rebuilt_ = false;
-  std::size_t top_shown_ = 0;
+  std::size_t top_shown_ = 0, help_shown_ = 0, next_channel_ = 0;
+  Scale weights_scale_;
   std::vector<std::vector<double>> memory_;  ///< after each step; empty where the trace cannot tell
+  double memory_high_ = 0;                   ///< largest number in it at any step
 };
 
 }  // namespace mneme::tools

@@ -1,6 +1,8 @@
 // Room: tools. `mneme show`: a configuration with everything resolved, and what it costs.
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/terminal.hpp"
@@ -44,7 +46,7 @@ int run(const Arguments& a) {
   if (a.json()) {
     Json j;
     j["config"] = Json::parse(config.json());
-    j["run_id"] = config.run_id();
+    j["run_id"] = r.run_id;
     j["parameters"] = r.count;
     j["tensors"] = Json::array();
     for (const auto& e : r.parameters)
@@ -53,18 +55,20 @@ int run(const Arguments& a) {
     j["seconds_per_sequence"] = r.seconds_per_sequence;
     j["estimated_seconds"] = r.estimated_seconds;
     j["run"] = record;
-    print("{}\n", j.dump(2));
+    print("{}\n", json_text(j, 2));
     return kOk;
   }
   // Comments, so that what is shown is a file that runs.
   std::string text = config.text();
-  text += fmt::format("\n# run id {}\n# {} parameters\n", config.run_id(), r.count);
+  text += fmt::format("\n# run id {}\n# {} parameters\n", r.run_id, r.count);
   for (const auto& e : r.parameters)
     text += fmt::format("#   {:<36} {:<16} {:>9}{}\n", e.name, e.shape, e.count, e.trained ? "" : "  (not trained)");
   text += fmt::format("# memory: parameters {}, optimizer {}, one step of all shards {}\n",
                       bytes_text(r.parameter_bytes), bytes_text(r.optimizer_bytes), bytes_text(r.step_bytes));
-  text += fmt::format("# time: {:.3g} ms a sequence with {} thread{}, about {} for train.max-sequences\n",
-                      1e3 * r.seconds_per_sequence, threads, threads == 1 ? "" : "s", clock_text(r.estimated_seconds));
+  text += fmt::format("# time: {:.3g} ms a sequence with {} thread{}, {} {} for train.max-sequences\n",
+                      1e3 * r.seconds_per_sequence, threads, threads == 1 ? "" : "s",
+                      config.train.flag("stop-when-solved") ? "until solved, at most about" : "about",
+                      clock_text(r.estimated_seconds));
   if (record.is_object()) {
     text += fmt::format("# this run: {} sequences, {}\n", record.value("sequences", std::uint64_t{0}),
                         record.value("exit_reason", std::string("unknown")));
@@ -88,6 +92,7 @@ Command show_command() {
                 {"show copy_ntm > my.ini", "to start a file of one's own"},
                 {"show runs/first --json", "a run, for programs"}};
   c.flags.flag("--json", false, "JSON on stdout").integer("--threads", 1, 1, 1024, "for the timing");
+  c.choices = preset_names;
   c.config_keys = "all";
   c.notes = "The time is measured on a few updates of an untrained model.";
   c.run = run;

@@ -27,14 +27,14 @@ int run(const Arguments& a) {
     return directory / babi::own_file(static_cast<int>(n), part);
   };
   for (std::int64_t n = number.low; n <= number.high; ++n)
-    for (const char* part : {"train", "test"})
-      if (fs::exists(path(n, part))) fail<ArgumentError>(path(n, part).string(), "exists; nothing was written");
+    for (const char* part : {"train", "test"}) trace::expect_free(path(n, part), a.has("--force"));
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename().string();
     for (std::int64_t n = number.low; n <= number.high; ++n)
       for (const char* part : {"train", "test"})
-        if (name.starts_with(fmt::format("qa{}_", n)) && name.ends_with(fmt::format("_{}.txt", part)))
+        if (entry.path() != path(n, part) && name.starts_with(fmt::format("qa{}_", n)) &&
+            name.ends_with(fmt::format("_{}.txt", part)))
           fail<ArgumentError>(entry.path().string(),
                               "is of task {} too, so task.data would find two files; nothing was written", n);
   }
@@ -55,7 +55,7 @@ int run(const Arguments& a) {
   }
   Progress::clear();
   if (a.json())
-    print("{}\n", nlohmann::ordered_json{{"files", files}}.dump(2));
+    print("{}\n", json_text(nlohmann::ordered_json{{"files", files}}, 2));
   else
     for (const auto& file : files) print("{}\n", file.get<std::string>());
   note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}",
@@ -73,7 +73,9 @@ Command stories_command() {
   c.examples = {{"stories mine", "all 20 kinds, 1,000 questions to learn from and 1,000 to be asked"},
                 {"stories hard --task.number 2 --task.pace 3 --task.actors 8", "longer stories, more people"}};
   c.flags.range("--task.number", {1, babi::kTasks}, 1, babi::kTasks, "kinds of task", "all");
-  babi::declare_stories(c.flags, kPrefix).flag("--json", false, "the files as JSON on stdout");
+  babi::declare_stories(c.flags, kPrefix)
+      .flag("--force", false, "replace files that are there")
+      .flag("--json", false, "the files as JSON on stdout");
   c.values = {{"--task.number", "A:B"}};
   c.notes =
       "The same stories as the task babi without task.data. Files that exist are not touched, and a folder that\nholds "

@@ -1,7 +1,9 @@
 // Room: tools. Tables of text.
 #include "tools/table.hpp"
 
+#include "core/quote.hpp"
 #include "tools/help.hpp"
+#include "tools/paint.hpp"
 #include "tools/terminal.hpp"
 
 #include <algorithm>
@@ -12,12 +14,14 @@ Table::Table(std::vector<std::string> header) {
   for (std::string& h : header) {
     right_.push_back(!h.empty() && h[0] == '>');
     if (right_.back()) h.erase(0, 1);
+    h = printable(h);
   }
   rows_.push_back(std::move(header));
 }
 
 void Table::add(std::vector<std::string> row) {
   row.resize(right_.size());
+  for (std::string& cell : row) cell = printable(cell);
   rows_.push_back(std::move(row));
 }
 
@@ -25,7 +29,7 @@ std::string Table::text(std::size_t columns) const {
   const std::size_t n = right_.size();
   std::vector<std::size_t> width(n, 0);
   for (const auto& row : rows_)
-    for (std::size_t c = 0; c < n; ++c) width[c] = std::max(width[c], row[c].size());
+    for (std::size_t c = 0; c < n; ++c) width[c] = std::max(width[c], characters(row[c]));
   std::size_t before_last = 0;
   for (std::size_t c = 0; c + 1 < n; ++c) before_last += width[c] + 2;
   std::string text;
@@ -33,7 +37,7 @@ std::string Table::text(std::size_t columns) const {
     std::string line;
     for (std::size_t c = 0; c < n; ++c) {
       const std::string& cell = rows_[r][c];
-      const std::string pad(width[c] - cell.size(), ' ');
+      const std::string pad(width[c] - characters(cell), ' ');
       if (c + 1 == n && !right_[c])
         line += columns ? wrapped(cell, before_last, columns) : cell;
       else

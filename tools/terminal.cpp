@@ -2,7 +2,9 @@
 #include "tools/terminal.hpp"
 
 #include "core/error.hpp"
+#include "core/quote.hpp"
 #include "core/stopped.hpp"
+#include "tools/command.hpp"
 #include "tools/progress.hpp"
 
 #include <sys/ioctl.h>
@@ -25,15 +27,44 @@ bool environment_has(const char* name) {
   return value && *value;
 }
 
+struct StopTexts {
+  std::string_view first, second;
+};
+constexpr StopTexts kSaving = {
+    "mneme: stopping: the update under way is finished and a checkpoint saved; Ctrl-C again stops without saving\n",
+    "mneme: stopped at once: what was trained since the last checkpoint is lost\n"};
+constexpr StopTexts kPlain = {"mneme: stopping; Ctrl-C again stops at once\n", "mneme: stopped at once\n"};
+const StopTexts* stop_texts = &kPlain;
+std::atomic<bool> bar_in_the_way = false;  // stderr is a terminal, where a progress bar may stand
+
+/// All that a handler may do: write(2).
+void write_from_handler(std::string_view text) {
+  const auto write_all = [](std::string_view rest) {
+    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, rest.data(), rest.size());
+  };
+  if (bar_in_the_way.load(std::memory_order_relaxed)) write_all("\r\033[K");
+  write_all(text);
+}
+
 extern "C" void on_signal(int number) {
-  if (number == SIGINT && caught_signal().load(std::memory_order_relaxed) == SIGINT) ::_exit(130);
-  caught_signal().store(number, std::memory_order_relaxed);
+  const int error = errno;
+  int before = 0;
+  const bool first = caught_signal().compare_exchange_strong(before, number);
+  if (first) write_from_handler(stop_texts->first);
+  if (!first && number == SIGINT) {
+    write_from_handler(stop_texts->second);
+    ::_exit(1);  // 130 would say that all is saved
+  }
+  errno = error;
 }
 
 }  // namespace
 
-void put(std::string_view text) {
-  if (stdout_error || text.empty()) return;
+void put(std::string_view raw, bool styled) {
+  if (stdout_error || raw.empty()) return;
+  static const bool shown = is_terminal(STDOUT_FILENO);
+  const std::string escaped = shown ? printable_lines(raw, styled) : "";
+  const std::string_view text = shown ? escaped : raw;
   errno = 0;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) stdout_error = errno ? errno : EIO;
 }
@@ -44,11 +75,10 @@ std::string stdout_failed() {
   return stdout_error == 0 || stdout_error == EPIPE ? "" : std::strerror(stdout_error);
 }
 
-void say(std::string_view text) {
+void say(std::string_view text, bool styled) {
   Progress::clear();
   std::fflush(stdout);
-  std::string line(text);
-  line += '\n';
+  const std::string line = printable_lines(text, styled) + '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
   Progress::redraw();
 }
@@ -66,10 +96,12 @@ bool is_terminal(int descriptor) {
   return ::isatty(descriptor) != 0;
 }
 
+bool moves_cursor(int descriptor) {
+  return environment_has("TERM") && std::string_view(std::getenv("TERM")) != "dumb" && is_terminal(descriptor);
+}
+
 bool color_on(int descriptor) {
-  const char* term = std::getenv("TERM");
-  const bool dumb = !term || std::string_view(term) == "dumb";
-  return !screen().no_color && !environment_has("NO_COLOR") && !dumb && is_terminal(descriptor);
+  return !screen().no_color && !environment_has("NO_COLOR") && moves_cursor(descriptor);
 }
 
 std::string styled(std::string_view text, const char* code) {
@@ -105,18 +137,27 @@ std::atomic<int>& caught_signal() {
   return number;
 }
 
-void catch_signals() {
+void catch_signals(bool saves) {
   caught_signal();  // made before a handler can ask for it
+  stop_texts = saves ? &kSaving : &kPlain;
+  bar_in_the_way = is_terminal(STDERR_FILENO);
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
+}
+
+int signal_code(int number) {
+  return number == SIGINT ? kInterrupted : kStopped;
 }
 
 void stop_if_signalled() {
   const int number = caught_signal().load(std::memory_order_relaxed);
-  if (number) throw Stopped(number == SIGTERM ? "terminated" : "interrupted");
+  if (number) throw Stopped(number == SIGINT ? "interrupted" : "terminated");
 }
 
 void ignore_broken_pipes() {

@@ -3,6 +3,7 @@
 #include "core/quote.hpp"
 #include "replay/story.hpp"
 #include "replay/view.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
@@ -35,12 +36,13 @@ int run_info(const Arguments& a) {
 
 int run_check(const Arguments& a) {
   const fs::path path = find_trace(a.positional[0]);
-  const std::vector<std::string> problems = trace::check(path);
+  const auto [problems, remarks] = trace::examine(path);
   if (a.json()) {
-    Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}};
-    print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+    Json j = {{"path", path.string()}, {"sound", problems.empty()}, {"problems", problems}, {"remarks", remarks}};
+    print("{}\n", json_text(j, 2));
   } else {
     for (const std::string& p : problems) print("{}\n", p);
+    for (const std::string& r : remarks) print("{}\n", r);
     print("{}: {}\n", path.string(),
           problems.empty() ? "sound" : fmt::format("{} problem{}", problems.size(), problems.size() == 1 ? "" : "s"));
   }
@@ -50,8 +52,11 @@ int run_check(const Arguments& a) {
 
 Json summary_json(const trace::Reader& reader, std::size_t i) {
   const trace::Episode e = reader.summary(i);
-  Json j = {{"episode", i},     {"id", e.id},     {"sequence", e.sequence}, {"seed", e.seed},
-            {"steps", e.steps}, {"loss", e.loss}, {"error", e.error},       {"correct", e.correct}};
+  Json j = {{"episode", i},           {"id", e.id},
+            {"sequence", e.sequence}, {"sequence_name", trace::sequence_name(e.sequence)},
+            {"seed", e.seed},         {"steps", e.steps},
+            {"loss", e.loss},         {"error", e.error},
+            {"correct", e.correct}};
   const auto& params = reader.layout().episode_params;
   for (std::size_t p = 0; p < params.size(); ++p)
     j[params[p].name] = params[p].integer && std::isfinite(e.params[p]) ? Json(static_cast<std::int64_t>(e.params[p]))
@@ -96,12 +101,12 @@ Json episode_json(const trace::Reader& reader, std::size_t index) {
   return j;
 }
 
-int run_list(const trace::Reader& reader, bool json) {
+void run_list(const trace::Reader& reader, bool json) {
   if (json) {
     Json list = Json::array();
     for (std::size_t i = 0; i < reader.episodes(); ++i) list.push_back(summary_json(reader, i));
-    print("{}\n", list.dump(2));
-    return kOk;
+    print("{}\n", json_text(list, 2));
+    return;
   }
   std::vector<std::string> header = {">episode", ">sequence", ">steps", ">loss", ">error", "answer"};
   for (const auto& p : reader.layout().episode_params) header.push_back(">" + p.name);
@@ -109,7 +114,7 @@ int run_list(const trace::Reader& reader, bool json) {
   for (std::size_t i = 0; i < reader.episodes(); ++i) {
     const trace::Episode e = reader.summary(i);
     std::vector<std::string> row = {std::to_string(i),
-                                    std::to_string(e.sequence),
+                                    trace::sequence_name(e.sequence),
                                     std::to_string(e.steps),
                                     fmt::format("{:.4g}", e.loss),
                                     fmt::format("{:.4g}", e.error),
@@ -117,8 +122,7 @@ int run_list(const trace::Reader& reader, bool json) {
     for (double p : e.params) row.push_back(fmt::format("{}", p));
     table.add(std::move(row));
   }
-  put(table.text());
-  return kOk;
+  put(table.text(), true);
 }
 
 /// What the steps say, the items with their weights, the answers: all that has words; "" where nothing has.
@@ -137,26 +141,30 @@ std::string words_text(const trace::Layout& layout, const trace::Episode& e) {
     }
     text = "\n" + (story.cut.empty() ? "" : story.cut + ", item 0 the oldest of them\n") + table.text();
   }
-  if (const std::string words = replay::words_of_steps(layout, e); !words.empty()) text += "words: " + words + "\n";
+  if (const std::string words = replay::words_of_steps(layout, e); !words.empty())
+    text += "words: " + printable(words) + "\n";
   for (const replay::Answer& a : replay::answers_of(layout, e))
-    text += fmt::format("step {}: answered {} ({:.3f}), true answer {}, {}\n", a.step, a.predicted, a.probability,
-                        a.truth, a.right ? "right" : "wrong");
+    text += fmt::format("step {}: answered {} ({:.3f}), true answer {}, {}\n", a.step, printable(a.predicted),
+                        a.probability, printable(a.truth), a.right ? "right" : "wrong");
   return text;
 }
 
 int run_show(const Arguments& a) {
   const trace::Reader reader(find_trace(a.positional[0]));
-  if (a.has("--list")) return run_list(reader, a.json());
+  if (a.has("--list")) {
+    run_list(reader, a.json());
+    return say_faults(reader, {}) ? kBadFile : kOk;
+  }
   const std::size_t index = find_episode(reader, a);
   if (a.json()) {
-    print("{}\n", episode_json(reader, index).dump(2, ' ', false, Json::error_handler_t::replace));
-    return kOk;
+    print("{}\n", json_text(episode_json(reader, index), 2));
+    return say_faults(reader, index) ? kBadFile : kOk;
   }
   std::ostringstream text;
   trace::show_episode(reader, index, text);
   put(text.str());
-  put(words_text(reader.layout(), reader.episode(index)));
-  return kOk;
+  put(words_text(reader.layout(), reader.episode(index)), true);
+  return say_faults(reader, index) ? kBadFile : kOk;
 }
 
 int run_export(const Arguments& a) {
@@ -170,11 +178,11 @@ int run_export(const Arguments& a) {
     folder = folder.substr(0, end) + "_csv";
   }
   Json list = Json::array();
-  for (const fs::path& p : trace::export_csv(reader, folder, episodes)) {
+  for (const fs::path& p : trace::export_csv(reader, folder, episodes, a.has("--force"))) {
     list.push_back(p.string());
     if (!a.json()) print("{}\n", p.string());
   }
-  if (a.json()) print("{}\n", Json{{"files", list}}.dump(2));
+  if (a.json()) print("{}\n", json_text(Json{{"files", list}}, 2));
   return kOk;
 }
 
@@ -187,12 +195,22 @@ int run_repair(const Arguments& a) {
       if (target.ends_with(end)) target.resize(target.size() - std::string(end).size());
     target += ".repaired.trace.h5";
   }
-  const std::size_t n = trace::repair(source, target);
+  const trace::Reader reader(source);
+  if (reader.complete() && trace::check(source).empty()) {
+    if (a.json())
+      print("{}\n", json_text(Json({{"path", source.string()}, {"episodes", reader.episodes()}, {"sound", true}}), 2));
+    else
+      print("{}: sound and complete, so nothing was made\n", source.string());
+    return kOk;
+  }
+  const std::size_t n = trace::repair(source, target, a.has("--force"));
+  const std::vector<std::string> left = trace::check(target);
   if (a.json())
-    print("{}\n", Json({{"path", target}, {"episodes", n}}).dump(2));
+    print("{}\n", json_text(Json({{"path", target}, {"episodes", n}, {"sound", left.empty()}}), 2));
   else
-    print("{}: {} episodes\n", target, n);
-  return kOk;
+    print("{}: {} episodes{}\n", target, n, left.empty() ? "" : ", not sound: a copy cannot mend the numbers");
+  for (const std::string& problem : left) say(fmt::format("mneme: {}", printable(problem)));
+  return left.empty() ? kOk : kBadFile;
 }
 
 Command base(const char* name, const char* summary, int (*run)(const Arguments&)) {
@@ -200,6 +218,8 @@ Command base(const char* name, const char* summary, int (*run)(const Arguments&)
   c.name = std::string("trace ") + name;
   c.summary = summary;
   c.parameters = "TRACE|DIR";
+  c.choices = known_runs;
+  c.reads = {""};
   c.flags.flag("--json", false, "JSON on stdout");
   c.notes =
       "TRACE is a *.trace.h5 file (or its .part); DIR is a run, whose newest trace is taken;\nof a folder of "
@@ -239,18 +259,20 @@ Command trace_export_command() {
                 {"trace export runs/first --episode 3 --out one", "one of them"}};
   c.flags.choice("--format", "csv", {"csv"}, "of the files")
       .text("--out", "", "folder; NAME_csv where it is not given");
+  c.flags.flag("--force", false, "replace files that are there");
   c.values = {{"--out", "DIR"}, {"--format", "F"}};
-  c.flags.integer("--episode", -1, -1'000'000'000, 1'000'000'000,
-                  "index in the file, -1 = the last; not given: all of them");
+  add_episode_flag(c, "all of them");
   c.notes +=
       "\nFiles: episodes, steps, io, weights, values, memory, and where there are items or names, items and names.";
   return c;
 }
 
 Command trace_repair_command() {
-  Command c = base("repair", "copy the complete episodes of a trace that a kill cut short", run_repair);
+  Command c = base("repair", "copy the complete episodes of a trace that a kill cut short; a sound one is left alone",
+                   run_repair);
   c.examples = {{"trace repair runs/first/traces/train.000.trace.h5.part --out saved.trace.h5", "the source stays"}};
-  c.flags.text("--out", "", "the new file; beside the source where it is not given");
+  c.flags.text("--out", "", "the new file; beside the source where it is not given")
+      .flag("--force", false, "replace a file that is there");
   c.values = {{"--out", "FILE"}};
   return c;
 }

@@ -3,10 +3,13 @@
 #include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
+#include "tasks/task.hpp"
+#include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
+#include "trace/sink.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -31,8 +34,12 @@ std::string spoken(std::string_view metric) {
 }
 
 std::string detail(const experiments::Progress& p) {
-  std::string text = fmt::format("loss {:.3g}, {} {:.3g}", p.loss, spoken(p.error_name), p.error);
-  if (p.evaluation >= 0) text += fmt::format(", held out {:.3g}", p.evaluation);
+  std::string text;
+  if (p.averaged)
+    text = fmt::format("loss {:.3g}, {} {:.3g} (mean of {})", p.loss, spoken(p.error_name), p.error, p.averaged);
+  else
+    text = fmt::format("loss -, {} -", spoken(p.error_name));
+  if (p.evaluation) text += fmt::format(", held out {:.3g}", *p.evaluation);
   text += fmt::format(", {:.0f}/s", p.rate);
   if (p.status != "training") text += fmt::format(", {}", p.status);
   return text;
@@ -42,10 +49,17 @@ Config config_of(const Arguments& a) {
   if (!a.positional.empty()) return Config::load(a.positional[0], a.assignments);
   for (const auto& given : a.assignments)
     if (given.key == "task") return Config::from(a.assignments);
-  std::vector<std::string> names;
-  for (const auto& p : experiments::presets()) names.push_back(p.name);
   fail<ArgumentError>("train", "PRESET or FILE is missing (or --task, or --resume DIR). Presets: {}",
-                      fmt::join(names, ", "));
+                      fmt::join(preset_names(), ", "));
+}
+
+/// " --lengths 20,40,80": as long as it was trained on, twice and four times; "" where the task has no lengths.
+std::string longer_lengths(const fs::path& run) {
+  const Config config = Config::load(run.string());
+  const std::string& option = tasks().find(config.task).length_option;
+  if (option.empty()) return "";
+  const std::int64_t longest = config.task_options.range(option).high;
+  return fmt::format(" --lengths {},{},{}", longest, 2 * longest, 4 * longest);
 }
 
 void tell_what_next(const experiments::RunResult& r) {
@@ -53,7 +67,7 @@ void tell_what_next(const experiments::RunResult& r) {
   switch (r.reason) {
     case ExitReason::solved:
     case ExitReason::max_sequences: {
-      note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : " --lengths 20,40,80"));
+      note(fmt::format("next: mneme eval {}{}", dir, r.has_test ? "" : longer_lengths(r.directory)));
       std::error_code error;
       const fs::path traces = r.directory / "traces";
       if (fs::exists(traces, error) && !fs::is_empty(traces, error)) note(fmt::format("      mneme replay {}", dir));
@@ -61,7 +75,10 @@ void tell_what_next(const experiments::RunResult& r) {
         note(fmt::format("      mneme train --resume {} --max-sequences {}", dir, 2 * r.sequences));
       break;
     }
-    case ExitReason::diverged: note(fmt::format("what led there: mneme trace show {}", dir)); break;
+    case ExitReason::diverged:
+      if (!trace::trace_files(r.directory / "traces" / "diverged.trace.h5").empty())
+        note(fmt::format("what led there: mneme trace show {}", dir));
+      break;
     default: say(fmt::format("go on with: mneme train --resume {}", dir));
   }
 }
@@ -71,7 +88,7 @@ void report(const experiments::RunResult& r, bool json) {
     print("{}\n{} sequences, {:.1f} s of training, in {}\n", r.message, r.sequences, r.seconds, r.directory.string());
     return;
   }
-  const auto or_null = [](double v) { return v < 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(v); };
+  const auto or_null = [](const auto& v) { return v ? nlohmann::ordered_json(*v) : nlohmann::ordered_json(nullptr); };
   nlohmann::ordered_json j;
   j["directory"] = r.directory.string();
   j["exit_reason"] = experiments::exit_reason_name(r.reason);
@@ -79,13 +96,10 @@ void report(const experiments::RunResult& r, bool json) {
   j["sequences"] = r.sequences;
   j["updates"] = r.updates;
   j["seconds"] = r.seconds;
-  if (r.solved_at_sequences)
-    j["solved_at_sequences"] = *r.solved_at_sequences;
-  else
-    j["solved_at_sequences"] = nullptr;
+  j["solved_at_sequences"] = or_null(r.solved_at_sequences);
   j["evaluation"] = or_null(r.evaluation);
   j["best"] = or_null(r.best);
-  print("{}\n", j.dump(2));
+  print("{}\n", json_text(j, 2));
 }
 
 /// Every restart a row, then what they come to.
@@ -118,15 +132,16 @@ std::string restarts_text(const experiments::Restarts& r) {
   if (errors.empty()) return text;
   const experiments::Spread s = experiments::spread(errors);
   const auto chosen = r.chosen ? r.runs[*r.chosen].error : std::nullopt;
-  text += fmt::format("test {}: {}mean {:.4g} of {} restarts, standard deviation {:.3g}, least {:.4g}, most {:.4g}\n",
-                      metric, chosen ? fmt::format("chosen {:.4g}, ", *chosen) : "", s.mean, s.count, s.deviation,
-                      s.least, s.most);
+  const std::string deviation =
+      s.deviation ? fmt::format(", standard deviation {:.3g}, least {:.4g}, most {:.4g}", *s.deviation, s.least, s.most)
+                  : "";
+  text += fmt::format("test {}: {}mean {:.4g} of {} restart{}{}\n", metric,
+                      chosen ? fmt::format("chosen {:.4g}, ", *chosen) : "", s.mean, s.count, s.count == 1 ? "" : "s",
+                      deviation);
   return text;
 }
 
 int run_restarts(const Arguments& a, const std::string& resumed) {
-  if (a.has("--threads"))
-    fail<ArgumentError>("--threads", "a restart runs in one thread; --jobs says how many run side by side");
   const auto count = a.options.size("--restarts");
   Progress bar;
   experiments::SideBySide how;
@@ -135,8 +150,9 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
   how.progress_seconds = bar.interval();
   how.notice = [](const std::string& text) { note(text); };
   how.progress = [&](const experiments::SideBySideProgress& p) {
-    bar.show(p.sequences, p.max_sequences, p.seconds, p.eta,
-             fmt::format("{} of {} done; {} loss {:.3g}", p.done, p.jobs, p.name, p.loss));
+    bar.show(p.sequences, p.max_sequences, p.seconds, {p.eta, p.at_most},
+             fmt::format("{} of {} done; {} loss {}", p.done, p.jobs, p.name,
+                         p.loss ? fmt::format("{:.3g}", *p.loss) : "-"));
   };
   std::vector<std::string> argv = {"mneme"};
   argv.insert(argv.end(), a.argv.begin(), a.argv.end());
@@ -154,7 +170,7 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
   if (a.json())
     print("{}\n", experiments::restarts_json(r));
   else
-    print("{}in {}\n", restarts_text(r), r.directory.string());
+    put(fmt::format("{}in {}\n", restarts_text(r), printable(r.directory.string())), true);
   if (r.stopped != 0) {
     say(fmt::format("go on with: mneme train --resume {}", shell_path(r.directory.string())));
     return r.stopped;
@@ -185,18 +201,25 @@ int run(const Arguments& a) {
     fail<ArgumentError>("--restarts", "a folder of restarts keeps their number; --resume {} alone goes on with it",
                         shell_path(resumed));
 
+  const bool many = a.has("--restarts") || (!resumed.empty() && experiments::holds_restarts(resumed));
+  if (many && a.has("--threads"))
+    fail<ArgumentError>("--threads", "a restart runs in one thread; --jobs says how many run side by side");
+  if (!many && a.has("--jobs")) fail<ArgumentError>("--jobs", "goes with --restarts; a single run takes --threads");
   if (a.has("--dry-run")) {
     if (!resumed.empty())
       fail<ArgumentError>("--dry-run", "mneme show {} shows a run's configuration", shell_path(resumed));
     const Config config = config_of(a);
+    const fs::path out = a.has("--out") ? a.options.text("--out") : "";
+    if (many)
+      experiments::check_restarts(config, out);
+    else
+      experiments::check_start(config, out);
     for (const std::string& n : config.notices) note(n);
     put(a.json() ? config.json() + "\n" : config.text());
     return kOk;
   }
 
-  if (a.has("--restarts") || (!resumed.empty() && experiments::holds_restarts(resumed)))
-    return run_restarts(a, resumed);
-  if (a.has("--jobs")) fail<ArgumentError>("--jobs", "goes with --restarts; a single run takes --threads");
+  if (many) return run_restarts(a, resumed);
 
   Progress bar;
   experiments::RunOptions options;
@@ -208,12 +231,15 @@ int run(const Arguments& a) {
   options.progress_seconds = bar.interval();
   options.notice = [](const std::string& text) { note(text); };
   options.progress = [&](const experiments::Progress& p) {
-    bar.show(p.sequences, p.max_sequences, p.seconds, p.eta, detail(p));
+    bar.show(p.sequences, p.max_sequences, p.seconds, {p.eta, p.at_most}, detail(p));
   };
   const experiments::RunResult result = resumed.empty() ? experiments::train(config_of(a), options)
                                                         : experiments::resume(resumed, a.assignments, options);
   Progress::clear();
   report(result, a.json());
+  if (const auto group = resumed.empty() ? std::nullopt : experiments::renew_restarts(result, &caught_signal()))
+    note(fmt::format("{}: restarts.json made anew, with {} chosen", group->directory.string(),
+                     group->chosen ? group->runs[*group->chosen].directory.filename().string() : "none"));
   if (result.reason == ExitReason::diverged) say(fmt::format("mneme: {}", result.message));
   tell_what_next(result);
   return experiments::exit_code(result.reason);
@@ -227,14 +253,14 @@ Command train_command() {
   c.name = "train";
   c.summary = "train a preset, a file, or what flags name, until solved; or go on with a run";
   c.parameters = "[PRESET|FILE]";
-  c.examples = {{"train copy_ntm", "a preset, into runs/copy/cell-ntm/..."},
+  c.examples = {{"train copy_ntm", "a preset, into runs/copy/copy_ntm/..."},
                 {"train copy_ntm --seed 2 --out runs/two --memory.slots 64", "with changes"},
                 {"train copy_ntm --trace.level params --trace.every 100", "and log what the heads do"},
                 {"train --task copy --memory none --max-sequences 5000", "no preset at all"},
                 {"train --resume runs/two", "go on after Ctrl-C, a kill or a time limit"},
-                {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/qa2",
+                {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/babi",
                  "seeds 1 to 10, and the one with the least training loss chosen"},
-                {"train copy_ntm --dry-run", "only say what would be run"}};
+                {"train copy_ntm --dry-run", "only say what would be run, or why not"}};
   c.flags.text("--out", "", "where the run goes; it must not hold a run yet")
       .text("--resume", "", "goes on with this run from its last checkpoint, to the bit")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
@@ -244,14 +270,18 @@ Command train_command() {
       .flag("--dry-run", false, "print the resolved configuration and stop")
       .flag("--json", false, "the result as JSON on stdout");
   c.values = {{"--out", "DIR"}, {"--resume", "DIR"}};
+  c.choices = preset_names;
+  c.reads = {"--resume"};
   c.config_keys = "all";
   c.aliases = {{"--max-sequences", "train.max-sequences"}, {"--time-limit", "train.time-limit"}};
   c.notes =
-      "Ctrl-C saves a checkpoint and exits with 130, SIGTERM and the time limit with 75; --resume goes on.\n"
-      "A resumed run keeps its configuration but for how long it goes and what it traces. Restarts are stopped and "
+      "Ctrl-C saves a checkpoint and exits with 130; SIGTERM, a closed terminal and the time limit with 75; --resume\n"
+      "goes on. A second Ctrl-C stops at once, with 1, and loses what was trained since the last checkpoint.\n"
+      "A resumed run keeps its configuration but for how long it goes, what it traces and where the data lie. Restarts "
+      "are stopped and "
       "gone\n"
       "on with as one; the choice among them sees the training loss alone, and OUT/restarts.json names it.";
-  c.heeds_signals = true;
+  c.heeds_signals = c.saves_when_stopped = true;
   c.run = run;
   return c;
 }

@@ -78,6 +78,7 @@ enum class Key {
   previous,
   site,
   memory,
+  channels,
   help,
   quit
 };
@@ -113,6 +114,7 @@ Key letter_key(char c) {
     case 's':
     case '\t': return Key::site;
     case 'm': return Key::memory;
+    case 'c': return Key::channels;
     case '?': return Key::help;
     case 'q': return Key::quit;
     default: return Key::none;
@@ -154,8 +156,15 @@ class View {
 
   /// False: quit.
   bool handle(Key key) {
+    const std::size_t far = key == Key::page_up || key == Key::page_down ? 10 : 1;
+    if (cursor_.help) {
+      const bool up = key == Key::up || key == Key::page_up, down = key == Key::down || key == Key::page_down;
+      const std::size_t top = scene_.help_shown();
+      cursor_.help_top = up ? top - std::min(top, far) : down ? top + far : 0;  // drawn as far as there is something
+      if (up || down) return true;
+    }
     if (scene_.story()) {
-      const std::size_t far = key == Key::page_up || key == Key::page_down ? 10 : 1, top = scene_.top_shown();
+      const std::size_t top = scene_.top_shown();
       if (key == Key::up || key == Key::page_up) cursor_.top = top - std::min(top, far);
       if (key == Key::down || key == Key::page_down) cursor_.top = top + far;  // drawn as far as there is something
     } else {
@@ -182,6 +191,7 @@ class View {
         if (scene_.sites()) cursor_.site = (cursor_.site + 1) % scene_.sites();
         break;
       case Key::memory: cursor_.memory = !cursor_.memory; break;
+      case Key::channels: cursor_.channel = scene_.next_channel(); break;
       case Key::help: cursor_.help = !cursor_.help; break;
       case Key::quit: return false;
       case Key::up:
@@ -225,10 +235,11 @@ int view(const trace::Reader& reader, std::size_t episode) {
   one.draw();
   while (true) {
     const Key key = read_key();
-    if (const int number = caught_signal().load()) return number == SIGTERM ? kStopped : kInterrupted;
+    if (const int number = caught_signal().load()) return signal_code(number);
     if (!one.handle(key)) return kOk;
-    if (key != Key::none || resized) one.draw();
-    resized = 0;
+    const bool changed = resized != 0;
+    resized = 0;  // before drawing: the next change is drawn again
+    if (key != Key::none || changed) one.draw();
   }
 }
 

@@ -78,6 +78,12 @@ void AtomicFolder::commit() {
   committed_ = true;
 }
 
+void expect_free(const std::filesystem::path& path, bool force) {
+  std::error_code ignored;
+  if (!force && std::filesystem::exists(std::filesystem::symlink_status(path, ignored)))
+    fail<ArgumentError>(path.string(), "exists already; --force replaces it");
+}
+
 void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to) {
   int e = fsync_path(from, O_RDONLY);
   if (e == 0 && ::rename(from.c_str(), to.c_str()) != 0) e = errno;

@@ -42,6 +42,9 @@ class AtomicFolder {
   bool committed_ = false;
 };
 
+/// The one rule of whatever writes results where it is told to: what exists stays, unless `force` (--force).
+/// ArgumentError names it; to be called for all files before the first is written.
+void expect_free(const std::filesystem::path& path, bool force);
 /// fsync(from), rename(from, to), fsync(folder of to). RuntimeFailure names both.
 void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to);
 /// Writes a text beside, then renames it: the reader sees the old text or the new one.

@@ -14,6 +14,7 @@
 #include <functional>
 #include <new>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 
 #include <sys/stat.h>
@@ -75,9 +76,10 @@ hid_t memory_type(Scalar t) {
   return -1;
 }
 
+/// Room for a terminator: programs in C read texts as they are stored.
 Handle text_type(std::size_t length) {
   Handle t = own(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(t.id(), length == 0 ? 1 : length);
+  H5Tset_size(t.id(), length + 1);
   H5Tset_strpad(t.id(), H5T_STR_NULLPAD);
   H5Tset_cset(t.id(), H5T_CSET_UTF8);
   return t;
@@ -125,27 +127,46 @@ Handle group_list() {
   return list;
 }
 
-std::string up_to_null(const std::string& text) {
-  return text.substr(0, text.find('\0'));
-}
-
-/// A string attribute or scalar dataset, fixed-length or vlen. `read(type, buffer)` is H5Aread or H5Dread.
+/// A string attribute or scalar dataset, fixed-length or vlen. `read(type, buffer)` is H5Aread or H5Dread. Returns what
+/// is wrong with it; "" = nothing.
 template <class Read>
-bool read_string(hid_t stored, hid_t space, Read&& read, std::string& out) {
-  if (stored < 0 || H5Tget_class(stored) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1) return false;
+std::string read_string(hid_t stored, hid_t space, Read&& read, std::string& out) {
+  const char* const no_text = "is not one readable text";
+  if (stored < 0 || H5Tget_class(stored) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1) return no_text;
   if (H5Tis_variable_str(stored) > 0) {
     char* text = nullptr;
     Handle type = lines_type();
     H5Tset_cset(type.id(), H5Tget_cset(stored));
-    if (read(type.id(), static_cast<void*>(&text)) < 0) return false;
+    if (read(type.id(), static_cast<void*>(&text)) < 0) return no_text;
     out = text ? text : "";
     H5free_memory(text);
-    return true;
+    return "";
   }
-  std::string text(H5Tget_size(stored), '\0');
-  if (read(stored, static_cast<void*>(text.data())) < 0) return false;
-  out = up_to_null(text);
-  return true;
+  out.assign(H5Tget_size(stored), '\0');
+  if (read(stored, static_cast<void*>(out.data())) < 0) return no_text;
+  const std::size_t end = std::min(out.find('\0'), out.size());
+  const bool padded = H5Tget_strpad(stored) == H5T_STR_NULLPAD;  // else HDF5 says nothing of what follows
+  if (padded && out.find_first_not_of('\0', end) != std::string::npos)
+    return fmt::format("goes on after its end, a zero byte at {}", end);
+  out.resize(end);
+  return "";
+}
+
+/// Why a dataset cannot be read: a filter that this HDF5 has not, by name; else what HDF5 says.
+std::string why_unreadable(hid_t dataset) {
+  const std::string reason = innermost();
+  const Handle list = own(H5Dget_create_plist(dataset), H5Pclose);
+  for (int i = 0, n = list ? H5Pget_nfilters(list.id()) : 0; i < n; ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t count = 0;
+    char name[64] = {};
+    const H5Z_filter_t filter =
+        H5Pget_filter2(list.id(), static_cast<unsigned>(i), &flags, &count, nullptr, sizeof name - 1, name, &config);
+    if (filter < 0 || H5Zfilter_avail(filter) > 0) continue;
+    return fmt::format("is stored with the HDF5 filter {}{}, which this HDF5 does not have", filter,
+                       *name ? fmt::format(" ({})", name) : "");
+  }
+  return reason;
 }
 
 std::string type_text(hid_t type) {
@@ -252,7 +273,8 @@ void Dataset::read(std::size_t begin, std::size_t rows, Scalar type, void* value
          H5Sselect_hyperslab(in_file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) >= 0 &&
          H5Dread(handle_.id(), memory_type(type), in_memory.id(), in_file.id(), H5P_DEFAULT, values) >= 0;
   }
-  if (!ok) fail<FileError>(file_, "dataset {}, rows {} to {}: {}", name_, begin, begin + rows, innermost());
+  if (!ok)
+    fail<FileError>(file_, "dataset {}, rows {} to {}: {}", name_, begin, begin + rows, why_unreadable(handle_.id()));
 }
 
 void Dataset::overwrite(Scalar type, const void* values) {
@@ -440,11 +462,14 @@ std::string File::read_text(const std::string& name) const {
   const Handle type = own(H5Dget_type(d.handle_.id()), H5Tclose), space = own(H5Dget_space(d.handle_.id()), H5Sclose);
   std::string text;
   auto read = [&](hid_t t, void* into) { return H5Dread(d.handle_.id(), t, H5S_ALL, H5S_ALL, H5P_DEFAULT, into); };
+  std::string wrong = "promises more than fits in memory";
   try {
-    if (read_string(type.id(), space.id(), read, text)) return text;
+    wrong = read_string(type.id(), space.id(), read, text);
   } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
   }
-  fail<FileError>(path_, "dataset {} is not one readable text", name);
+  if (!wrong.empty()) fail<FileError>(path_, "dataset {} {}", name, wrong);
+  return text;
 }
 
 std::vector<std::string> File::read_lines(const std::string& name) const {
@@ -457,7 +482,7 @@ std::vector<std::string> File::read_lines(const std::string& name) const {
   H5Tset_cset(type.id(), H5Tget_cset(stored.id()));
   std::vector<char*> texts(checked_count(d), nullptr);
   if (!texts.empty() && H5Dread(d.handle_.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()) < 0) {
-    fail_read("dataset " + name);
+    fail<FileError>(path_, "dataset {}: {}", name, why_unreadable(d.handle_.id()));
   }
   std::vector<std::string> lines;
   for (const char* t : texts) lines.emplace_back(t ? t : "");
@@ -705,10 +730,10 @@ void File::set_attr(const std::string& object, const std::string& name, const st
 
 void File::set_attr(const std::string& object, const std::string& name, const std::vector<std::string>& texts) {
   quiet();
-  std::size_t longest = 1;
+  std::size_t longest = 0;
   for (const std::string& t : texts) longest = std::max(longest, t.size());
-  std::string bytes(longest * std::max<std::size_t>(texts.size(), 1), '\0');
-  for (std::size_t i = 0; i < texts.size(); ++i) texts[i].copy(bytes.data() + i * longest, texts[i].size());
+  std::string bytes((longest + 1) * std::max<std::size_t>(texts.size(), 1), '\0');
+  for (std::size_t i = 0; i < texts.size(); ++i) texts[i].copy(bytes.data() + i * (longest + 1), texts[i].size());
   const Handle o = own(H5Oopen(file_.id(), object.c_str(), H5P_DEFAULT), H5Oclose);
   const Handle type = text_type(longest);
   const Handle a = o ? create_attribute(o.id(), name, type.id(), {texts.size()}) : Handle();
@@ -739,9 +764,8 @@ std::string File::text_attr(const std::string& object, const std::string& name) 
   const Handle stored = own(H5Aget_type(a.id()), H5Tclose), space = own(H5Aget_space(a.id()), H5Sclose);
   std::string text;
   auto read = [&](hid_t t, void* into) { return H5Aread(a.id(), t, into); };
-  if (!read_string(stored.id(), space.id(), read, text)) {
-    fail<FileError>(path_, "attribute {} of {} is not a text", name, object);
-  }
+  const std::string wrong = read_string(stored.id(), space.id(), read, text);
+  if (!wrong.empty()) fail<FileError>(path_, "attribute {} of {} {}", name, object, wrong);
   return text;
 }
 

@@ -6,15 +6,14 @@
 #include "trace/specs.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <numeric>
 
 namespace mneme::trace {
-namespace {
 
-std::vector<std::string> split(const std::string& list) {
+std::vector<std::string> split_list(const std::string& list) {
   std::vector<std::string> names;
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t comma = std::min(list.find(',', at), list.size());
@@ -23,6 +22,8 @@ std::vector<std::string> split(const std::string& list) {
   }
   return names;
 }
+
+namespace {
 
 std::size_t axis_size(const File& f, const char* name) {
   if (!f.exists(name)) return 0;
@@ -62,7 +63,7 @@ Logged load_value(const File& f, const std::string& path) {
   if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
   v.level = level_of(f, path, "level");
   // From the text, not from the attached scales: those are references, which HDF5 reads badly when they are damaged.
-  v.axes = split(f.text_attr(path, "axes"));
+  v.axes = split_list(f.text_attr(path, "axes"));
   if (v.axes.size() != dims.size()) {
     fail<FileError>(f.path(), "dataset {} has {} axes, its attribute axes names {}", path, dims.size(), v.axes.size());
   }
@@ -83,8 +84,9 @@ Layout load_layout(const File& f) {
   l.addressing = text("addressing");
   l.phase = text("phase");
   l.checkpoint_step = f.attr<std::int64_t>("/", "checkpoint_step");
+  if (f.has_attr("/", "repaired_from")) l.repaired_from = text("repaired_from");
   if (f.has_attr("/", "constants")) {
-    for (const std::string& name : split(f.text_attr("/", "constants"))) {
+    for (const std::string& name : split_list(f.text_attr("/", "constants"))) {
       l.constants.emplace_back(name, f.attr<double>("/", "constant_" + name));
     }
   }
@@ -112,15 +114,15 @@ Layout load_layout(const File& f) {
   l.step_order = f.text_attr("/memory", "step_order");
   l.keyframe_position = f.text_attr("/memory", "keyframe_position");
   l.keyframe_every = f.attr<std::int32_t>("/memory", "keyframe_every");
-  for (const std::string& name : split(f.text_attr("/memory", "values"))) {
+  for (const std::string& name : split_list(f.text_attr("/memory", "values"))) {
     l.memory.push_back(load_value(f, "/memory/" + name));
   }
   if (f.exists("/controller")) {
-    for (const std::string& name : split(f.text_attr("/controller", "values"))) {
+    for (const std::string& name : split_list(f.text_attr("/controller", "values"))) {
       l.controller.push_back(load_value(f, "/controller/" + name));
     }
   }
-  for (const std::string& name : split(f.text_attr("/sites", "order"))) {
+  for (const std::string& name : split_list(f.text_attr("/sites", "order"))) {
     const std::string group = "/sites/" + name;
     SiteLayout s;
     s.site.name = name;
@@ -133,12 +135,12 @@ Layout load_layout(const File& f) {
     }
     if (!f.exists(group + "/weights")) fail<FileError>(f.path(), "dataset {}/weights is missing", group);
     s.weights_kind = kind_of(f, group + "/weights");
-    for (const std::string& value : split(f.text_attr(group, "values"))) {
+    for (const std::string& value : split_list(f.text_attr(group, "values"))) {
       s.values.push_back(load_value(f, group + "/" + value));
     }
     l.sites.push_back(std::move(s));
   }
-  for (const std::string& name : split(f.text_attr("/episodes", "params"))) {
+  for (const std::string& name : split_list(f.text_attr("/episodes", "params"))) {
     const std::string path = "/episodes/param_" + name;
     l.episode_params.push_back({name, f.type(path) == "i32", f.text_attr(path, "long_name")});
   }
@@ -191,7 +193,9 @@ struct Reader::Impl {
   std::vector<ColumnSpec> specs;
   std::vector<Dataset> columns;  // as each_column
   std::vector<Dataset> initial;  // per site
-  Dataset keyframe, token_begin;
+  std::vector<Dataset> derived;  // as derived_columns
+  Dataset keyframe;
+  mutable std::map<std::string, Dataset> scales;  // kept open, so that HDF5 unpacks a chunk once
   std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin;
   std::vector<std::int32_t> step_count, keyframe_count, item_count;
   std::vector<std::uint64_t> seed, hash;
@@ -215,10 +219,7 @@ struct Reader::Impl {
     specs = trace::columns(layout);
     for (const ColumnSpec& c : specs) columns.push_back(open_column(file, c));
     for (const ColumnSpec& c : initial_columns(layout)) initial.push_back(open_column(file, c));
-    for (const ColumnSpec& c : derived_columns(layout)) {
-      Dataset d = open_column(file, c);
-      if (c.path == "/items/token_begin") token_begin = std::move(d);
-    }
+    for (const ColumnSpec& c : derived_columns(layout)) derived.push_back(open_column(file, c));
     if (layout.logs_memory()) keyframe = open_column(file, {"/keyframe", Scalar::i64, {"keyframe"}, {}});
     load_table();
     count_committed();
@@ -262,40 +263,46 @@ struct Reader::Impl {
     for (const Dataset& d : initial) episodes = std::min(episodes, d.row_count());
   }
 
+  /// Rows that are there along an axis: of the shortest dataset.
+  std::size_t rows_there(const std::string& axis) const {
+    std::size_t rows = std::numeric_limits<std::size_t>::max();
+    if (axis == "keyframe" && layout.logs_memory()) rows = keyframe.row_count();
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      if (specs[i].axes[0] == axis) rows = std::min(rows, columns[i].row_count());
+    return rows;
+  }
+
   /// An episode counts when all its rows are there. After a kill the table may be a row ahead, never in the middle.
   void count_committed() {
-    const std::size_t listed = episodes;
-    std::array<std::size_t, 2> rows = {std::numeric_limits<std::size_t>::max(),
-                                       std::numeric_limits<std::size_t>::max()};
-    std::size_t item_rows = std::numeric_limits<std::size_t>::max();
-    if (layout.logs_memory()) rows[1] = keyframe.row_count();
-    for (std::size_t i = 0; i < specs.size(); ++i) {
-      const std::string& axis = specs[i].axes[0];
-      if (axis == "item_row") item_rows = std::min(item_rows, columns[i].row_count());
-      if (axis == "step" || axis == "keyframe") {
-        std::size_t& r = rows[axis == "keyframe"];
-        r = std::min(r, columns[i].row_count());
-      }
-    }
-    const auto inside = [](std::int64_t begin, std::int64_t count, std::int64_t from, std::size_t rows_there) {
-      return begin >= from && count >= 0 && static_cast<std::uint64_t>(begin) <= rows_there &&
-             static_cast<std::uint64_t>(count) <= rows_there - static_cast<std::uint64_t>(begin);
+    struct Axis {
+      const char* name;
+      const std::vector<std::int64_t>& begin;
+      const std::vector<std::int32_t>& count;
+      std::size_t there, most;
+      std::int64_t end = 0;
     };
-    std::int64_t step_end = 0, keyframe_end = 0, item_end = 0;
+    const std::size_t any = std::numeric_limits<std::size_t>::max();
+    std::vector<Axis> owned = {{"step", step_begin, step_count, rows_there("step"), any},
+                               {"keyframe", keyframe_begin, keyframe_count, rows_there("keyframe"), any}};
+    if (layout.items) owned.push_back({"item", item_begin, item_count, rows_there("item_row"), layout.items});
+    const std::size_t listed = episodes;
     for (episodes = 0; episodes < listed; ++episodes) {
       const std::size_t e = episodes;
-      const bool sound = step_count[e] > 0 && inside(step_begin[e], step_count[e], step_end, rows[0]) &&
-                         inside(keyframe_begin[e], keyframe_count[e], keyframe_end, rows[1]) &&
-                         (!layout.items || (inside(item_begin[e], item_count[e], item_end, item_rows) &&
-                                            static_cast<std::size_t>(item_count[e]) <= layout.items));
-      if (!sound) {
-        if (!complete) break;
-        fail<FileError>(file.path(), "dataset /episodes: episode {} owns steps {} to {} of {}, which cannot be", e,
-                        step_begin[e], step_begin[e] + step_count[e], rows[0]);
+      for (const Axis& a : owned) {
+        const std::int64_t begin = a.begin[e], count = a.count[e], least = a.name == owned[0].name ? 1 : 0;
+        const bool inside = begin >= a.end && static_cast<std::uint64_t>(begin) <= a.there && count >= least &&
+                            static_cast<std::uint64_t>(count) <= a.there - static_cast<std::uint64_t>(begin) &&
+                            static_cast<std::uint64_t>(count) <= a.most;
+        if (inside) continue;
+        if (!complete) return;
+        fail<FileError>(
+            file.path(),
+            "dataset /episodes: episode {} owns {}s {} to {} by {}_begin and {}_count, which cannot be: the "
+            "one before it ends at {}, the file at {}{}",
+            e, a.name, begin, begin + count, a.name, a.name, a.end, a.there,
+            a.most == any ? "" : fmt::format(", and an episode has at most {}", a.most));
       }
-      step_end = step_begin[e] + step_count[e];
-      keyframe_end = keyframe_begin[e] + keyframe_count[e];
-      if (layout.items) item_end = item_begin[e] + item_count[e];
+      for (Axis& a : owned) a.end = a.begin[e] + a.count[e];
       steps += static_cast<std::size_t>(step_count[e]);
     }
   }
@@ -350,7 +357,7 @@ struct Reader::Impl {
       d.read(begin, rows, scalar_of<T>(), values.data());
       if (d.name() == "/items/token_count") {
         std::int64_t first = 0;
-        token_begin.read(begin, 1, Scalar::i64, &first);
+        derived.back().read(begin, 1, Scalar::i64, &first);  // /items/token_begin is the last
         for (std::int32_t n : e.items.token_count) tokens += n > 0 ? static_cast<std::size_t>(n) : 0;
         const std::size_t there = columns[k].row_count();  // /items/token comes next
         if (first < 0 || static_cast<std::size_t>(first) > there || tokens > there - static_cast<std::size_t>(first)) {
@@ -372,6 +379,36 @@ struct Reader::Impl {
         }
       }
     }
+  }
+
+  const Dataset& scale(const char* name, Scalar type) const {
+    Dataset& d = scales[name];
+    if (d.name().empty()) d = open_column(file, {std::string("/") + name, type, {name}, {}});
+    return d;
+  }
+
+  void load_derived(std::size_t i, const Episode& e, Derived& d) const {
+    const auto first = static_cast<std::size_t>(step_begin[i]);
+    const auto read = [](const Dataset& from, std::size_t begin, std::size_t rows, auto& into) {
+      into.resize(rows);
+      if (rows) from.read(begin, rows, scalar_of<typename std::decay_t<decltype(into)>::value_type>(), into.data());
+    };
+    d.entropy.resize(layout.sites.size());
+    d.argmax.resize(layout.sites.size());
+    for (std::size_t s = 0; s < layout.sites.size(); ++s) {
+      read(derived[2 * s], first, e.steps, d.entropy[s]);
+      read(derived[2 * s + 1], first, e.steps, d.argmax[s]);
+    }
+    read(scale("step", Scalar::i32), first, e.steps, d.step);
+    if (!layout.items) return;
+    const auto item = static_cast<std::size_t>(item_begin[i]);
+    read(scale("item_row", Scalar::i64), item, e.items.count, d.item_row);
+    if (!layout.item_tokens) return;
+    read(derived.back(), item, e.items.count, d.token_begin);
+    d.token_row.clear();
+    if (e.items.count)
+      read(scale("token_row", Scalar::i64), static_cast<std::size_t>(d.token_begin[0]), e.items.token.size(),
+           d.token_row);
   }
 
   /// A damaged extent must not make us ask for more memory than there is.
@@ -435,6 +472,22 @@ Episode Reader::episode(std::size_t i) const {
 void Reader::episode(std::size_t i, Episode& into) const {
   impl_->expect(i);
   impl_->load(i, into);
+}
+
+void Reader::derived(std::size_t i, const Episode& episode, Derived& into) const {
+  impl_->expect(i);
+  impl_->load_derived(i, episode, into);
+}
+
+std::pair<std::size_t, std::size_t> Reader::rows(std::size_t i, bool of_keyframes) const {
+  impl_->expect(i);
+  const std::int64_t begin = (of_keyframes ? impl_->keyframe_begin : impl_->step_begin)[i];
+  const std::int32_t count = (of_keyframes ? impl_->keyframe_count : impl_->step_count)[i];
+  return {static_cast<std::size_t>(begin), static_cast<std::size_t>(begin + count)};
+}
+
+const File& Reader::file() const {
+  return impl_->file;
 }
 
 Episode Reader::summary(std::size_t i) const {

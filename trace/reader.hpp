@@ -11,9 +11,26 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mneme::trace {
+
+class File;
+
+/// What the writer derived from an episode, and the rows of the scales that it owns.
+struct Derived {
+  std::vector<std::int32_t> step;                 ///< [steps]
+  std::vector<std::vector<float>> entropy;        ///< [sites] of [steps]
+  std::vector<std::vector<std::int32_t>> argmax;  ///< [sites] of [steps]
+  std::vector<std::int64_t> token_begin;          ///< [items]
+  std::vector<std::int64_t> item_row, token_row;  ///< [items], [tokens of all items]
+};
+
+/// Sequences from this number on are held out: those of the test, which no training ever sees (kTestNumbers of tasks/).
+inline constexpr std::int64_t kHeldOut = std::int64_t{1} << 40;
+/// What a person calls a sequence: "sequence:1200" of training, "held-out:7" of the test.
+std::string sequence_name(std::int64_t sequence);
 
 class Reader {
  public:
@@ -35,15 +52,42 @@ class Reader {
   void episode(std::size_t i, Episode& into) const;  ///< reuses the buffers
   /// Without step, weight and memory columns: id, sequence, seed, loss, error, correct, steps, params.
   Episode summary(std::size_t i) const;
+  /// Of an episode that was just read into `episode`. FileError where such a dataset is missing or misshapen.
+  void derived(std::size_t i, const Episode& episode, Derived& into) const;
+  /// Rows of the step axis, or of the keyframe axis, that the i-th episode owns.
+  std::pair<std::size_t, std::size_t> rows(std::size_t i, bool of_keyframes) const;
+  const File& file() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-/// Everything wrong with the file, one sentence each, naming dataset, episode and step; empty = sound.
-/// FileError only when it cannot be opened as a trace at all.
-std::vector<std::string> check(const std::filesystem::path& path);
+/// Judges a trace while somebody reads it, so that the file is read once.
+class Checker {
+ public:
+  explicit Checker(const Reader& reader);  ///< attributes, tables, scales and texts; the reader outlives it
+  ~Checker();
+  /// Reads the i-th episode and judges all of its numbers. FileError where it cannot be read, which take() tells too.
+  void read(std::size_t i, Episode& into);
+  /// Everything wrong, one sentence each, naming dataset, episode and step (or row); empty = sound. With `rest`, all
+  /// rows that no episode owns are read before, for their checksums.
+  std::vector<std::string> take(bool rest = true);
+  /// What is no fault, but worth knowing: data without checksums.
+  const std::vector<std::string>& remarks() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct Findings {
+  std::vector<std::string> problems;  ///< one sentence each, as Checker::take()
+  std::vector<std::string> remarks;
+};
+/// Reads all of a trace once. FileError only when it cannot be opened as a trace at all.
+Findings examine(const std::filesystem::path& path);
+std::vector<std::string> check(const std::filesystem::path& path);  ///< examine()'s problems
 
 struct Info {
   std::string path, version;
@@ -67,11 +111,14 @@ void show_episode(const Reader& reader, std::size_t i, std::ostream& out);
 
 /// Tidy CSV (one observation a line) in `folder`: episodes, steps, weights, values, memory, io; where there are any,
 /// items, and names of tokens and classes. Written beside, then renamed. `episodes` are indices; {} = all. Returns the
-/// files.
+/// files. ArgumentError where one of them exists, unless `force`.
 std::vector<std::filesystem::path> export_csv(const Reader& reader, const std::filesystem::path& folder,
-                                              const std::vector<std::size_t>& episodes = {});
+                                              const std::vector<std::size_t>& episodes = {}, bool force = false);
 
-/// Copies the committed episodes of a trace (complete or not) into a new complete file. Returns how many.
-std::size_t repair(const std::filesystem::path& source, const std::filesystem::path& destination);
+/// Copies the committed episodes of a trace (complete or not) into a new complete file, whose attribute `repaired_from`
+/// names the source. Returns how many. ArgumentError where the destination exists, unless `force`.
+std::size_t repair(const std::filesystem::path& source, const std::filesystem::path& destination, bool force = false);
+/// Whether a trace is such a copy; false where it cannot be opened.
+bool is_repaired_copy(const std::filesystem::path& path);
 
 }  // namespace mneme::trace

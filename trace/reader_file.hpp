@@ -5,10 +5,14 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace mneme::trace {
 
 /// FileError when it is truncated, foreign or of a newer major schema.
 File open_trace(const std::filesystem::path& path, std::string& version);
+
+/// "a,b" -> a and b: lists of names in attributes.
+std::vector<std::string> split_list(const std::string& list);
 
 }  // namespace mneme::trace

@@ -79,6 +79,7 @@ int Layout::find(const std::vector<Logged>& values, const std::string& name) {
 void validate(const Layout& l) {
   if (l.level == Level::off) fail<ArgumentError>("trace", "level off logs nothing: make no trace file");
   expect_one_of("phase", l.phase, {"train", "eval", "replay"});
+  expect_one_of("step order", l.step_order, {"read-before-write", "write-before-read"});
   expect_one_of("keyframe position", l.keyframe_position, {"before_write", "after_write"});
   if (l.keyframe_every < 0) fail<ArgumentError>("trace", "keyframe_every is {}, expected 0 or more", l.keyframe_every);
   std::set<std::string> names;

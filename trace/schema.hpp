@@ -1,4 +1,4 @@
-// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.1,
+// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.1.1,
 // docs/trace_format.md.
 //
 // For: whoever logs (experiments) and whoever reads (replay, tools). Memories and controllers never see it: their
@@ -18,7 +18,7 @@
 namespace mneme::trace {
 
 inline constexpr int kSchemaMajor = 1;
-inline constexpr const char* kSchemaVersion = "1.1.0";
+inline constexpr const char* kSchemaVersion = "1.1.1";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.
@@ -64,6 +64,7 @@ struct Layout {
   std::string addressing = {};
   std::string phase = "train";  ///< train | eval | replay
   std::int64_t checkpoint_step = 0;
+  std::string repaired_from = {};  ///< the file of which this one is a mended copy; "" = none
   Level level = Level::params;
 
   // Sizes of the shared axes; 0 = none.
@@ -75,7 +76,8 @@ struct Layout {
   std::size_t item_width = 0;           ///< numbers per item; a point has 2
   bool item_tokens = false, item_support = false, item_truth = false;
 
-  // Where attention is paid, in the order in which the step visits them.
+  // Where attention is paid, in the order of the model's declaration. A step visits them in this order in two halves,
+  // write sites and the others; step_order says which half comes first.
   std::vector<SiteLayout> sites = {};
 
   // Memory: "contents" and whatever else the memory keeps, all stored at keyframes.

@@ -7,6 +7,7 @@
 #include "trace/writer.hpp"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <system_error>
 
@@ -122,10 +123,10 @@ struct Sink::Impl {
     writer.emplace(part, layout, options.chunk_steps, options.first_episode + appended);
   }
 
-  void finish() {
+  void finish(bool complete = true) {
     const fs::path part = writer->path();
     const std::int64_t taken = writer->appended();
-    writer->close();
+    writer->close(complete);
     writer.reset();
     std::error_code ignored;
     if (taken == 0) {  // nothing in it
@@ -143,6 +144,14 @@ struct Sink::Impl {
     files.push_back(target);
   }
 
+  void give_up() {
+    broken = true;
+    if (!writer) return;
+    appended += writer->appended();
+    committed += writer->committed();
+    writer.reset();
+  }
+
   /// Runs a write; a failure leaves the sink broken, its .part as the last commit left it.
   template <class F>
   void guarded(F&& f) {
@@ -150,13 +159,12 @@ struct Sink::Impl {
       f();
     } catch (const ArgumentError&) {
       throw;
+    } catch (const std::bad_alloc&) {
+      give_up();
+      fail<RuntimeFailure>((family.folder / family.stem).string(),
+                           "there is no memory to log more episodes; those that were committed stay");
     } catch (...) {
-      broken = true;
-      if (writer) {
-        appended += writer->appended();
-        committed += writer->committed();
-        writer.reset();
-      }
+      give_up();
       throw;
     }
   }
@@ -173,12 +181,14 @@ Sink::Sink(const fs::path& path, Layout layout, SinkOptions options)
   fs::create_directories(s.family.folder, error);
   if (error) fail<RuntimeFailure>(s.family.folder.string(), "cannot be created: {}", error.message());
   s.adopt();
-  s.begin();
+  s.guarded([&] { s.begin(); });
 }
 
 Sink::~Sink() {
+  Impl& s = *impl_;
+  if (s.closed || s.broken || !s.writer) return;
   try {
-    close();
+    s.finish(false);
   } catch (...) {  // close() is there for those who want to know
   }
 }

@@ -33,10 +33,11 @@ class Sink {
   Sink(const std::filesystem::path& path, Layout layout, SinkOptions options = {});
   Sink(const Sink&) = delete;
   Sink& operator=(const Sink&) = delete;
-  ~Sink();  ///< closes; an error is swallowed, so call close()
+  /// Who did not come to close() did not come to the end: what was taken is written, but not marked complete.
+  ~Sink();
 
   /// Takes one episode, sizes as the layout says (else ArgumentError names the column and nothing is taken).
-  /// False when the budget is used up or an earlier write failed. A full disk: RuntimeFailure, once.
+  /// False when the budget is used up or an earlier write failed. A full disk, or no memory: RuntimeFailure, once.
   bool append(const Episode& episode);
 
   /// Puts every episode taken so far on disk, at the price of padding rows up to the next chunk. Call it when a

@@ -9,6 +9,9 @@
 namespace mneme::trace {
 namespace {
 
+constexpr double most_i32 = std::numeric_limits<std::int32_t>::max();
+constexpr double rounding = 1e-5;  // of a probability that float32 arithmetic made
+
 /// The axes of a layout while its columns are being listed: those with a name of their own are found on the way.
 class AxisBook {
  public:
@@ -135,21 +138,34 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
     for (std::size_t i = 1; i < c.axes.size(); ++i) c.row.push_back(book.size(c.axes[i]));
     out.push_back(std::move(c));
   };
+  const auto within = [&](double least, double most) {
+    out.back().least = least;
+    out.back().most = most;
+  };
+  const double last_word = l.vocab.empty() ? most_i32 : static_cast<double>(l.vocab.size()) - 1;
+  const bool shares = l.target_kind == "bits" || l.target_kind == "classes" || l.target_kind == "pointer";
   if (l.channels_in) add("/io/input", Scalar::f32, {"step", "channel_in"}, "input x_t");
   if (l.channels_out) {
     add("/io/target", Scalar::f32, {"step", "channel_out"}, "target");
+    if (shares) within(0, 1);
     add("/io/output", Scalar::f32, {"step", "channel_out"}, "output y_t");
+    if (shares) within(0, 1 + rounding);
   }
   add("/io/mask", Scalar::u8, {"step"}, "1 where the step is scored");
+  within(0, 1);
   add("/io/phase", Scalar::u8, {"step"}, "0 input, 1 delimiter, 2 answer");
+  within(0, 2);
   if (l.tokens) {
     add("/io/token", Scalar::i32, {"step"}, "token id");
+    within(-1, last_word);
     if (!l.vocab.empty()) out.back().attributes = {{"vocab", "/meta/vocab"}};
   }
   if (l.items) {
     if (l.item_tokens) {
       add("/items/token_count", Scalar::i32, {"item_row"}, "tokens of the item");
+      within(0, most_i32);
       add("/items/token", Scalar::i32, {"token_row"}, "token id");
+      within(0, last_word);
       if (!l.vocab.empty()) out.back().attributes = {{"vocab", "/meta/vocab"}};
     }
     if (l.item_width) {
@@ -157,8 +173,14 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
       add(l.item_width == 2 ? "/items/xy" : "/items/values", Scalar::f32, {"item_row", "coordinate"},
           "coordinates of the item");
     }
-    if (l.item_support) add("/items/support", Scalar::u8, {"item_row"}, "1 on supporting facts");
-    if (l.item_truth) add("/items/truth", Scalar::i32, {"item_row"}, "rank of the item in the answer, -1 = none");
+    if (l.item_support) {
+      add("/items/support", Scalar::u8, {"item_row"}, "1 on supporting facts");
+      within(0, 1);
+    }
+    if (l.item_truth) {
+      add("/items/truth", Scalar::i32, {"item_row"}, "rank of the item in the answer, -1 = none");
+      within(-1, static_cast<double>(l.items) - 1);
+    }
   }
   for (const Logged& v : l.memory) {
     if (l.logs(v)) out.push_back(value_column(book, v, "keyframe", "/memory", nullptr));
@@ -250,11 +272,14 @@ std::vector<ColumnSpec> episode_columns(const Layout& l) {
   add("keyframe_begin", Scalar::i64, "first row on the keyframe axis");
   add("keyframe_count", Scalar::i32, "keyframes");
   add("sequence", Scalar::i64, "number of the training sequence");
+  out.back().least = 0;
   add("seed", Scalar::u64, "seed of the episode");
   add("checkpoint_hash", Scalar::u64, "hash of the parameters that made the episode");
   add("loss", Scalar::f32, "loss");
   add("error", Scalar::f32, "error in the task's own measure");
   add("correct", Scalar::u8, "1 where the whole answer is right");
+  out.back().least = 0;
+  out.back().most = 1;
   if (l.items) {
     add("item_begin", Scalar::i64, "first row on the item_row axis");
     add("item_count", Scalar::i32, "items");

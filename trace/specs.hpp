@@ -7,6 +7,7 @@
 #include "trace/hdf5.hpp"
 #include "trace/schema.hpp"
 
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +24,7 @@ struct AxisSpec {
   std::string units = "1", long_name = {};
 };
 
-/// One dataset; its first axis grows.
+/// One dataset; its first axis grows. Its numbers are finite, keep the promise of `kind`, and lie in [least, most].
 struct ColumnSpec {
   std::string path;
   Scalar type = Scalar::f32;
@@ -32,6 +33,7 @@ struct ColumnSpec {
   std::string units = "1", long_name = {};
   std::vector<std::pair<std::string, std::string>> attributes = {};
   Kind kind = Kind::plain;
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
 
   bool filtered() const { return axes[0] == "step" || axes[0] == "keyframe"; }
   std::size_t row_size() const {

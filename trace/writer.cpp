@@ -69,6 +69,7 @@ void write_root(File& f, const Layout& l) {
   f.set_attr("/", "addressing", l.addressing);
   f.set_attr("/", "phase", l.phase);
   f.set_attr("/", "checkpoint_step", l.checkpoint_step);
+  if (!l.repaired_from.empty()) f.set_attr("/", "repaired_from", l.repaired_from);
   f.set_attr("/", "trace_level", level_name(l.level));
   std::vector<std::string> constants;
   for (const auto& [name, value] : l.constants) {
@@ -77,6 +78,9 @@ void write_root(File& f, const Layout& l) {
   }
   f.set_attr("/", "constants", join(constants));
   f.set_attr("/", "budget_exhausted", std::uint8_t{0});
+  std::vector<std::string> scales;
+  for (const AxisSpec& a : trace::axes(l)) scales.push_back(a.name);
+  f.set_attr("/", "scales", join(scales));
   f.set_attr("/", "NX_class", "NXroot");
   f.set_attr("/", "default", "sites");
 }
@@ -209,6 +213,8 @@ void Writer::create(const std::filesystem::path& path) const {
     }
   }
   write_meta(f, l);
+  for (const char* group : {"/io", "/items", "/meta"})
+    if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group)));
   f.close();
 }
 
@@ -459,10 +465,10 @@ void Writer::mark_exhausted() {
   file_.set_attr("/", "budget_exhausted", std::uint8_t{1});
 }
 
-void Writer::close() {
+void Writer::close(bool complete) {
   commit(true);
   const std::uint8_t one = 1;
-  complete_.overwrite(Scalar::u8, &one);
+  if (complete) complete_.overwrite(Scalar::u8, &one);
   file_.flush_and_sync();
   columns_.clear();
   complete_ = Dataset();

@@ -20,10 +20,10 @@ class Writer {
   /// Creates the file: first under PATH.new, renamed when it is a sound, empty trace.
   Writer(std::filesystem::path path, Layout layout, std::size_t chunk_steps, std::int64_t first_episode);
 
-  void append(const Episode& e);  ///< commits what has become whole; ArgumentError before anything is taken
-  void commit_all(bool sync);     ///< pads the last chunks, so that every episode is on disk
-  void mark_exhausted();          ///< the size budget's attribute; reaches the disk with the next commit
-  void close();                   ///< commits all without padding, complete = 1, fsync
+  void append(const Episode& e);     ///< commits what has become whole; ArgumentError before anything is taken
+  void commit_all(bool sync);        ///< pads the last chunks, so that every episode is on disk
+  void mark_exhausted();             ///< the size budget's attribute; reaches the disk with the next commit
+  void close(bool complete = true);  ///< commits all without padding, complete = 1 where it is, fsync
 
   const Layout& layout() const { return layout_; }
   const std::filesystem::path& path() const { return path_; }

@@ -44,6 +44,7 @@ const Names free_folders = {"tests", "benchmarks"};
 const std::map<std::string, std::string> generated = {
     {"build_config.hpp", "core/build_info.cpp"},
     {"build_revision.hpp", "core/build_info.cpp"},
+    {"presets.hpp", "experiments/settings.cpp"},
 };
 
 Names reach(const std::string& room) {

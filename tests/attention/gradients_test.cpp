@@ -12,6 +12,10 @@ TEST_P(AttentionGradients, MatchDifferences) {
   test::expect_gradients(attention_cases(), GetParam());
 }
 
+TEST_P(AttentionGradients, NanSurvives) {
+  test::expect_nan_survives(attention_cases(), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Op, AttentionGradients, testing::ValuesIn(test::op_names(attention_cases())),
                          [](const auto& info) { return info.param; });
 

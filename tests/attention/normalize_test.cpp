@@ -127,6 +127,30 @@ TYPED_TEST(Normalize, MaskedScoresMayBeAnything) {
   test::expect_value(softmax(this->tape, scores, {may.data(), false}), {1, 1, 4}, {0.25, 0, 0.75, 0}, 1e-6);
 }
 
+// What the guard lives by: a mask hides what it masks, and nothing else.
+TYPED_TEST(Normalize, ARowOfNanStaysOneUnderEveryMask) {
+  using T = TypeParam;
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  const std::vector<std::uint8_t> all{1, 1, 1, 1}, some{1, 0, 1, 1}, one{0, 0, 0, 1}, none{0, 0, 0, 0};
+  const std::uint32_t two = 2, nothing = 0;
+  const auto weights = [&](const NormalizerPlugin& plugin, double score, const std::uint8_t* may,
+                           const std::uint32_t* empty) {
+    this->tape.begin(true);
+    return test::numbers(
+        plugin.template apply<T>(this->tape, given<T>(this->tape, {1, 1, 4}, Numbers(4, score)), {may, false, empty}));
+  };
+  for (const auto& [name, plugin] : normalizers().entries())
+    for (const std::uint32_t* empty : {static_cast<const std::uint32_t*>(nullptr), &nothing, &two}) {
+      for (const std::uint8_t* may : {static_cast<const std::uint8_t*>(nullptr), all.data(), some.data(), one.data()})
+        EXPECT_TRUE(std::isnan(weights(plugin, nan, may, empty)[3])) << name;
+      EXPECT_EQ(weights(plugin, nan, none.data(), empty), Numbers(4, 0)) << name;
+    }
+  // Scores that overflowed are no weights either.
+  for (const double score : {infinity, -infinity})
+    for (const std::uint8_t* may : {static_cast<const std::uint8_t*>(nullptr), all.data(), some.data(), one.data()})
+      EXPECT_TRUE(std::isnan(weights(normalizers().find("softmax"), score, may, nullptr)[3])) << score;
+}
+
 // As if there were so many more elements of score 0, whose weights nobody sees.
 TYPED_TEST(Normalize, EmptyElementsCompete) {
   using T = TypeParam;

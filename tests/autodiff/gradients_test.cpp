@@ -16,6 +16,10 @@ TEST_P(Gradients, MatchDifferences) {
   test::expect_gradients(gradient_cases(), GetParam());
 }
 
+TEST_P(Gradients, NanSurvives) {
+  test::expect_nan_survives(gradient_cases(), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Op, Gradients, testing::ValuesIn(test::op_names(gradient_cases())),
                          [](const auto& info) { return info.param; });
 

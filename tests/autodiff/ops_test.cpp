@@ -4,6 +4,7 @@
 #include "autodiff/map.hpp"
 #include "autodiff/products.hpp"
 #include "core/random.hpp"
+#include "tests/support/values.hpp"
 
 #include <gtest/gtest.h>
 
@@ -101,6 +102,25 @@ TYPED_TEST(Ops, ElementwiseOfTwo) {
       std::transform(a.begin(), a.end(), b.begin(), y.begin(), c.naive);
       this->expect(c.op(this->tape, this->given({2, n}, a), this->given({2, n}, b)), {2, n}, y);
     }
+}
+
+// In full registers and in tails: a maximum of two registers gives its second where either is NaN.
+TYPED_TEST(Ops, NanStaysNanInEveryLane) {
+  using T = TypeParam;
+  Var<T> (*const one[])(Tape<T>&, Var<T>) = {tanh<T>, sigmoid<T>, relu<T>, softplus<T>, exp<T>, log<T>, sqrt<T>};
+  Var<T> (*const two[])(Tape<T>&, Var<T>, Var<T>) = {add<T>, subtract<T>, multiply<T>, divide<T>};
+  auto& t = this->tape;
+  const Numbers x = draw(35, 7, 0.5, 2);
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    Numbers with = x;
+    with[k] = std::numeric_limits<double>::quiet_NaN();
+    for (std::size_t op = 0; op < std::size(one); ++op)
+      EXPECT_TRUE(std::isnan(one[op](t, this->given({35}, with)).data[k])) << "op " << op << ", element " << k;
+    for (std::size_t op = 0; op < std::size(two); ++op) {
+      EXPECT_TRUE(std::isnan(two[op](t, this->given({35}, with), this->given({35}, x)).data[k])) << op;
+      EXPECT_TRUE(std::isnan(two[op](t, this->given({35}, x), this->given({35}, with)).data[k])) << op;
+    }
+  }
 }
 
 TYPED_TEST(Ops, ElementwiseFarOut) {
@@ -242,6 +262,29 @@ TYPED_TEST(Ops, MatrixProducts) {
           }
 }
 
+TYPED_TEST(Ops, AProductOverNothingIsZero) {
+  using T = TypeParam;
+  const T some[1] = {T(7)};
+  for (std::size_t m : {1, 3, 17})
+    for (bool ta : {false, true})
+      for (bool tb : {false, true}) {
+        std::vector<T> c(m * 2, T(5));
+        gemm<T>(ta, tb, m, 2, 0, some, some, c.data(), true);
+        EXPECT_EQ(c, std::vector<T>(m * 2, T(5)));
+        gemm<T>(ta, tb, m, 2, 0, some, some, c.data(), false);
+        EXPECT_EQ(c, std::vector<T>(m * 2, T(0))) << m << ta << tb;
+      }
+}
+
+// The BLAS counts in int.
+TYPED_TEST(Ops, AProductTooLargeForTheBlasIsRefused) {
+  using T = TypeParam;
+  T c[1] = {T(0)};
+  const std::size_t large = std::size_t{1} << 31;
+  EXPECT_EQ(test::complaint([&] { gemm<T>(true, false, 17, large, 1, c, c, c, false); }),
+            "[product] [17 1] x [1 2147483648] is more than a BLAS takes: 2147483647 rows or columns");
+}
+
 TYPED_TEST(Ops, AMeterCountsTheProductsWhileItLives) {
   using T = TypeParam;
   const std::vector<T> a(6, T(1)), b(12, T(1));
@@ -362,8 +405,11 @@ TYPED_TEST(Ops, ClassLoss) {
             "[class_loss] target 5 of row 0 in logits [1 5]");
   EXPECT_EQ(this->complaint([&] { class_loss(t, x, none, scored, 1); }),
             "[class_loss] target -1 of row 0 in logits [1 5]");
-  EXPECT_EQ(this->complaint([&] { class_loss(t, masked, zero, scored, 1); }),
+  EXPECT_EQ(this->complaint([&] {
+    class_loss(t, this->given({1, 2}, {masked_logit, 2}), zero, scored, 1);
+  }),
             "[class_loss] target 0 of row 0 is masked");
+  EXPECT_EQ(class_loss(t, masked, zero, scored, 1).data[0], inf) << "a logit that diverged is no wrong argument";
 }
 
 TYPED_TEST(Ops, SquaredLoss) {
@@ -453,6 +499,16 @@ TEST(OpsFloat, ValuesAndGradientsAgreeWithDouble) {
     static constexpr std::int32_t index[] = {2, -1, 2};
     return multiply(t, gather_rows(t, a, index), b);
   });
+}
+
+TYPED_TEST(Ops, RangesThatWrapAndRowsThatAreNone) {
+  auto& t = this->tape;
+  const auto x = this->given({2, 3}, draw(6, 1));
+  EXPECT_EQ(this->complaint([&] { slice(t, x, ~std::size_t{0}, 2); }),
+            "[slice] columns 18446744073709551615..1 of [2 3]");
+  EXPECT_EQ(this->complaint([&] { slice(t, x, 2, 2); }), "[slice] columns 2..4 of [2 3]");
+  const auto none = t.constant({0, 3});
+  EXPECT_EQ(choose_rows(t, nullptr, none, none).size(), 0u);
 }
 
 }  // namespace

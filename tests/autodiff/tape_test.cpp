@@ -297,6 +297,24 @@ TEST(Tape, CheckFiniteNamesOpSiteAndStepOfAGradient) {
   EXPECT_EQ(tape.gradient(x)[0], 0.25);
 }
 
+// All uses of a weight become one product after the last op has run: nobody but it sees the sum.
+TEST(Tape, CheckFiniteNamesAWeightWhoseUsesOverflowTogether) {
+  std::vector<double> w(1, 0.0), dw(1);
+  const std::vector<Leaf<double>> leaves{{w.data(), nullptr, dw.data(), {1, 1}}};
+  Tape<double> tape;
+  tape.bind(leaves);
+  const auto step = [&] {
+    tape.begin(true);
+    V x = tape.filled({2, 1}, 1e308);
+    tape.backward(sum(tape, linear(tape, x, tape.parameter(0))));
+  };
+  EXPECT_NO_THROW(step()) << "off unless asked for";
+  EXPECT_TRUE(std::isinf(dw[0]));
+  tape.check_finite(true);
+  EXPECT_EQ(message<NonFiniteError>(step),
+            "[linear] the gradient of a weight [1 1] is not finite, summed over its 2 rows");
+}
+
 TEST(Tape, CheckFiniteChangesNoBit) {
   Net plain, checked;
   checked.tape.check_finite(true);

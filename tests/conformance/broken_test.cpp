@@ -29,6 +29,7 @@ enum class Fault {
   zero_division,   // 0 / 0 on zero memory
   allocates,       // takes memory at every step
   few_slots,       // fails where there is one slot
+  few_places,      // the same, and the option that says how many has another name
   step_apart,      // step does something that address, update and read do not
   untapped,        // a stage that is declared and never tapped
   undeclared,      // a stage that is tapped and not declared
@@ -55,12 +56,13 @@ Var<T> slightly_wrong(Tape<T>& tape, Var<T> x) {
 template <class T>
 class Faulty final : public Memory<T> {
  public:
+  static std::string slots_name() { return fault == Fault::few_places ? "places" : "slots"; }
   static OptionTable options() {
-    return OptionTable().integer("slots", 16, 1, 1024, "N, memory slots").integer("width", 9, 1, 1024, "M, width");
+    return OptionTable().integer(slots_name(), 16, 1, 1024, "N, memory slots").integer("width", 9, 1, 1024, "M, width");
   }
 
   Faulty(const Builder<T>& build, const Options& o, const MemorySetup& setup)
-      : slots_(o.size("slots")), width_(o.size("width")), number_(++built) {
+      : slots_(o.size(slots_name())), width_(o.size("width")), number_(++built) {
     layout_.slots = slots_;
     layout_.width = width_;
     layout_.sites = {{"read_0", "read", ""}, {"write_0", "write", ""}};
@@ -91,7 +93,8 @@ class Faulty final : public Memory<T> {
 
   Values<T> begin(Tape<T>& tape, const Start& start) const override {
     const std::size_t rows = start.rows;
-    if (fault == Fault::few_slots && slots_ == 1) fail<ArgumentError>("faulty", "one slot is too few");
+    if ((fault == Fault::few_slots || fault == Fault::few_places) && slots_ == 1)
+      fail<ArgumentError>("faulty", "one slot is too few");
     Values<T> state{tape.template scratch<Var<T>>(4), 4};
     state[0] = repeat_rows(tape, tape.parameter(start_), rows);
     state[1] = state[3] = tape.filled({rows, slots_}, T(0));
@@ -163,8 +166,9 @@ class Broken : public testing::Test {
 
   test::Complaints complaints(Fault f) {
     fault = f;
+    const MemoryPlugin faulty = plugin();
     test::Complaints all;
-    for (const auto& s : experiments::specimens_of("faulty", plugin_))
+    for (const auto& s : experiments::specimens_of("faulty", faulty))
       for (std::string& c : test::check_all(s)) all.push_back(std::move(c));
     return all;
   }
@@ -177,8 +181,6 @@ class Broken : public testing::Test {
     });
     EXPECT_TRUE(found) << fmt::format("wanted '{}' among:\n{}", fmt::join(words, "' and '"), fmt::join(all, "\n"));
   }
-
-  const MemoryPlugin plugin_ = plugin();
 };
 
 TEST_F(Broken, NotAtAll) {
@@ -241,7 +243,11 @@ TEST_F(Broken, AStepThatAllocates) {
 }
 
 TEST_F(Broken, OneSlotThatIsTooFew) {
-  expect_complaint(Fault::few_slots, {"slots: N=1: [faulty] one slot is too few"});
+  expect_complaint(Fault::few_slots, {"slots: slots=1: [faulty] one slot is too few"});
+}
+
+TEST_F(Broken, OnePlaceThatIsTooFewUnderAnotherName) {
+  expect_complaint(Fault::few_places, {"slots: places=1: [faulty] one slot is too few"});
 }
 
 TEST_F(Broken, AStepThatReplayCannotRepeat) {

@@ -190,13 +190,41 @@ void expect_pure_memory(Complaints& out, Rig<double>& rig) {
               list_bits(apply_parameters(memory, tape, parameters, state).state), 0);
 }
 
-Specimen with_slots(const Specimen& s, std::size_t n) {
+Specimen with_option(const Specimen& s, const std::string& name, std::int64_t value) {
   std::map<std::string, std::string> given(s.options.items().begin(), s.options.items().end());
-  given["slots"] = std::to_string(n);
+  given[name] = std::to_string(value);
   Specimen other = s;
   other.options = s.memory->options.parse("memory", given);
   if (s.memory->validate) s.memory->validate(other.options);
   return other;
+}
+
+/// N of every site, as the memory declares its weightings.
+std::vector<std::size_t> slots_of_sites(const Specimen& s) {
+  const Rig<double> rig(s);
+  const MemoryLayout& layout = rig.module->memory()->layout();
+  std::vector<std::size_t> n;
+  for (const Site& site : layout.sites) n.push_back(layout.state[layout.state_index(site.name, "weights")].count());
+  return n;
+}
+
+/// Whatever they are called, the whole numbers that N follows.
+std::vector<const Option*> slot_options(const Specimen& s) {
+  std::vector<const Option*> found;
+  const std::vector<std::size_t> n = slots_of_sites(s);
+  for (const Option& o : s.memory->options.options()) {
+    if (o.type != Option::Type::integer) continue;
+    const std::int64_t now = s.options.integer(o.name);
+    for (const std::int64_t other : {now + 1, now + 2, now - 1}) {
+      try {
+        const std::vector<std::size_t> then = slots_of_sites(with_option(s, o.name, other));
+        if (then.size() == n.size() && then != n) found.push_back(&o);
+        break;
+      } catch (const ArgumentError&) {  // out of range, or refused beside the other options
+      }
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -321,20 +349,22 @@ Complaints check_allocations(const Specimen& s) {
 
 Complaints check_slots(const Specimen& s) {
   Complaints out;
-  if (!s.memory || !s.memory->options.find("slots")) return out;
-  for (std::size_t n : {1, 2, 7, 128}) {
-    const std::string where = fmt::format("N={}", n);
-    std::optional<Specimen> other;
-    try {
-      other = with_slots(s, n);
-    } catch (const ArgumentError& e) {
-      if (s.variant.empty()) out.push_back(fmt::format("{}: {}", where, e.what()));
-      continue;  // a start slot beyond the end, for one
+  if (!s.memory) return out;
+  for (const Option* o : slot_options(s))
+    for (const std::int64_t n : {1, 2, 7, 128}) {
+      if (static_cast<double>(n) < o->minimum || static_cast<double>(n) > o->maximum) continue;
+      const std::string where = fmt::format("{}={}", o->name, n);
+      std::optional<Specimen> other;
+      try {
+        other = with_option(s, o->name, n);
+      } catch (const ArgumentError& e) {
+        if (s.variant.empty()) out.push_back(fmt::format("{}: {}", where, e.what()));
+        continue;  // a start slot beyond the end, for one
+      }
+      out += guarded(where, check_values, *other);
+      out += guarded(where, check_zero, *other);
+      if (n <= 2) out += guarded(where, check_gradient, *other);
     }
-    out += guarded(where, check_values, *other);
-    out += guarded(where, check_zero, *other);
-    if (n <= 2) out += guarded(where, check_gradient, *other);
-  }
   return out;
 }
 

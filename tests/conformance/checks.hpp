@@ -25,7 +25,7 @@ Complaints check_reach(const Specimen& s);     ///< every parameter that is not 
 Complaints check_gradient(const Specimen& s);  ///< against central differences
 Complaints check_copy(const Specimen& s);      ///< values copied by name into a fresh one: same output
 Complaints check_allocations(const Specimen& s);  ///< the second sequence allocates nothing
-Complaints check_slots(const Specimen& s);        ///< N in {1, 2, 7, 128}, for what has an option "slots"
+Complaints check_slots(const Specimen& s);        ///< 1, 2, 7 and 128 for every option that N follows
 Complaints check_purity(const Specimen& s);       ///< functions leave their arguments alone and depend on nothing else
 Complaints check_stages(const Specimen& s);       ///< a watched step shows the declared stages and is the same step
 Complaints check_reads(const Specimen& s);        ///< altered reads (autodiff/tape.hpp, Reads) reach every site

@@ -1,8 +1,12 @@
 // Every registered memory, controller and model, with every value of its options, held to the contract. A new plug-in
 // is in here by being registered.
+#include "tasks/task.hpp"
 #include "tests/conformance/checks.hpp"
 
 #include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
 
 namespace mneme {
 namespace {
@@ -63,6 +67,34 @@ TEST(Specimens, EveryRegisteredNameHasOne) {
     const auto all = experiments::model_specimens();
     EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const auto& s) { return s.name == name; })) << name;
   }
+}
+
+// Before main there is nobody to catch what a registration throws: both files are named by the first look, in a
+// process of its own, for the registries stay as they are.
+TEST(Registries, TwoPlugInsOfOneNameAreBothNamedByTheFirstLook) {
+  const auto look = [](auto clash) {
+    clash();
+    try {
+      memories().names();
+      controllers().entries();
+      models().find("cell");
+      tasks().find("copy");
+    } catch (const InvariantError& e) {
+      std::fputs(e.what(), stderr);
+      std::exit(1);
+    }
+    std::exit(0);
+  };
+  const auto died = testing::ExitedWithCode(1);
+  const std::string here = "[0-9]+ and .*tests/conformance/conformance_test.cpp:[0-9]+$";
+  EXPECT_EXIT(look([] { memories().add("ntm", MemoryPlugin{}); }), died,
+              "\\[memory\\] the name 'ntm' is registered twice: .*memory/ntm.cpp:" + here);
+  EXPECT_EXIT(look([] { controllers().add("lstm", ControllerPlugin{}); }), died,
+              "\\[controller\\] the name 'lstm' is registered twice: .*controllers/lstm.cpp:" + here);
+  EXPECT_EXIT(look([] { models().add("cell", ModelPlugin{}); }), died,
+              "\\[model\\] the name 'cell' is registered twice: .*models/cell.cpp:" + here);
+  EXPECT_EXIT(look([] { tasks().add("copy", TaskPlugin{}); }), died,
+              "\\[task\\] the name 'copy' is registered twice: .*tasks/copy.cpp:" + here);
 }
 
 // Every value of every choice is tried, alone or with a partner that makes it acceptable.

@@ -11,6 +11,10 @@ TEST_P(ControllerGradients, MatchDifferences) {
   test::expect_gradients(controller_cases(), GetParam());
 }
 
+TEST_P(ControllerGradients, NanSurvives) {
+  test::expect_nan_survives(controller_cases(), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Op, ControllerGradients, testing::ValuesIn(test::op_names(controller_cases())),
                          [](const auto& info) { return info.param; });
 

@@ -1,5 +1,5 @@
-// Room: tests. Counts what goes through operator new: include in exactly one .cpp of a test program, which replaces the
-// operators.
+// Room: tests. Counts what goes through operator new, and refuses what is over a limit: include in exactly one .cpp of
+// a test program, which replaces the operators.
 //
 //   const std::uint64_t before = allocations();
 //   ...
@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
@@ -14,6 +15,9 @@
 namespace mneme {
 
 inline std::atomic<std::uint64_t> allocation_count{0};
+
+/// Larger ones throw std::bad_alloc.
+inline std::atomic<std::size_t> allocation_limit{SIZE_MAX};
 
 inline std::uint64_t allocations() {
   return allocation_count.load();
@@ -24,6 +28,7 @@ inline std::uint64_t allocations() {
 // Not inlined: g++ would see malloc meet delete, and warn.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++mneme::allocation_count;
+  if (bytes > mneme::allocation_limit.load(std::memory_order_relaxed)) throw std::bad_alloc();
   if (void* p = std::malloc(bytes ? bytes : 1)) return p;
   throw std::bad_alloc();
 }

@@ -37,6 +37,10 @@ Batch bits_batch() {
 
 // A token a step, one class at the end: language models, recall of keys.
 const BatchSpec class_spec{.vocabulary = 10, .target = TargetKind::classes, .outputs = 5};
+const BatchSpec no_word_spec{
+    .vocabulary = 10, .target = TargetKind::classes, .outputs = 5, .output_tokens = {0, 1, -1, 9, 9}};
+const BatchSpec far_word_spec{
+    .vocabulary = 10, .target = TargetKind::classes, .outputs = 5, .output_tokens = {0, 1, 10, 9, 9}};
 Batch class_batch() {
   Batch b;
   b.reset(class_spec, 2, 3);
@@ -192,6 +196,8 @@ TEST(Batch, CheckNamesFieldAndShapes) {
 
 TEST(Batch, CheckLengthsAndPadding) {
   const Batch good = bits_batch();
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.parameters = {{"length", {3, 4}}, {"repeats", {2}}}; }),
+            "[batch] parameter 'repeats' has 1 rows, B=2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[1] = 0; }), "[batch] row 1 has length 0, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[0] = 5; }), "[batch] row 0 has length 5, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.target.scored(2, 1) = 1; }),
@@ -220,6 +226,10 @@ TEST(Batch, CheckValues) {
             "[batch] token -2 is outside a vocabulary of 10");
   EXPECT_EQ(complaint(story_spec, story_batch(), [](Batch& b) { b.items.tokens(0, 0, 0) = 20; }),
             "[batch] item token 20 is outside a vocabulary of 20");
+  EXPECT_EQ(complaint(no_word_spec, class_batch(), [](Batch&) {}),
+            "[batch] output token -1 is outside a vocabulary of 10");
+  EXPECT_EQ(complaint(far_word_spec, class_batch(), [](Batch&) {}),
+            "[batch] output token 10 is outside a vocabulary of 10");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = 5; }),
             "[batch] target 5 at step 1 row 0 chooses from 5");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = -1; }),

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <source_location>
 
 namespace mneme {
 namespace {
@@ -51,16 +52,40 @@ TEST(Registry, UnknownNameListsWhatExists) {
   }
 }
 
-TEST(Registry, ANameIsRegisteredOnce) {
+/// The file and line where it is called.
+std::string here(std::source_location at = std::source_location::current()) {
+  return fmt::format("{}:{}", at.file_name(), at.line());
+}
+
+// Plug-ins register before main, where an exception would end in terminate: the first look says what is wrong.
+TEST(Registry, TwoOfOneNameAreBothNamedAtTheFirstLook) {
   Registry<int> r("gadget");
-  r.add("saw", 1);
+  const auto complaint = [&](auto look) -> std::string {
+    try {
+      look();
+    } catch (const InvariantError& e) {
+      return e.what();
+    }
+    return "no complaint";
+  };
+  r.add("hammer", 1);
+  EXPECT_EQ(complaint([&] { r.find("hammer"); }), "no complaint");
+  const std::string first = here(), second = (r.add("saw", 1), here()), third = (r.add("saw", 2), here());
+  const std::string wanted = fmt::format("[gadget] the name 'saw' is registered twice: {} and {}", second, third);
+  EXPECT_EQ(complaint([&] { r.find("hammer"); }), wanted);
+  EXPECT_EQ(complaint([&] { r.names(); }), wanted);
+  EXPECT_EQ(complaint([&] { r.entries(); }), wanted);
+}
+
+TEST(Registry, WhatAPlugInThrowsWhileRegisteringWaitsForTheFirstLook) {
+  Registry<int> r("gadget");
+  EXPECT_FALSE(r.add("saw", []() -> int { fail<InvariantError>("options", "'teeth' is declared twice"); }));
   try {
-    r.add("saw", 2);
+    r.names();
     FAIL();
   } catch (const InvariantError& e) {
-    EXPECT_STREQ(e.what(), "[gadget] the name 'saw' is registered twice");
+    EXPECT_STREQ(e.what(), "[gadget] 'saw' cannot be registered: [options] 'teeth' is declared twice");
   }
-  EXPECT_EQ(r.find("saw"), 1);
 }
 
 TEST(Shape, ExtentsRowsAndText) {
@@ -81,6 +106,25 @@ TEST(Shape, ScalarHasRankZeroAndOneNumber) {
   EXPECT_EQ(s.last(), 1u);
   EXPECT_EQ(s.rows(), 1u);
   EXPECT_EQ(s.text(), "[]");
+}
+
+TEST(Shape, WhatDoesNotFitIsRefused) {
+  const auto complaint = [](auto make) -> std::string {
+    try {
+      make();
+    } catch (const InvariantError& e) {
+      return e.what();
+    }
+    return "no complaint";
+  };
+  Shape full{2, 3, 4, 5};
+  EXPECT_EQ(complaint([&] { full.push_back(6); }), "[shape] [2 3 4 5 6] has 5 extents, a shape has at most 4");
+  EXPECT_EQ(full.rank(), 4u) << "the fifth was written onto the rank";
+  EXPECT_EQ(complaint([] { Shape{2, 3, 4, 5, 6, 7}; }), "[shape] [2 3 4 5 6 7] has 6 extents, a shape has at most 4");
+  Shape grown{7};
+  EXPECT_EQ(complaint([&] { grown.push_back(std::size_t{1} << 32); }),
+            "[shape] [7 4294967296] has an extent above 4294967295");
+  EXPECT_EQ(complaint([] { Shape{std::size_t{1} << 32, 2}; }), "[shape] [4294967296 2] has an extent above 4294967295");
 }
 
 TEST(Shape, Equality) {

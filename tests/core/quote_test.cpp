@@ -112,7 +112,10 @@ TEST(Quote, PrintableTextCommandsNoTerminal) {
   EXPECT_EQ(printable("plain caf\xc3\xa9 \xe2\x9c\x93"), "plain caf\xc3\xa9 \xe2\x9c\x93");
   EXPECT_EQ(printable("\x1b[2J"), "\\x1b[2J");
   EXPECT_EQ(printable("a\nb\tc\r"), "a\\nb\\tc\\x0d");
-  EXPECT_EQ(printable("a\nb\tc", true), "a\nb\\tc");
+  EXPECT_EQ(printable_lines("a\nb\tc\r", false), "a\nb\tc\\x0d");
+  EXPECT_EQ(printable_lines("\x1b[1mbold\x1b[0m\n\x1b[38;5;1mred\x1b[2J\x1b]0;t\x1b", true),
+            "\x1b[1mbold\x1b[0m\n\x1b[38;5;1mred\\x1b[2J\\x1b]0;t\\x1b");
+  EXPECT_EQ(printable_lines("\x1b[1mbold\n", false), "\\x1b[1mbold\n");
   EXPECT_EQ(printable("\xff"
                       "a\xe2\x9c"),
             "\\xffa\\xe2\\x9c");

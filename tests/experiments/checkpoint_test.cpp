@@ -74,7 +74,7 @@ TEST(Checkpoint, InspectionNeedsNoModel) {
   Session a(c, 1);
   save_checkpoint(folder / "a.ckpt.h5", c.text(), a.parameters(), a.optimizer(), some_state());
   const CheckpointInfo info = inspect_checkpoint(folder / "a.ckpt.h5");
-  EXPECT_EQ(info.version, "1.0.0");
+  EXPECT_EQ(info.version, "1.1.0");
   EXPECT_EQ(info.state.sequences, 123u);
   const auto has = [&](const std::string& name) {
     return std::any_of(info.arrays.begin(), info.arrays.end(), [&](const auto& array) { return array.name == name; });

@@ -24,7 +24,7 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_EQ(e.results[0].length, 2);
   EXPECT_EQ(e.results[1].length, 9);
   EXPECT_EQ(e.sequences, 400u);
-  EXPECT_EQ(e.config_hash, small().run_id());
+  EXPECT_EQ(e.config_hash, small().run_id(""));
   EXPECT_EQ(e.checkpoint.filename(), "step-000000400.ckpt.h5");
   EXPECT_LE(e.results[0].mean[1], 6);
   EXPECT_GT(e.results[1].mean[0], e.results[0].mean[0]) << "longer is harder";
@@ -38,7 +38,65 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   for (std::size_t i = 0; i < 50; ++i) mean += values[2 * i] / 50;
   for (std::size_t i = 0; i < 50; ++i) squares += (values[2 * i] - mean) * (values[2 * i] - mean);
   EXPECT_NEAR(e.results[1].mean[0], mean, 1e-9);
-  EXPECT_NEAR(e.results[1].standard_error[0], std::sqrt(squares / 49 / 50), 1e-9);
+  EXPECT_NEAR(e.results[1].standard_error[0].value(), std::sqrt(squares / 49 / 50), 1e-9);
+}
+
+TEST_F(Evaluate, OneEpisodeHasNoErrorOfItsMean) {
+  const Evaluation e = judge({.episodes = 1});
+  EXPECT_EQ(e.results[0].standard_error, (std::vector<std::optional<double>>{{}, {}}));
+  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
+}
+
+TEST_F(Evaluate, ATraceThatAnErrorEndedIsNotComplete) {
+  std::atomic<int> stop = 0;
+  EvaluationOptions options{
+      .lengths = {2, 6}, .episodes = 4, .given = {{"trace.level", "params", ""}}, .signal = &stop};
+  options.progress = [&](std::size_t done, std::size_t) {
+    if (done == 8) stop = 2;  // the first length is traced, the second asked
+  };
+  message_of<Stopped>([&] { judge(options); });
+  const trace::Reader reader(folder / "run/traces/eval.000.trace.h5");
+  EXPECT_EQ(reader.episodes(), 4u) << "traced";
+  EXPECT_FALSE(reader.complete());
+}
+
+// One training file, three test files: the same parameters, and the same answer to the question that all three ask.
+TEST(EvaluateTest, TheTestFileShapesNoModel) {
+  Folder folder;
+  std::string training;
+  for (const char* place : {"kitchen", "office", "garden", "hall"})
+    for (const char* name : {"Mia", "Tom"})
+      training += fmt::format("1 {} went to the {}.\n2 Where is {}?\t{}\t1\n", name, place, name, place);
+  const std::string asked = "1 Mia went to the office.\n2 Where is Mia?\toffice\t1\n";
+  const std::string longer = "1 Tom went to the hall.\n2 Tom went to the hall.\n3 Where is Tom?\thall\t2\n";
+  const std::string wider = "1 Tom then went quickly back to the old hall.\n2 Where is Tom now?\thall\t1\n";
+  std::vector<std::vector<float>> parameters;
+  std::vector<double> nats;
+  for (const std::string& test : {asked, asked + longer, asked + wider}) {
+    const fs::path data = folder / std::to_string(parameters.size());
+    fs::create_directory(data);
+    write_file(data / "qa1_x_train.txt", training);
+    write_file(data / "qa1_x_test.txt", test);
+    Session session(Config::load("babi_memn2n_single", {{"task.data", data.string(), ""}, {"train.batch", "4", ""}}),
+                    1);
+    for (std::uint64_t update = 1; update <= 8; ++update) session.step(4 * (update - 1), update);
+    auto& values = parameters.emplace_back();
+    for (std::size_t i = 0; i < session.parameters().parameters().size(); ++i)
+      values.insert(values.end(), session.parameters().value(i),
+                    session.parameters().value(i) + session.parameters().parameters()[i].shape.size());
+    const Task& task = session.task();
+    for (std::uint64_t number = kTestNumbers; number < kTestNumbers + task.test().at(0).questions; ++number) {
+      Batch batch;
+      task.sample({.seed = 1, .stream = "eval", .first = number}, batch);
+      if (task.display(batch, 0, nullptr).find("question where is mia?") == std::string::npos) continue;
+      std::vector<double> metrics;
+      session.evaluate({.seed = 1, .first = number, .count = 1}, metrics);
+      nats.push_back(metrics.at(0));
+    }
+  }
+  EXPECT_EQ(parameters[0], parameters[1]);
+  EXPECT_EQ(parameters[0], parameters[2]);
+  EXPECT_EQ(nats, std::vector<double>(3, nats.at(0)));
 }
 
 TEST_F(Evaluate, TheJsonHasTheFixedNames) {
@@ -50,7 +108,7 @@ TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   EXPECT_TRUE(r["wrong_bits_per_sequence"].is_number());
   EXPECT_TRUE(r["wrong_bits_per_sequence_se"].is_number());
   EXPECT_EQ(j["seed"], 1);
-  EXPECT_EQ(j["config_hash"], small().run_id());
+  EXPECT_EQ(j["config_hash"], small().run_id(""));
   EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
 }
 
@@ -82,8 +140,8 @@ TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
   EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
   EXPECT_EQ(j["failed_tasks"], 3);
   ASSERT_EQ(j["tasks"].size(), 3u);
-  for (const char* key :
-       {"number", "questions", "error_percent", "majority_error_percent", "unknown_words", "unseen_answers"})
+  for (const char* key : {"number", "questions", "error_percent", "majority_error_percent", "unknown_words",
+                          "unseen_answers", "cut_questions"})
     EXPECT_TRUE(j["tasks"][2][key].is_number()) << key;
   EXPECT_EQ(j["tasks"][2]["number"], 3);
 
@@ -117,7 +175,7 @@ TEST_F(Evaluate, BadInput) {
   expect_has(message_of<ArgumentError>([&] { judge({.episodes = 0}); }), "--episodes");
   expect_has(message_of<ArgumentError>([&] { evaluate(folder / "none", {}); }), "does not exist");
   std::atomic<int> stop = 2;
-  expect_has(message_of<Stopped>([&] { judge({.signal = &stop}); }), "stopped by a signal");
+  expect_has(message_of<Stopped>([&] { judge({.signal = &stop}); }), "stopped before it was done");
   const fs::path last = list_checkpoints(folder / "run").back();
   fs::resize_file(last, 1000);
   expect_has(message_of<FileError>([&] { judge({}); }), last.string());

@@ -56,7 +56,7 @@ TEST(Exchange, AnImportIsARunThatBeginsAndSaysSo) {
   const ImportResult r = import_weights({.source = folder / "w", .out = folder / "run"});
   EXPECT_EQ(r.origin, "weights imported from " + (folder / "w").string() + "; optimizer state fresh");
   const CheckpointInfo info = inspect_checkpoint(r.checkpoint);
-  EXPECT_EQ(info.origin, r.origin);
+  EXPECT_EQ(info.provenance.origin, r.origin);
   EXPECT_EQ(info.state.sequences, 0u);
   for (const NamedArray& a : info.arrays)
     if (a.name.starts_with("optimizer/")) {
@@ -69,8 +69,24 @@ TEST(Exchange, AnImportIsARunThatBeginsAndSaysSo) {
   EXPECT_EQ(go_on(r.directory).sequences, 400u);
   const CheckpointInfo later = inspect_checkpoint(find_checkpoint(r.directory, "last"));
   EXPECT_EQ(later.state.sequences, 400u);
-  EXPECT_EQ(later.origin, r.origin);
+  EXPECT_EQ(later.provenance.origin, r.origin);
   EXPECT_EQ(weights_of(later).metadata.at("origin"), r.origin);
+}
+
+TEST(Exchange, ASumOfAMapThatIsNotFiniteIsRefused) {
+  const Folder folder;
+  Weights w = trained_weights();
+  const NamedArray bias = array_of(w, "readout.bias");
+  for (const char* name : {"huge", "huger"}) {
+    w.arrays.push_back({name, bias.dims, std::vector<float>(bias.values.size(), 3e38f)});
+  }
+  std::erase_if(w.arrays, [](const NamedArray& a) { return a.name == "readout.bias"; });
+  write_weights(folder / "w", "safetensors", w);
+  write_file(folder / "map", "huge readout.bias\nhuger readout.bias add\n");
+  EXPECT_EQ(message_of<NonFiniteError>(
+                [&] { import_weights({.source = folder / "w", .map = folder / "map", .out = folder / "run"}); }),
+            fmt::format("[{}:2] 'huger' added to 'readout.bias' gives inf at number 0", (folder / "map").string()));
+  EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
 TEST(Exchange, MetadataSayWhatItIs) {
@@ -79,7 +95,7 @@ TEST(Exchange, MetadataSayWhatItIs) {
   EXPECT_EQ(w.metadata.at("gate_order"), "lstm: i f g o; gru: r z n");
   EXPECT_EQ(w.metadata.at("sequences"), "400");
   EXPECT_EQ(w.metadata.at("buffers"), "memory.initial_memory");
-  EXPECT_EQ(Config::parse(w.metadata.at("config"), "x").run_id(), w.metadata.at("config_hash"));
+  EXPECT_EQ(Config::parse(w.metadata.at("config"), "x").run_id(""), w.metadata.at("config_hash"));
   for (const NamedArray& a : w.arrays) EXPECT_FALSE(a.name.starts_with("optimizer")) << a.name;
 }
 

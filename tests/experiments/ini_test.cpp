@@ -55,6 +55,13 @@ TEST(Ini, WritingIsTheInverseOfReading) {
     EXPECT_EQ(back[i].value, entries[i].second);
   }
   EXPECT_THROW(write_ini({{"a", "x\ny"}}), ArgumentError);
+  for (const std::string value :
+       {"#", ";x", " # ", "a #b", "\"", "\"a\" b", "\\", "\\\"", "[task]", "= =", "a = b", "\t", "cr\rin", "end\r",
+        "\xff", "\xef\xbb\xbf", "$(x) `x` 'x' %s", "\x1b[2J", "\"\\ #"}) {
+    const auto read = read_ini(write_ini({{"a.b", value}, {"a.c", "1"}}), "x.ini");
+    ASSERT_EQ(read.size(), 2u) << value;
+    EXPECT_EQ(read[0].value, value);
+  }
 }
 
 }  // namespace

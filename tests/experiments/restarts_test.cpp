@@ -79,10 +79,10 @@ TEST(Restarts, LeastAndSpread) {
   const Spread s = spread({1, 2, 6});
   EXPECT_EQ(s.count, 3u);
   EXPECT_DOUBLE_EQ(s.mean, 3);
-  EXPECT_DOUBLE_EQ(s.deviation, std::sqrt(7.0));
+  EXPECT_DOUBLE_EQ(s.deviation.value(), std::sqrt(7.0));
   EXPECT_EQ(s.least, 1);
   EXPECT_EQ(s.most, 6);
-  EXPECT_EQ(spread({5}).deviation, 0);
+  EXPECT_EQ(spread({5}).deviation, std::nullopt) << "one value deviates from nothing";
   EXPECT_EQ(spread({}).count, 0u);
 }
 
@@ -171,6 +171,46 @@ TEST(Restarts, ADivergedOneDoesNotEndTheOthersAndIsNeverChosen) {
   ASSERT_TRUE(mixed.chosen);
   EXPECT_NE(mixed.runs[*mixed.chosen].seed, 2u);
   EXPECT_FALSE(mixed.runs[1].error);
+}
+
+TEST(Restarts, ARunGoneOnWithByItselfRenewsTheRecordAndTheChoice) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  const Restarts before = train_restarts(stories(), 2, out, kArgv, {});
+  const std::string record = read_file(out / "restarts.json");
+  const std::size_t other = 1 - before.chosen.value();
+  const RunResult longer = go_on(before.runs[other].directory, {{"train.max-sequences", "6400", ""}});
+  const auto renewed = renew_restarts(longer, nullptr);
+  ASSERT_TRUE(renewed);
+  EXPECT_EQ(renewed->chosen, other) << "five times as long";
+  EXPECT_EQ(renewed->runs[other].sequences, 6400u);
+  EXPECT_EQ(renewed->runs[other].training_loss, training_loss(before.runs[other].directory));
+  EXPECT_EQ(renewed->runs[other].error, evaluate(before.runs[other].directory, {}).mean_error());
+  EXPECT_EQ(evaluate(out, {}).directory, before.runs[other].directory);
+  const auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  EXPECT_EQ(j["runs"][before.chosen.value()], nlohmann::json::parse(record)["runs"][before.chosen.value()]);
+  EXPECT_EQ(j["config"], nlohmann::json::parse(record)["config"]);
+  RunResult stopped = longer;
+  stopped.reason = ExitReason::terminated;
+  EXPECT_FALSE(renew_restarts(stopped, nullptr));
+  EXPECT_FALSE(renew_restarts(run(stories(), folder / "alone"), nullptr));
+}
+
+TEST(Restarts, ARunWhoseTestIsNotFiniteIsNeverChosen) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  const Restarts before = train_restarts(stories(), 2, out, kArgv, {});
+  const fs::path last = list_checkpoints(before.runs[*before.chosen].directory).back();
+  const Config config = Config::load(before.runs[*before.chosen].directory.string());
+  Session s(config, 1);
+  RunState state;
+  load_checkpoint(last, s.parameters(), &s.optimizer(), &state);
+  std::fill_n(s.parameters().flat(), s.parameters().flat_size(), std::numeric_limits<float>::quiet_NaN());
+  save_checkpoint(last, config.text(), s.parameters(), s.optimizer(), state);
+  const Restarts after = resume_restarts(out, {}, kArgv, {});
+  EXPECT_EQ(after.chosen, 1 - *before.chosen);
+  EXPECT_EQ(after.runs[*before.chosen].exit_reason, "diverged");
+  expect_has(after.runs[*before.chosen].message, "(in test episode");
 }
 
 TEST(Restarts, ATaskWithoutATestSetHasNone) {

@@ -5,6 +5,8 @@
 #include "experiments/score.hpp"
 #include "tests/core/allocations.hpp"
 #include "tests/experiments/support.hpp"
+#include "trace/reader.hpp"
+#include "trace/sink.hpp"
 
 #include <cmath>
 #include <limits>
@@ -94,8 +96,8 @@ TEST(Session, EvaluationChangesNothingAndRepeats) {
   EXPECT_EQ(a, b);
   EXPECT_EQ(a.size(), 24u);
   EXPECT_EQ(parameter_hash(s.parameters()), hash);
-  std::atomic<int> stop = 15;
-  expect_has(message_of<Stopped>([&] { s.evaluate({.count = 12, .stop = &stop}, a); }), "stopped by a signal");
+  expect_has(message_of<Stopped>([&] { s.evaluate({.count = 12, .stop = [] { return true; }}, a); }),
+             "stopped before it was done");
 }
 
 TEST(Session, SteadyStateAllocatesNothing) {
@@ -110,6 +112,37 @@ TEST(Session, SteadyStateAllocatesNothing) {
       for (; i < 160; ++i) s.step(i * s.batch(), i + 1);
       EXPECT_EQ(allocations() - before, 0u) << "batch " << batch << ", threads " << threads;
     }
+}
+
+TEST(Session, OutOfMemoryInTracingEndsTheTraceAlone) {
+  Folder folder;
+  const std::vector<Assignment> large = {{"memory.slots", "1024", ""},
+                                         {"memory.width", "20", ""},
+                                         {"train.max-sequences", "150", ""},
+                                         {"train.eval-every", "1000", ""},
+                                         {"train.checkpoint-every", "1000", ""}};
+  auto given = large;
+  for (const auto& [key, value] :
+       {std::pair{"trace.level", "full"}, {"trace.every", "40"}, {"trace.keyframe-every", "1"}})
+    given.push_back({key, value, ""});
+  std::string said;
+  RunOptions options;
+  options.out = folder / "traced";
+  options.notice = [&](const std::string& text) { said += text + "\n"; };
+  options.progress_seconds = 0;
+  // By then the step has all its memory, of every length; a keyframe takes 80 kB.
+  options.progress = [](const Progress& p) {
+    allocation_limit = p.sequences >= 39 && p.status == "training" && p.sequences < 150 ? 100'000 : SIZE_MAX;
+  };
+  const RunResult r = train(small(given), options);
+  allocation_limit = SIZE_MAX;
+  EXPECT_EQ(r.reason, ExitReason::max_sequences);
+  expect_has(said, "there is no memory to log more episodes; those that were committed stay; tracing stops here, training goes on");
+  run(small(large), folder / "plain");
+  EXPECT_EQ(last_content(folder / "traced", small(large)), last_content(folder / "plain", small(large)));
+  const auto files = trace::trace_files(folder / "traced/traces");
+  ASSERT_EQ(files.size(), 1u);
+  EXPECT_FALSE(trace::Reader(files[0]).complete());
 }
 
 TEST(Session, TheGuardStopsBeforeTheUpdateAndNamesOpSiteStepAndSequence) {
@@ -132,6 +165,66 @@ TEST(Session, TheGuardStopsBeforeTheUpdateAndNamesOpSiteStepAndSequence) {
     expect_has(message, "(in sequences 8 to 9)");
     EXPECT_EQ(recorder.count(), 2u);
   }
+}
+
+/// The first parameter whose name has `part`.
+float* parameter_of(Session& s, const std::string& part) {
+  ParameterSet<float>& set = s.parameters();
+  std::size_t index = 0;
+  while (set.parameters().at(index).name.find(part) == std::string::npos) ++index;
+  return set.value(index);
+}
+
+TEST(Session, AnEvaluationStopsAsTrainingDoesWhereAValueIsNotFinite) {
+  const auto poisoned = [](const char* parameter, float value, const auto& f) {
+    Session s(small(), 2);
+    *parameter_of(s, parameter) = value;
+    s.parameters().refresh();
+    const std::string message = message_of<NonFiniteError>([&] { f(s); });
+    EXPECT_TRUE(std::regex_search(message, std::regex("^\\[[a-z_. 0-9]+\\] .* at step [0-9]"))) << message;
+    return message;
+  };
+  std::vector<double> metrics;
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  expect_has(
+      poisoned("heads.weight", nan, [&](Session& s) { s.evaluate({.first = 20, .count = 12, .rows = 4}, metrics); }),
+      "(in held-out episodes 20 to 23)");
+  expect_has(poisoned("readout.bias", inf,
+                      [&](Session& s) {
+                        s.evaluate({.first = kTestNumbers + 3, .count = 1, .reads = Reads::zeroed}, metrics);
+                      }),
+             "(in test episode 3, reads zeroed)");
+  expect_has(poisoned("heads.weight", nan,
+                      [&](Session& s) {
+                        const ModelParts parts = s.model().parts();
+                        Recorder recorder(make_layout(s.config(), s.task(), parts, "eval", 0, trace::Level::params),
+                                          parts);
+                        s.trace_episode(s.task(), 1, kTestNumbers, recorder);
+                      }),
+             "(in test episode 0)");
+}
+
+// Values of 1e38 each: the outputs are numbers, what they cost is none in float32, which training would say.
+TEST(Session, AnEvaluationWhoseCostOverflowsIsAnErrorToo) {
+  Session s(small({{"task.length", "4", ""}}), 1);
+  float* bias = parameter_of(s, "readout.bias");
+  for (std::size_t k = 0; k < 3; ++k) bias[k] = 1e38f;
+  std::vector<double> metrics;
+  expect_has(message_of<NonFiniteError>([&] { s.evaluate({.count = 4}, metrics); }), "held-out episode");
+  EXPECT_FALSE(s.step(0, 1).finite);
+}
+
+TEST(Session, WhatAnUpdateLeavesInfiniteHasAName) {
+  Session s(small(), 1);
+  s.step(0, 1);
+  EXPECT_NO_THROW(s.require_finite_state());
+  auto& state = s.optimizer().state().at(0);
+  state.values[2] = std::numeric_limits<float>::infinity();
+  const std::string name = s.parameters().parameters()[0].name;
+  expect_has(message_of<NonFiniteError>([&] { s.require_finite_state(); }),
+             "the optimizer's " + state.name + " of parameter " + name);
+  s.parameters().flat()[0] = std::numeric_limits<float>::quiet_NaN();
+  expect_has(message_of<NonFiniteError>([&] { s.require_finite_state(); }), "[finite guard] parameter " + name);
 }
 
 TEST(Session, ASumThatOverflowsIsExplainedToo) {

@@ -29,7 +29,7 @@ TEST(Train, LeavesTheFilesOfARun) {
   EXPECT_EQ(j["parameters"], Session(c, 1).parameters().count());
   EXPECT_GT(j["seconds"].get<double>(), 0);
   EXPECT_GE(j["wall_seconds"].get<double>(), j["seconds"].get<double>());
-  EXPECT_EQ(j["config_hash"], c.run_id());
+  EXPECT_EQ(j["config_hash"], c.run_id(""));
   EXPECT_EQ(j["seed"], 1);
   for (const char* key : {"compiler", "flags", "cpu", "blas", "blas_threads", "libraries"})
     EXPECT_TRUE(j["environment"].contains(key)) << key;
@@ -153,7 +153,7 @@ TEST(Train, ResumeRefusesWhatWouldChangeTheResult) {
 TEST(Train, OneProcessAtATime) {
   Folder folder;
   run(small(), folder / "run");
-  MetricsLog lock(folder / "run");
+  LineLog lock(folder / "run/metrics.jsonl", false);
   expect_has(message_of<RuntimeFailure>([&] { go_on(folder / "run"); }), "another process is training here");
 }
 
@@ -231,6 +231,59 @@ TEST(Train, SignalsFinishTheStepAndSave) {
     EXPECT_EQ(last_content(folder / "straight", c), last_content(folder / "run", c));
     EXPECT_EQ(metrics_of(folder / "straight"), metrics_of(folder / "run"));
   }
+}
+
+/// small() whose evaluation at 200 sequences ends by `stop`, which is asked before each of its episodes.
+RunResult stopped_in_evaluation(const fs::path& out, const Config& c, const std::function<void()>& stop,
+                                std::atomic<int>& flag) {
+  RunOptions options;
+  options.out = out;
+  options.signal = &flag;
+  options.progress_seconds = 0;
+  options.progress = [&](const Progress& p) {
+    if (p.sequences == 200 && p.status == "evaluating") stop();
+  };
+  return train(c, options);
+}
+
+TEST(Train, AnEvaluationHeedsASignalAndIsMadeAnewWhenTheRunGoesOn) {
+  for (const auto& [end, signal, reason] : {std::tuple{"200", SIGINT, ExitReason::interrupted},
+                                            {"400", SIGTERM, ExitReason::terminated},
+                                            {"400", SIGHUP, ExitReason::terminated}}) {
+    Folder folder;
+    const Config c = small({{"train.max-sequences", end, ""}});
+    std::atomic<int> flag = 0;
+    const RunResult r = stopped_in_evaluation(
+        folder / "run", c, [&, signal = signal] { flag = signal; }, flag);
+    EXPECT_EQ(r.reason, reason);
+    EXPECT_EQ(r.sequences, 200u);
+    EXPECT_FALSE(fs::exists(folder / "run/DONE"));
+    EXPECT_EQ(run_json(folder / "run")["evaluations"], 1) << "the second was not finished";
+    EXPECT_EQ(list_checkpoints(folder / "run").back(), checkpoint_path(folder / "run", 200));
+    go_on(folder / "run");
+    run(c, folder / "straight");
+    EXPECT_EQ(last_content(folder / "straight", c), last_content(folder / "run", c));
+    EXPECT_EQ(content_of(best_checkpoint_path(folder / "straight"), c),
+              content_of(best_checkpoint_path(folder / "run"), c));
+    EXPECT_EQ(metrics_of(folder / "straight"), metrics_of(folder / "run"));
+  }
+}
+
+TEST(Train, AnEvaluationHeedsTheTimeLimit) {
+  Folder folder;
+  const Config c = small({{"train.time-limit", "20", ""}, {"train.eval-episodes", "1000000", ""}});
+  std::atomic<int> flag = 0;
+  RunOptions options;
+  options.out = folder / "run";
+  const RunResult r = train(c.with({{"train.time-limit", "0.2s", ""}}), options);
+  EXPECT_EQ(r.reason, ExitReason::time_limit);
+  EXPECT_EQ(r.sequences, 100u) << "in the first evaluation";
+  EXPECT_EQ(run_json(folder / "run")["evaluations"], 0);
+}
+
+TEST(Train, ASignalsReason) {
+  EXPECT_EQ(stop_reason(SIGINT), ExitReason::interrupted);
+  for (const int number : {SIGTERM, SIGHUP}) EXPECT_EQ(stop_reason(number), ExitReason::terminated);
 }
 
 TEST(Train, TheTimeLimitStopsResumably) {
@@ -317,17 +370,25 @@ TEST(Train, AFolderThatCannotBeWritten) {
   EXPECT_TRUE(fs::is_empty(folder / "locked"));
 }
 
+/// The newest checkpoint of a run as `change` makes it.
+void poison(const fs::path& run, const Config& c, const std::function<void(Session&, RunState&)>& change) {
+  Session s(c, 1);
+  RunState state;
+  const fs::path last = list_checkpoints(run).back();
+  load_checkpoint(last, s.parameters(), &s.optimizer(), &state);
+  change(s, state);
+  save_checkpoint(last, c.text(), s.parameters(), s.optimizer(), state);
+}
+void poison_parameter(Session& s, RunState&) {
+  s.parameters().flat()[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
 TEST(Train, DivergenceKeepsTheLastGoodCheckpointAndWritesATrace) {
   Folder folder;
   const Config c = small();
   run(c.with({{"train.max-sequences", "200", ""}}), folder / "run");
-  // A poisoned parameter in the checkpoint that the run goes on from.
-  Session s(c, 1);
-  RunState state;
   const fs::path last = list_checkpoints(folder / "run").back();
-  load_checkpoint(last, s.parameters(), &s.optimizer(), &state);
-  s.parameters().flat()[0] = std::numeric_limits<float>::quiet_NaN();
-  save_checkpoint(last, c.text(), s.parameters(), s.optimizer(), state);
+  poison(folder / "run", c, poison_parameter);
   const std::string metrics = read_file(folder / "run/metrics.jsonl");
 
   const RunResult r = go_on(folder / "run", {{"train.max-sequences", "400", ""}});
@@ -344,11 +405,124 @@ TEST(Train, DivergenceKeepsTheLastGoodCheckpointAndWritesATrace) {
   EXPECT_TRUE(fs::exists(folder / "run/checkpoints/diverged.ckpt.h5"));
 }
 
+void poison_optimizer(Session& s, RunState&) {
+  for (auto& state : s.optimizer().state()) state.values[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
+TEST(Train, DivergenceIsSaidWhereNothingCanBeSaved) {
+  Folder folder;
+  const Config c = small();
+  run(c.with({{"train.max-sequences", "200", ""}}), folder / "run");
+  poison(folder / "run", c, poison_optimizer);  // the update that it spoils is the first, the next step finds it
+  const Child child = in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    std::string said;
+    RunOptions options;
+    options.notice = [&](const std::string& text) { said += text + "\n"; };
+    options.progress_seconds = 0;
+    options.progress = [](const Progress&) {  // the disk is full from the first step on
+      const rlimit none{0, 0};
+      ::setrlimit(RLIMIT_FSIZE, &none);
+    };
+    const RunResult r = resume(folder / "run", {{"train.max-sequences", "400", ""}}, options);
+    return fmt::format("{}code {}: {}", said, exit_code(r.reason), r.message);
+  });
+  EXPECT_EQ(child.code, 0) << child.text;
+  expect_has(child.text, "what led to the divergence is not traced");
+  EXPECT_TRUE(std::regex_search(child.text, std::regex("code 4: \\[[a-z_. 0-9]+\\] .* is not finite at step 0")))
+      << child.text;
+  expect_has(child.text, "(in sequence 201); the last good checkpoint is that of 200 sequences; not saved: [");
+  expect_has(child.text, "diverged.ckpt.h5");
+  expect_has(child.text, "run.json");
+}
+
+TEST(Train, AnEvaluationThatIsNotFiniteEndsTheRunAsDiverged) {
+  Folder folder;
+  const Config c = small({{"train.max-sequences", "200", ""}});
+  run(c, folder / "run");
+  // The evaluation at 200 is due, as after a stop, with parameters that no update has looked at.
+  poison(folder / "run", c, [](Session& s, RunState& state) {
+    poison_parameter(s, state);
+    state.last_evaluation_at = 100;
+  });
+  fs::remove(folder / "run" / "DONE");
+  const RunResult r = go_on(folder / "run");
+  EXPECT_EQ(r.reason, ExitReason::diverged);
+  expect_has(r.message, "(in held-out episode ");
+  EXPECT_EQ(run_json(folder / "run")["message"], r.message);
+}
+
+TEST(Train, AnUpdateThatLeavesNoFiniteParameterIsNoCheckpoint) {
+  Folder folder;
+  const Config c = small();
+  run(c.with({{"train.max-sequences", "200", ""}}), folder / "run");
+  poison(folder / "run", c, poison_optimizer);
+  const RunResult r = go_on(folder / "run", {{"train.max-sequences", "201", ""}});
+  EXPECT_EQ(r.reason, ExitReason::diverged);
+  expect_has(r.message, "[finite guard] parameter ");
+  expect_has(r.message, "the last good checkpoint is that of 200 sequences");
+  EXPECT_FALSE(fs::exists(checkpoint_path(folder / "run", 201)));
+}
+
+TEST(Train, NoNumberStandsForNoEvaluation) {
+  Folder folder;
+  std::vector<Progress> shown;
+  RunOptions options;
+  options.out = folder / "run";
+  options.progress_seconds = 0;
+  options.progress = [&](const Progress& p) { shown.push_back(p); };
+  const RunResult r = train(small({{"train.max-sequences", "60", ""}}), options);
+  EXPECT_EQ(r.evaluation, std::nullopt);
+  EXPECT_EQ(r.best, std::nullopt);
+  EXPECT_TRUE(run_json(folder / "run")["best_evaluation"].is_null());
+  EXPECT_EQ(shown.front().evaluation, std::nullopt);
+  EXPECT_EQ(shown.front().averaged, 1u) << "a mean of one sequence is called that";
+  EXPECT_EQ(shown.back().averaged, 50u);
+  EXPECT_TRUE(shown.front().at_most);
+}
+
+TEST(Train, NaNIsNeverTheBest) {
+  RunState state;
+  EXPECT_EQ(state.best_evaluation(), std::nullopt);
+  state.evaluations = 1;
+  state.best = -2;  // a metric may be negative
+  EXPECT_EQ(state.best_evaluation(), -2);
+  // As a run of older versions took it down: the next evaluation is better than that.
+  Folder folder;
+  const Config c = small();
+  run(c.with({{"train.max-sequences", "200", ""}}), folder / "run");
+  poison(folder / "run", c,
+         [](Session&, RunState& s) { s.best = s.last_evaluation = std::numeric_limits<double>::quiet_NaN(); });
+  const RunResult r = go_on(folder / "run", {{"train.max-sequences", "300", ""}});
+  ASSERT_TRUE(r.best);
+  EXPECT_EQ(r.best, r.evaluation);
+  EXPECT_EQ(run_json(folder / "run")["best_at_sequences"], 300);
+}
+
+TEST(Train, TheEndSaysWhatIsMissingAndWhatWentWrong) {
+  Folder folder;
+  // Solved takes two evaluations in a row: here is one.
+  const Config easy = small({{"task.length", "1", ""},
+                             {"task.width", "1", ""},
+                             {"optimizer", "adam", ""},
+                             {"train.learning-rate", "1e-2", ""},
+                             {"train.eval-every", "5000", ""},
+                             {"train.max-sequences", "5000", ""}});
+  const RunResult once = run(easy, folder / "once");
+  ASSERT_EQ(once.evaluation, 0);
+  expect_has(once.message, "wrong_bits_per_sequence = 0, but solved takes two evaluations in a row");
+  expect_has(run(small(), folder / "plain").message, ", not solved");
+  const RunResult wild = run(small({{"train.learning-rate", "10", ""}, {"optimizer", "sgd", ""}}), folder / "wild");
+  ASSERT_EQ(wild.reason, ExitReason::max_sequences) << wild.message;
+  expect_has(wild.message, "; in training bits_per_sequence = ");
+  expect_has(wild.message, "is far above the 7.5 of a guess that never looks at its input");
+}
+
 TEST(Train, TheDefaultFolderNamesTaskModelAndRun) {
   const Config c = small();
   const std::string path = default_run_directory(c).string();
   EXPECT_TRUE(path.starts_with("runs/copy/cell-ntm/")) << path;
-  EXPECT_TRUE(path.ends_with("-" + c.run_id())) << path;
+  EXPECT_TRUE(path.ends_with("-" + c.run_id(""))) << path;
 }
 
 }  // namespace

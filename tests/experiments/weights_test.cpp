@@ -243,7 +243,7 @@ TEST(Weights, AnIndexSaysWhatIsThere) {
   fs::remove(folder / "w/index.json");
   EXPECT_EQ(read_weights(folder / "w").arrays.size(), 3u) << "a folder of .npy files is enough";
   fs::create_directories(folder / "empty");
-  expect_has(message_of<FileError>([&] { read_weights(folder / "empty"); }), "empty] holds no .npy file");
+  expect_has(message_of<ArgumentError>([&] { read_weights(folder / "empty"); }), "empty] holds no .npy file");
   expect_has(message_of<FileError>([&] { read_weights(folder / "none"); }), "none] does not exist or is no file");
 }
 
@@ -292,7 +292,7 @@ TEST(Weights, SurviveThousandsOfMutations) {
       return count == a.values.size() && count * 4 <= bytes.size() &&
              std::all_of(a.values.begin(), a.values.end(), [](float v) { return std::isfinite(v); });
     };
-    for (std::uint64_t seed = 0; seed < 5000; ++seed) {
+    for (std::uint64_t seed = 0; seed < 6000; ++seed) {
       const std::string bytes = safetensors ? mutated(st, st_header, "{}[]\",:0123456789-.eE\\ \xff", seed)
                                             : mutated(npy, npy_header, "{}()',:0123456789-<>fTrueFalse ", seed);
       try {

@@ -1,7 +1,9 @@
 // Worker threads: every job once, exceptions of the lowest job, many rounds.
 #include "experiments/workers.hpp"
 
-#include <gtest/gtest.h>
+#include "tests/experiments/support.hpp"
+
+#include <sys/resource.h>
 
 #include <stdexcept>
 #include <string>
@@ -40,6 +42,23 @@ TEST(Workers, TheErrorOfTheLowestJobIsThrownAndTheRestIsDone) {
     EXPECT_EQ(done.load(), 20);
     workers.run(3, [](std::size_t, std::size_t) {});
   }
+}
+
+// Each thread wants eight megabytes of addresses for its stack.
+TEST(Workers, MoreThreadsThanThereIsRoomForAreAnError) {
+  const Child child = in_child([] {
+    std::ifstream pages("/proc/self/statm");
+    rlim_t used = 0;
+    pages >> used;
+    const rlimit room{used * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{64} << 20), RLIM_INFINITY};
+    ::setrlimit(RLIMIT_AS, &room);
+    return message_of<RuntimeFailure>([] { Workers workers(1024); });
+  });
+  if (child.code == 1) GTEST_SKIP() << "no limit on memory here: " << child.text;
+  EXPECT_EQ(child.code, 0) << child.text;
+  EXPECT_TRUE(
+      std::regex_search(child.text, std::regex("^\\[threads\\] [0-9]+ of 1024 begin, and no more: .+; ask for fewer")))
+      << child.text;
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ const Straight& straight() {
     if (o.result.code != 0) throw std::runtime_error("the run without faults failed: " + o.result.err);
     Straight s;
     s.run = run;
-    s.config = experiments::read_run_config(run, {});
+    s.config = experiments::read_run_config(run);
     s.ledger = o.ledger;
     s.metrics = experiments::metrics_of(run);
     for (const fs::path& path : experiments::list_checkpoints(run))

@@ -68,12 +68,8 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
     Row a;
     const bool tied = adjacent && !output_tokens.empty();
     const Table w = asked.table(tied ? "table_" + std::to_string(hops) : "answer.table");
-    for (std::size_t k = 0; k < 3; ++k) {
-      if (!tied)
-        a.push_back(test::dot(u, w[k]));
-      else
-        a.push_back(output_tokens[k] < 0 ? 0 : test::dot(u, w[static_cast<std::size_t>(output_tokens[k])]));
-    }
+    for (std::size_t k = 0; k < 3; ++k)
+      a.push_back(test::dot(u, w[tied ? static_cast<std::size_t>(output_tokens[k]) : k]));
     test::expect_near(Row(logits.data + b * 3, logits.data + b * 3 + 3), a, 1e-13);
   }
 }
@@ -90,7 +86,7 @@ TEST(EndToEnd, IsThePaperInEveryVariant) {
   expect_paper({{"temporal", "false"}}, kMixed);
   expect_paper({{"empty-slots", "true"}}, kMixed);
   expect_paper({{"empty-slots", "true"}, {"slots", "40"}, {"tying", "layer-wise"}}, kMixed);
-  expect_paper({}, kMixed, {2, -1, 6});
+  expect_paper({}, kMixed, {2, 1, 6});
 }
 
 TEST(EndToEnd, StoriesOfOneStatementAndOfNone) {
@@ -188,13 +184,19 @@ TEST(EndToEnd, LinearStartIsWithoutSoftmaxAndEnds) {
     for (std::size_t i = 0; i < stories.story[b].size(); ++i)
       scores[i] = test::dot(u, test::plus(test::plain_bag(stories.story[b][i], asked.table("table_0")),
                                           asked.table("times_0")[stories.story[b].size() - 1 - i]));
-    test::expect_near(weights(true, 9, b), scores, 1e-13);
+    const Row scores_without_softmax = scores;
+    test::expect_near(weights(true, 8, b), scores, 1e-13);
     scores.resize(stories.story[b].size());
     Row p = test::plain_softmax(scores);
     p.resize(3);
     test::expect_near(weights(true, 10, b), p, 1e-13);
     test::expect_near(weights(false, 0, b), p, 1e-13);
+    test::expect_near(weights(true, 9 - b, b), scores_without_softmax, 1e-13);  // the last sequence, in any row
+    test::expect_near(weights(true, 10 - b, b), p, 1e-13);                      // the first one after, in any row
   }
+  const Values<double> across = asked.ask(stories.batch, true, 9);
+  EXPECT_EQ(asked.state(across, "", "softmax_off", 0), Row{1});
+  EXPECT_EQ(asked.state(across, "", "softmax_off", 1), Row{0});
 }
 
 // --- bags -----------------------------------------------------------------------------------------------------------
@@ -211,7 +213,7 @@ TEST(Bags, FloatAndDoubleAgreeAndPartsSplit) {
     rows.emplace_back(values.begin() + static_cast<std::ptrdiff_t>(v * width),
                       values.begin() + static_cast<std::ptrdiff_t>((v + 1) * width));
   for (const Part part : {Part::all, Part::front, Part::back}) {
-    const auto bags = item_bags(tape, stories.batch.items, 3, Encoding::position, width, part, 1);
+    const auto bags = item_bags(tape, stories.batch.items, 3, {Encoding::position, width}, part, 1);
     const Var<float> y = embed_bags(tape, bags, table);
     ASSERT_TRUE((y.shape == Shape{3, width, 4}));
     for (std::size_t b = 0; b < 3; ++b)
@@ -226,11 +228,20 @@ TEST(Bags, FloatAndDoubleAgreeAndPartsSplit) {
   }
 }
 
+TEST(Bags, TheProgramsEncodingNeedsTheLongestLine) {
+  const Stories stories({2});
+  Tape<double> tape;
+  tape.begin(false);
+  EXPECT_EQ(complaint([&] { item_bags(tape, stories.batch.items, 1, {Encoding::program, 4}); }),
+            "[memory.encoding] program needs a task that says how many words its longest line has");
+  item_bags(tape, stories.batch.items, 1, {Encoding::program, 4, 5});
+}
+
 TEST(Bags, AgesCountFromTheLastStatement) {
   const Stories stories({4, 0, 1});
   Tape<double> tape;
   tape.begin(false);
-  const auto bags = item_bags(tape, stories.batch.items, 3, Encoding::bag, 4);
+  const auto bags = item_bags(tape, stories.batch.items, 3, {Encoding::bag, 4});
   const std::int32_t* age = item_ages(tape, bags, 3, 0, 1, 0);
   EXPECT_EQ(std::vector<std::int32_t>(age, age + 12), (std::vector<std::int32_t>{2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
@@ -240,7 +251,7 @@ TEST(Bags, NoiseMakesStatementsOlderInOrder) {
   const Stories stories({4});
   Tape<double> tape;
   tape.begin(false);
-  const auto bags = item_bags(tape, stories.batch.items, 1, Encoding::bag, 4);
+  const auto bags = item_bags(tape, stories.batch.items, 1, {Encoding::bag, 4});
   std::map<std::vector<std::int32_t>, int> seen;
   for (std::uint64_t s = 0; s < 6000; ++s) {
     tape.begin(false);
@@ -261,7 +272,7 @@ TEST(Bags, AWordOutsideTheTableIsAnError) {
   const Stories stories({3});
   Tape<double> tape;
   tape.begin(false);
-  const auto bags = item_bags(tape, stories.batch.items, 1, Encoding::bag, 4);
+  const auto bags = item_bags(tape, stories.batch.items, 1, {Encoding::bag, 4});
   const Var<double> table = tape.filled({1, 4}, 0.0);
   EXPECT_EQ(complaint([&] { embed_bags(tape, bags, table); }).substr(0, 17), "[embed_bags] word");
 }

@@ -12,6 +12,10 @@ TEST_P(MemoryGradients, MatchDifferences) {
   test::expect_gradients(memory_cases(), GetParam());
 }
 
+TEST_P(MemoryGradients, NanSurvives) {
+  test::expect_nan_survives(memory_cases(), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Op, MemoryGradients, testing::ValuesIn(test::op_names(memory_cases())),
                          [](const auto& info) { return info.param; });
 

@@ -58,7 +58,7 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
     const Table candidates = asked.table(is("answers", "shared") ? "keys.table" : "answers.table");
     for (std::size_t k = 0; k < 3; ++k) {
       const auto row = output_tokens.empty() ? static_cast<std::int32_t>(k) : output_tokens[k];
-      EXPECT_NEAR(logits.data[b * 3 + k], row < 0 ? 0 : test::dot(q, candidates[static_cast<std::size_t>(row)]), 1e-13);
+      EXPECT_NEAR(logits.data[b * 3 + k], test::dot(q, candidates[static_cast<std::size_t>(row)]), 1e-13);
     }
   }
 }
@@ -69,8 +69,8 @@ TEST(KeyValue, IsThePaperInEveryVariant) {
   expect_paper({{"empty-slots", "true"}}, 3);
   expect_paper({{"value-words", "1"}}, 3);
   expect_paper({{"value-words", "2"}, {"values", "own"}, {"temporal", "false"}, {"encoding", "bag"}}, 3);
-  expect_paper({}, 3, {2, -1, 6});
-  expect_paper({{"answers", "shared"}}, 3, {2, -1, 6});
+  expect_paper({}, 3, {2, 1, 6});
+  expect_paper({{"answers", "shared"}}, 3, {2, 1, 6});
 }
 
 TEST(KeyValue, TakesEveryScoreAndNormalizerByName) {
@@ -96,6 +96,18 @@ TEST(KeyValue, TakesEveryScoreAndNormalizerByName) {
               Asked<double>("key_value", small({{"score", "linear"}}), stories.spec);
             }).find("score"),
             std::string::npos);
+}
+
+// An empty slot is a vector of zeros. Where each weight stands on its own, what such slots weigh adds nothing to a read
+// and takes nothing from the others: with them and without is the same.
+TEST(KeyValue, EmptySlotsAddNothingUnderSigmoid) {
+  const Stories stories({4, 1, 0});
+  const auto answers = [&](const char* normalizer, const char* empty) {
+    Asked<double> asked("key_value", small({{"normalize", normalizer}, {"empty-slots", empty}}), stories.spec);
+    return test::numbers(asked.memory->answer(asked.tape, asked.ask(stories.batch)));
+  };
+  EXPECT_EQ(answers("sigmoid", "true"), answers("sigmoid", "false"));
+  EXPECT_NE(answers("softmax", "true"), answers("softmax", "false"));
 }
 
 TEST(KeyValue, TooManyFactsAreAnError) {

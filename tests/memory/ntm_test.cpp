@@ -321,9 +321,10 @@ TEST(Ntm, OptionsThatDoNotFitAreNamed) {
             "[memory.read-addressing] names 2 schemes for 3 heads: give one, or one a head");
   EXPECT_EQ(say({{"write-addressing", "location,location"}}),
             "[memory.write-addressing] names 2 schemes for 1 heads: give one, or one a head");
-  EXPECT_EQ(say({{"read-addressing", "contents"}}),
-            "[memory.read-addressing] 'contents' names 'contents', which does not exist; it takes comma list of "
-            "content|content_location|location");
+  EXPECT_EQ(
+      say({{"read-addressing", "contents"}}),
+      "[memory.read-addressing] 'contents' names 'contents', which does not exist (did you mean 'content'?); it takes "
+      "comma list of content|content_location|location");
   EXPECT_EQ(say({{"slots", "0"}}), "[memory.slots] '0' is out of range; it takes 1..1048576");
   EXPECT_EQ(say({{"slot", "7"}}).substr(0, 55), "[memory.slot] unknown key 'slot', did you mean 'slots'?");
 }

@@ -17,7 +17,7 @@ using Story = std::vector<Words>;
 
 constexpr int kWords = 7;  // V of every drawn story
 
-constexpr std::size_t kLine = 5;  // W, words of the longest line that there might be
+constexpr std::size_t kLine = 5;  // words of the longest line that training might have
 
 /// One row a count, of statements of 0 to 4 words; questions of 1 to 3 words.
 struct Stories {
@@ -28,8 +28,9 @@ struct Stories {
   explicit Stories(const std::vector<std::size_t>& counts, std::vector<std::int32_t> output_tokens = {}) {
     spec = {.vocabulary = kWords, .item_vocabulary = kWords, .target = TargetKind::classes, .outputs = 3};
     spec.output_tokens = std::move(output_tokens);
+    spec.longest_line = kLine;
     const std::size_t rows = counts.size(), most = *std::max_element(counts.begin(), counts.end());
-    batch.reset(spec, rows, 3, most + 1, kLine);  // room for more than there is
+    batch.reset(spec, rows, 3, most + 1, kLine + 2);  // room for more than there is
     for (std::size_t b = 0; b < rows; ++b) {
       Random random(1, "stories", b);
       const auto word = [&] { return static_cast<int>(random.integer(0, kWords - 1)); };

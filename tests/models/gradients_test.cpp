@@ -11,5 +11,10 @@ TEST(ModelGradients, MatchDifferences) {
   EXPECT_EQ(test::op_names(cases), (std::set<std::string>{"readout.logits", "readout.loss"}));
 }
 
+TEST(ModelGradients, NanSurvives) {
+  const auto cases = model_cases();
+  for (const std::string& op : test::op_names(cases)) test::expect_nan_survives(cases, op);
+}
+
 }  // namespace
 }  // namespace mneme

@@ -227,6 +227,55 @@ TEST(Optimizers, OptionErrors) {
             "[optimizer.epsilon] '0' is out of range; it takes 1e-30..1");
 }
 
+// n - m^2 of squares that overflow is inf - inf, or inf: a parameter that never moves again.
+TEST(Optimizers, AGradientTooLargeToBeSquaredIsNotFinite) {
+  ParameterSet<float> set;
+  set.add("w", {3}, Initializer::constant(1));
+  set.initialize(1);
+  std::vector<float> g(set.flat_size(), 0.0f);
+  g[1] = 1e25f;
+  EXPECT_TRUE(std::isinf(clip_gradient(set, g.data(), {})));
+  EXPECT_EQ(g[1], 1e25f);
+  EXPECT_TRUE(std::isinf(clip_gradient(set, g.data(), {.global_norm = 1e20})));
+  g[1] = 1e25f;
+  EXPECT_TRUE(std::isfinite(clip_gradient(set, g.data(), {.element = 1e9}))) << "what clipping leaves counts";
+  g[1] = 1e25f;
+  EXPECT_TRUE(std::isfinite(clip_gradient(set, g.data(), {.global_norm = 1})));
+  double usual = 1;
+  g[1] = 1e25f;
+  EXPECT_TRUE(std::isfinite(clip_gradient(set, g.data(), {.usual_norm = 2}, &usual)));
+  // What passed must move every optimizer, and stay finite.
+  for (const std::string& name : optimizers().names()) {
+    ParameterSet<float> moved;
+    moved.add("w", {3}, Initializer::constant(1));
+    moved.initialize(1);
+    g.assign(moved.flat_size(), 0.0f);
+    g[1] = 1e18f;
+    ASSERT_TRUE(std::isfinite(clip_gradient(moved, g.data(), {})));
+    auto optimizer = make<float>(name, {}, moved.flat_size());
+    optimizer->update(moved, g.data(), 1e-3, 1);
+    EXPECT_NE(moved.flat()[1], 1.0f) << name;
+    for (const auto& state : optimizer->state())
+      for (std::size_t i = 0; i < state.values.size(); ++i)
+        EXPECT_TRUE(std::isfinite(state.values.data()[i])) << name << " " << state.name;
+  }
+}
+
+TEST(Optimizers, AnUpdateIsForTheSetItWasMadeFor) {
+  ParameterSet<float> set;
+  set.add("w", {20}, Initializer::constant(1));
+  set.initialize(1);
+  const std::vector<float> g(set.flat_size(), 1.0f);
+  for (const std::string& name : optimizers().names()) {
+    auto small = make<float>(name, {}, 16);
+    EXPECT_THROW(small->update(set, g.data(), 0.1, 1), InvariantError) << name;
+    auto right = make<float>(name, {}, set.flat_size());
+    EXPECT_THROW(right->update(set, g.data(), 0.1, 0), InvariantError) << name << ": updates are counted from 1";
+    EXPECT_THROW(right->update(set, g.data(), std::numeric_limits<double>::quiet_NaN(), 1), InvariantError) << name;
+    EXPECT_EQ(set.flat()[3], 1.0f) << name;
+  }
+}
+
 template <class T>
 class Clipping : public testing::Test {
  protected:

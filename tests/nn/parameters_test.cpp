@@ -63,6 +63,48 @@ TEST(ParameterSet, ANameIsDeclaredOnce) {
             "[parameters] buffer 'a' is declared twice");
 }
 
+// What comes too late or too early would write past the flat arrays, or through null.
+TEST(ParameterSet, OrderOfCalls) {
+  ParameterSet<float> set;
+  set.add("a", {3, 2}, Initializer::constant(1));
+  EXPECT_EQ(complaint([&] { Gradients<float>(set, 1); }), "[parameters] gradients before initialize");
+  EXPECT_EQ(complaint([&] { set.refresh(); }), "[parameters] refresh before initialize");
+  set.initialize(1);
+  EXPECT_EQ(complaint([&] { set.add("late", {4}, Initializer::constant(1)); }), "[parameters] 'late' after initialize");
+  EXPECT_EQ(complaint([&] { set.add_buffer("m0", {4}, Initializer::constant(1)); }),
+            "[parameters] buffer 'm0' after initialize");
+  EXPECT_EQ(set.flat_size(), 16u);
+  EXPECT_EQ(set.parameters().size(), 1u);
+  set.keep_transposed(false);
+  set.keep_transposed(true);
+  const Gradients<float> gradients(set, 1);
+  EXPECT_EQ(complaint([&] { set.keep_transposed(false); }),
+            "[parameters] transposed copies are turned on or off before gradients are made");
+  set.keep_transposed(true);
+  EXPECT_EQ(complaint([&] { set.initialize(2); }), "[parameters] initialize runs once");
+}
+
+TEST(ParameterSet, WhatCannotBeDrawnIsRefusedByName) {
+  ParameterSet<float> set;
+  EXPECT_EQ(complaint([&] {
+              set.add("table", {0, 5}, Initializer::normal(1));
+            }),
+            "[parameters] 'table' [0 5] has no numbers");
+  EXPECT_EQ(complaint([&] {
+              set.add_buffer("m0", {0, 5}, Initializer::normal(1));
+            }),
+            "[parameters] buffer 'm0' [0 5] has no numbers");
+  EXPECT_EQ(complaint([&] {
+              set.add("weight", {2, 5}, Initializer::xavier(0, 0));
+            }),
+            "[parameters] 'weight' [2 5] starts from a number that is not finite");
+  EXPECT_EQ(complaint([&] {
+              set.add("bias", {4, 5}, Initializer::one_row(4, 1));
+            }),
+            "[parameters] 'bias' [4 5] has no row 4 to start from");
+  EXPECT_TRUE(set.parameters().empty());
+}
+
 TEST(ParameterSet, BuilderScopesBecomeDottedNames) {
   ParameterSet<float> set;
   const Builder<float> build(set);

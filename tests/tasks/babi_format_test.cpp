@@ -10,6 +10,7 @@
 
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 
 namespace mneme::babi {
@@ -49,8 +50,29 @@ TEST(BabiFormat, WritesWhatItRead) {
   EXPECT_EQ(parse(kStory, "").text(), kStory);
   const std::string end_without_question = kStory + "1 Mary slept.\n2 John left.\n";
   EXPECT_EQ(parse(end_without_question, "").text(), end_without_question);
-  const std::string two_questions = "1 Mary slept.\n2 Who slept?\tmary\t1\n3 Who slept? \tMary\t1 1\n4 John left.\n";
+  const std::string two_questions = "1 Mary slept.\n2 Who slept?\tmary\t1\n3 Who slept? \tMary\t1\n4 John left.\n";
   EXPECT_EQ(parse(two_questions, "").text(), two_questions);
+}
+
+// Small files in the forms of the other published sets.
+TEST(BabiFormat, ReadsThePublishedSets) {
+  const std::string hindi =  // hn: statements may end in "?."
+      "1 Billi chuhe se darti hai .\n2 Mina billi hai ?.\n3 Mina kis se darti hai?\tchuhe\t2 1\n"
+      "4 Tara kya hai ? .\n5 Lila chuha hai?.\n6 Lila kis se darti hai ? \tbilli\t5 1\n";
+  const Stories s = parse(hindi, "qa15_basic-deduction_train.txt");
+  ASSERT_EQ(s.statements.size(), 4u);
+  EXPECT_EQ(s.statements[1].text, "Mina billi hai ?.");
+  EXPECT_EQ(s.questions.at(0).support, (std::vector<std::uint32_t>{1, 0}));
+  EXPECT_EQ(s.text(), hindi);
+  const std::string shuffled =  // letters permuted, all else as in en
+      "1 Hbvn ztuqk jt jdq abjdvttz.\n2 Ptds xqsj jt jdq dbwwxbn.\n3 Xdqvq rf Hbvn? \tabjdvttz\t1\n";
+  EXPECT_EQ(parse(shuffled, "").text(), shuffled);
+  EXPECT_EQ(complaint("1 Mina billi hai ?\n"),
+            "[qa1.txt:1] a question without TAB, answer, TAB and supporting IDs: 'Mina billi hai ?'");
+  EXPECT_EQ(complaint("1 Mina billi hai ?!\n"),
+            "[qa1.txt:1] a question without TAB, answer, TAB and supporting IDs: 'Mina billi hai ?!'");
+  EXPECT_EQ(complaint("1 Mina?. 2.\n"),
+            "[qa1.txt:1] a question without TAB, answer, TAB and supporting IDs: 'Mina?. 2.'");
 }
 
 TEST(BabiFormat, TellsWhatItReads) {
@@ -129,6 +151,8 @@ TEST(BabiFormat, RefusesSupportThatIsNone) {
   EXPECT_EQ(with("3 1"), "accepted");
   EXPECT_EQ(with(""), "[qa1.txt:4] no supporting IDs after the second TAB");
   EXPECT_EQ(with("0"), "[qa1.txt:4] supporting ID 0 does not exist; IDs count from 1");
+  EXPECT_EQ(with("3 3"), "[qa1.txt:4] supporting ID 3 stands twice");
+  EXPECT_EQ(with("1 3 1"), "[qa1.txt:4] supporting ID 1 stands twice");
   EXPECT_EQ(with("3 2"), "[qa1.txt:4] supporting ID 2 is a question, not a statement");
   EXPECT_EQ(with("4"), "[qa1.txt:4] supporting ID 4 is the question itself");
   EXPECT_EQ(with("5"), "[qa1.txt:4] supporting ID 5 does not stand before the question, which has ID 4");
@@ -155,6 +179,9 @@ TEST(BabiFormat, FilesAndDirectories) {
   std::ofstream(dir / "qa1_one_train.txt") << kStory;
   std::ofstream(dir / "qa11_eleven_train.txt") << kStory;
   EXPECT_EQ(find_file(dir, 1, "train").filename(), "qa1_one_train.txt");
+  EXPECT_TRUE(find_file_if_any(dir, 1, "valid").empty());
+  std::ofstream(dir / "qa1_valid.txt") << kStory;  // en-valid names its files so
+  EXPECT_EQ(find_file_if_any(dir, 1, "valid").filename(), "qa1_valid.txt");
   EXPECT_EQ(read(find_file(dir, 1, "train")).text(), kStory);
   std::ofstream(dir / "qa1_another_train.txt") << kStory;
   EXPECT_NE(message([&] { find_file(dir, 1, "train"); }).find("are files qa1_*_train.txt"), std::string::npos);
@@ -171,7 +198,7 @@ TEST(BabiFormat, FilesAndDirectories) {
 bool is_format(const std::string& text) {
   static const std::regex statement("([1-9][0-9]{0,8}) ([!-~][ -~]*)");
   static const std::regex question("([1-9][0-9]{0,8}) ([!-~][ -~]*)\t([!-~]|[!-~][ -~]*[!-~])\t([0-9]+(?: [0-9]+)*)");
-  static const std::regex word("[A-Za-z0-9]");
+  static const std::regex word("[A-Za-z0-9]"), odd(".*[?][^A-Za-z0-9?]*[.][^A-Za-z0-9?]*");
   if (text.empty() || text.back() != '\n') return false;
   std::istringstream in(text);
   std::vector<bool> is_statement;
@@ -189,13 +216,14 @@ bool is_format(const std::string& text) {
       const std::string answer = m[3];
       if (!std::regex_search(answer, word) || is_statement.empty()) return false;
       std::istringstream ids(m[4]);
+      std::set<std::string> once;
       for (std::string id; ids >> id;) {
         bool found = false;
         for (std::size_t i = 0; i < is_statement.size(); ++i)
           found = found || (is_statement[i] && id == std::to_string(i + 1));
-        if (!found) return false;
+        if (!found || !once.insert(id).second) return false;
       }
-    } else if (body.find('?') != std::string::npos) {
+    } else if (body.find('?') != std::string::npos && !std::regex_match(body, odd)) {
       return false;
     }
     is_statement.push_back(!asks);

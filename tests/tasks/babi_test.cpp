@@ -185,6 +185,21 @@ TEST_F(BabiFiles, UnknownWordsAndUnseenAnswersAreCountedAndWrong) {
   EXPECT_EQ(b.parameters[2].first, "unknown_words");
 }
 
+// A class without a row of its own would score 0 for ever where tables are tied: no step of training could lower it.
+TEST_F(BabiFiles, EveryClassIsATokenThatCanBeLearned) {
+  for (const char* form : {"items", "words", "both"}) {
+    const BatchSpec spec = babi_task({{"data", dir()}, {"form", form}})->spec();
+    EXPECT_EQ(spec.output_tokens, (std::vector<std::int32_t>{0, 1, 11})) << "garden, hall, unknown";
+  }
+  for (const char* number : {"8", "19", "1:20"}) {  // lists: past all that stories have
+    const BatchSpec spec = babi_task({{"number", number}, {"questions", "200"}})->spec();
+    std::set<std::int32_t> once(spec.output_tokens.begin(), spec.output_tokens.end());
+    EXPECT_EQ(once.size(), spec.outputs);
+    EXPECT_GE(*once.begin(), 0);
+    EXPECT_EQ(*once.rbegin() + 1, static_cast<std::int64_t>(spec.vocabulary));
+  }
+}
+
 TEST_F(BabiFiles, TheLastTenthOfTrainingIsValidation) {
   const auto task = babi_task({{"data", dir()}, {"number", "1:2"}});
   // 2 x 20 training questions, 2 of each task in the last story: validation
@@ -196,6 +211,29 @@ TEST_F(BabiFiles, TheLastTenthOfTrainingIsValidation) {
   for (const auto& [text, times] : validation) EXPECT_EQ(times, 1) << text;
   EXPECT_EQ(training.size(), 4u);
   EXPECT_EQ(validation.size(), 4u);
+}
+
+TEST_F(BabiFiles, AreKnownByTheirContentWhereverTheyLie) {
+  const auto task = babi_task({{"data", dir()}});
+  EXPECT_EQ(task->data_digest().size(), 16u);
+  EXPECT_NE(task->data_digest(), task->test_digest());
+  const std::filesystem::path moved = dir() + "_moved";
+  std::filesystem::remove_all(moved);
+  std::filesystem::copy(dir(), moved);
+  EXPECT_EQ(babi_task({{"data", moved.string()}})->data_digest(), task->data_digest());
+  EXPECT_EQ(babi_task({{"data", moved.string()}})->test_digest(), task->test_digest());
+  std::filesystem::remove_all(moved);
+  EXPECT_NE(babi_task({{"data", dir()}, {"number", "1:2"}})->data_digest(), task->data_digest());
+  write("qa1_one_test.txt", "1 Mary moved to the hall.\n2 Where is Mary?\thall\t1\n");
+  const auto judged = babi_task({{"data", dir()}});
+  EXPECT_EQ(judged->data_digest(), task->data_digest()) << "the test shapes no run";
+  EXPECT_NE(judged->test_digest(), task->test_digest());
+  write("qa1_one_train.txt",
+        "1 Mary moved to the garden.\n2 Where is Mary?\tgarden\t1\n1 Mary moved to the hall.\n2 Where is "
+        "Mary?\thall\t1\n");
+  EXPECT_NE(babi_task({{"data", dir()}})->data_digest(), task->data_digest());
+  EXPECT_EQ(babi_task()->data_digest(), "") << "nothing is read";
+  EXPECT_EQ(babi_task()->test_digest(), "");
 }
 
 TEST_F(BabiFiles, EvaluationsMayAskFromSomeTasks) {
@@ -226,6 +264,91 @@ TEST_F(BabiFiles, TheTestMayComeFromElsewhere) {
   EXPECT_NE(displays(*trained, test_draw(3)), displays(*plain, test_draw(3)));
   EXPECT_EQ(complaint({{"data", dir()}, {"test-data", own}, {"number", "2"}}),
             fmt::format("[task.test-data] no file qa2_*_test.txt in '{}'", own));
+}
+
+// Three test files beside one training file: the same promises, the same batches of training, the same question.
+TEST_F(BabiFiles, TheTestFileShapesNothing) {
+  const std::string same = "1 Mary moved to the hall.\n2 Where is Mary?\thall\t1\n";
+  const std::string longer =
+      "1 John moved to the hall.\n2 John went to the office.\n3 Mary went to the office.\n4 Mary moved to the hall.\n"
+      "5 John went to the garden.\n6 Where is Mary?\thall\t4\n";
+  const std::string wider = "1 Mary went to the office and then to the hall.\n2 Where is Mary?\thall\t1\n";
+  write("qa1_one_test.txt", same);
+  for (const char* form : {"items", "words", "both"}) {
+    const std::map<std::string, std::string> options{{"data", dir()}, {"form", form}};
+    write("qa1_one_test.txt", same);
+    const auto plain = babi_task(options);
+    const Batch training = sampled(*plain, {.rows = 18});
+    const Batch first = sampled(*plain, test_draw(1));
+    for (const std::string& more : {longer, wider}) {
+      write("qa1_one_test.txt", same + more);
+      const auto task = babi_task(options);
+      const BatchSpec a = plain->spec(), b = task->spec();
+      EXPECT_EQ(a.vocabulary, b.vocabulary) << form;
+      EXPECT_EQ(a.item_vocabulary, b.item_vocabulary);
+      EXPECT_EQ(a.outputs, b.outputs);
+      EXPECT_EQ(a.output_tokens, b.output_tokens);
+      EXPECT_EQ(a.max_items, b.max_items);
+      EXPECT_EQ(a.longest_line, b.longest_line);
+      EXPECT_EQ(sampled(*task, {.rows = 18}).tokens, training.tokens);
+      EXPECT_EQ(sampled(*task, {.rows = 18}).items.count, training.items.count);
+      const auto all = displays(*task, test_draw(2));
+      EXPECT_EQ(std::count(all.begin(), all.end(), plain->display(first, 0, nullptr)), 1) << all[0] << all[1];
+    }
+  }
+  // What is longer than all of training keeps its last statements, and says so; read as words it is whole.
+  write("qa1_one_test.txt", longer);
+  const auto items = babi_task({{"data", dir()}}), words = babi_task({{"data", dir()}, {"form", "words"}});
+  EXPECT_EQ(displays(*items, test_draw(1))[0],
+            "babi task 1, 5 statements, the last 3 kept\n"
+            "     1  mary went to the office\n"
+            "*    2  mary moved to the hall\n"
+            "     3  john went to the garden\n"
+            "question where is mary?\n"
+            "answer   hall\n");
+  EXPECT_EQ(items->test().at(0).cut, 1u);
+  EXPECT_EQ(words->test().at(0).cut, 0u);
+  EXPECT_EQ(sampled(*words, test_draw(1)).steps, 5 * 6 + 4u);
+}
+
+TEST_F(BabiFiles, AFileOfValidationQuestionsIsRead) {
+  for (const char* name : {"qa1_valid.txt", "qa1_one_valid.txt"}) {
+    write(name,
+          "1 John moved to the office.\n2 Zoe moved to the hall.\n3 Where is John?\toffice\t1\n"
+          "1 Mary moved to the garden.\n2 Where is Mary?\tgarden\t1\n");
+    const auto task = babi_task({{"data", dir()}});
+    std::map<std::string, int> seen;
+    const Batch v = sampled(*task, test_draw(4, 0));
+    for (std::size_t row = 0; row < 4; ++row) ++seen[task->display(v, row, nullptr)];
+    EXPECT_EQ(seen, (std::map<std::string, int>{{"babi task 1, 1 statements\n"
+                                                 "*    1  mary moved to the garden\n"
+                                                 "question where is mary?\n"
+                                                 "answer   garden\n",
+                                                 2},
+                                                {"babi task 1, 2 statements\n"
+                                                 "*    1  john moved to the office\n"
+                                                 "     2  <unknown> moved to the hall\n"
+                                                 "question where is john?\n"
+                                                 "answer   <never seen in training>\n",
+                                                 2}}));
+    std::map<std::string, int> trained;  // all 20 questions of the training file, none of validation's
+    const Batch t = sampled(*task, {.rows = 20});
+    for (std::size_t row = 0; row < 20; ++row) ++trained[task->display(t, row, nullptr)];
+    EXPECT_EQ(trained.size(), 2u);
+    for (const auto& [text, times] : trained) EXPECT_EQ(times, 10) << text;
+    EXPECT_EQ(task->spec().outputs, babi_task({{"data", dir()}, {"test-data", dir()}})->spec().outputs);
+    EXPECT_EQ(task->chance()[1], 100) << "by the training file alone";
+    write(name, "1 John moved to the office.\n");
+    EXPECT_EQ(complaint({{"data", dir()}}), fmt::format("[{}/{}] there is no question in it", dir(), name));
+    std::filesystem::remove(std::filesystem::path(dir()) / name);
+  }
+  // Task 2 has none: its last tenth is for validation, as before. A single story of training is enough beside a file.
+  write("qa1_valid.txt", "1 Mary moved to the garden.\n2 Where is Mary?\tgarden\t1\n");
+  const auto both = babi_task({{"data", dir()}, {"number", "1:2"}});
+  const Batch v = sampled(*both, test_draw(3, 0));
+  EXPECT_EQ(std::count(v.parameters[0].second.begin(), v.parameters[0].second.end(), 1.0f), 1);
+  write("qa1_one_train.txt", "1 Mary moved to the garden.\n2 Where is Mary?\tgarden\t1\n");
+  EXPECT_EQ(complaint({{"data", dir()}}), "");
 }
 
 TEST_F(BabiFiles, TheTestSetIsNamedPartByPart) {
@@ -500,7 +623,7 @@ TEST(BabiPublished, JointTask) {
   EXPECT_EQ(task->spec().vocabulary, 178u) << "156 words, the unknown word, and 21 answers that are lists";
   EXPECT_EQ(task->spec().outputs, 58u);
   const Batch b = sampled(*task, test_draw(20000));
-  EXPECT_EQ(b.items.tokens.shape()[1], 228u);
+  EXPECT_EQ(b.items.tokens.shape()[1], 224u) << "the longest story of training; the test's have up to 228";
   EXPECT_EQ(b.items.tokens.shape()[2], 11u);
   std::map<float, int> count;
   std::size_t unseen = 0;

@@ -1,4 +1,5 @@
 // Room: tests. From training to a figure with the program alone, signals and damaged files on the way.
+#include "places.hpp"
 #include "tests/tools/program.hpp"
 #include "trace/hdf5.hpp"
 
@@ -6,9 +7,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <regex>
+#include <thread>
 
 namespace mneme::tools_test {
 namespace {
@@ -87,6 +91,35 @@ TEST(Flow, EvalJudgesEachLength) {
   EXPECT_TRUE(contains(mneme({"eval", tiny_run().string(), "--episodes", "2"}).out, "wrong_bits_per_sequence"));
 }
 
+TEST(Flow, HeldOutEpisodesHaveNumbersOfTheirOwn) {
+  const Scratch folder;
+  const std::string run = (folder / "run").string();
+  ASSERT_EQ(mneme(tiny(run)).code, 0);
+  ASSERT_EQ(mneme({"eval", run, "--lengths", "4,5", "--episodes", "9", "--trace.level", "params"}).code, 0);
+  const std::string trace = (folder / "run/traces/eval.000.trace.h5").string();
+  const std::string list = mneme({"trace", "show", trace, "--list"}).out;
+  EXPECT_TRUE(contains(list, "held-out:7")) << list;
+  for (const Words& words : {Words{"trace", "show", trace, "--list"}, Words{"trace", "show", trace},
+                             Words{"replay", trace, "--still"}, Words{"trace", "info", trace}}) {
+    const Result r = mneme(words);
+    EXPECT_FALSE(contains(r.out + r.err, "10995116277")) << words[0] << " " << r.out;
+  }
+  EXPECT_TRUE(contains(mneme({"trace", "show", trace, "--episode", "3"}).out, "held-out:3")) << "index and name";
+  const Result twice = mneme({"trace", "show", trace, "--episode", "held-out:7"});
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_TRUE(contains(twice.err, "'held-out:7' is there 2 times, as episodes 7, 15")) << twice.err;
+  const Result none = mneme({"trace", "show", trace, "--episode", "held-out:99"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_TRUE(contains(none.err, "'held-out:99' is not in the trace; it takes 0..15")) << none.err;
+  EXPECT_TRUE(
+      contains(mneme({"trace", "show", trace_of(run).string(), "--episode", "sequence:20"}).out, "sequence:20"));
+}
+
+TEST(Flow, TheHintAfterTrainingNamesLengthsOfTheTask) {
+  const Scratch folder;
+  EXPECT_TRUE(contains(mneme(tiny(folder / "run")).err, " --lengths 6,12,24\n")) << "trained on 3:6";
+}
+
 TEST(Flow, ReplayVerifies) {
   const Result r = mneme({"replay", trace_of(tiny_run()).string(), "--verify", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
@@ -121,7 +154,7 @@ TEST(Flow, AChangedNumberIsNamedWithExitFive) {
   EXPECT_TRUE(contains(text.err, "/sites/write_0/weights episode 2 step 4")) << text.err;
 }
 
-TEST(Flow, ATraceWithoutParametersIsExitThree) {
+TEST(Flow, ATraceWithoutParametersIsNoFailure) {
   const Scratch folder;
   ASSERT_EQ(mneme(tiny(folder / "run", {"--trace.level=weights", "--trace.every=20"})).code, 2) << "given twice";
   Words words = tiny(folder / "run");
@@ -129,9 +162,10 @@ TEST(Flow, ATraceWithoutParametersIsExitThree) {
     if (w == "--trace.level=full") w = "--trace.level=weights";
   ASSERT_EQ(mneme(words).code, 0);
   const Result r = mneme({"replay", (folder / "run").string(), "--verify", "--json"});
-  EXPECT_EQ(r.code, 3);
-  EXPECT_EQ(r.out, "");
-  EXPECT_TRUE(contains(r.err, "level weights")) << r.err;
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(Json::parse(r.out)["nothing_recomputed"], "level weights")) << r.out;
+  EXPECT_TRUE(contains(mneme({"replay", (folder / "run").string(), "--verify"}).out,
+                       "sound, and no weighting or memory to verify: the trace was written at level weights"));
   EXPECT_EQ(mneme({"replay", (folder / "run").string()}).code, 0) << "it can still be looked at";
 }
 
@@ -188,8 +222,8 @@ TEST(Flow, AFigureHasOneScaleAKindAndSaysWhatItIs) {
   const std::string run = (folder / "run").string();
   ASSERT_EQ(mneme(tiny(run, {"--memory.read-heads=2", "--memory.write-heads=2"})).code, 0);
   for (const char* width : {"2in", "7in"}) {
-    const Result r =
-        mneme({"trace", "render", run, "--out", (folder / "f").string(), "--episode", "3", "--width", width});
+    const Result r = mneme(
+        {"trace", "render", run, "--out", (folder / "f").string(), "--episode", "3", "--width", width, "--force"});
     ASSERT_EQ(r.code, 0) << r.err;
     const std::string script = read_file(folder / "f" / "train.000-episode-3.gp");
     const std::vector<std::string> all = scales(script);
@@ -261,6 +295,91 @@ TEST(Flow, AnInterruptSavesAndCanBeResumed) {
     EXPECT_EQ(run_json(run).at("sequences"), reached + 20);
     EXPECT_EQ(mneme({"trace", "check", run.string()}).code, 0);
   }
+}
+
+// A closed terminal is a stop; under nohup, which ignores it, it is nothing.
+TEST(Flow, AClosedTerminalSavesUnlessItIsIgnored) {
+  for (const bool ignored : {false, true}) {
+    const Scratch folder;
+    const fs::path run = folder / "run";
+    Setting setting;
+    bool sent = false;
+    setting.ignored = ignored ? SIGHUP : 0;
+    setting.meanwhile = [&](int process) {
+      std::error_code error;
+      if (sent || fs::file_size(run / "metrics.jsonl", error) == 0 || error) return;
+      ::kill(process, SIGHUP);
+      sent = true;
+    };
+    const char* end = ignored ? "--max-sequences=3000" : "--max-sequences=10000000";
+    const Result r = mneme(tiny(run, {end, "--train.stop-when-solved=false"}), setting);
+    EXPECT_TRUE(sent);
+    EXPECT_EQ(r.code, ignored ? 0 : 75) << r.err;
+    EXPECT_EQ(contains(r.err, "mneme: stopping: "), !ignored) << r.err;
+    EXPECT_EQ(run_json(run).at("exit_reason"), ignored ? "max_sequences" : "terminated");
+  }
+}
+
+/// Whether a process is held by SIGSTOP.
+bool held(int process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  return text.substr(std::min(text.rfind(')') + 2, text.size())).starts_with('T');
+}
+
+// Held in the first handler until the second is sent, so that no update ends between them.
+TEST(Flow, ASecondInterruptSaysWhatIsLostAndItsCodeClaimsNothing) {
+  const Scratch folder;
+  const fs::path run = folder / "run";
+  Setting setting;
+  bool sent = false;
+  setting.meanwhile = [&](int process) {
+    std::error_code error;
+    if (sent || fs::file_size(run / "metrics.jsonl", error) == 0 || error) return;
+    sent = true;
+    ::kill(process, SIGINT);
+    ::kill(process, SIGSTOP);
+    for (int i = 0; i < 5000 && !held(process); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ::kill(process, SIGINT);
+    ::kill(process, SIGCONT);
+  };
+  const Result r =
+      mneme(tiny(run, {"--max-sequences=10000000", "--train.stop-when-solved=false", "--threads=1"}), setting);
+  EXPECT_EQ(r.code, 1) << r.err;
+  EXPECT_TRUE(contains(r.err, "mneme: stopping: the update under way is finished and a checkpoint saved")) << r.err;
+  EXPECT_TRUE(contains(r.err, "mneme: stopped at once: what was trained since the last checkpoint is lost\n")) << r.err;
+  EXPECT_EQ(run_json(run).at("exit_reason"), "running");
+}
+
+TEST(Flow, EvalStopsWhereTrainingWould) {
+  const char* data = std::getenv("MNEME_DATA");
+  const fs::path shared = data && *data ? fs::path(data) : fs::path(MNEME_SOURCE_DIR) / ".." / "shared" / "data";
+  const fs::path weights = shared / "cases" / "eval-not-finite" / "gamma-3e38.safetensors";
+  if (!fs::exists(weights)) GTEST_SKIP() << "not there: " << weights << " (MNEME_DATA names the folder with cases/)";
+  const Scratch folder;
+  const std::string run = (folder / "run").string();
+  ASSERT_EQ(mneme({"checkpoint", "import", weights.string(), "--out", run}).code, 0);
+  for (const Words& more : {Words{}, Words{"--json"}, Words{"--memory-use"}, Words{"--trace.level", "params"}}) {
+    Words words = {"eval", run, "--episodes", "3"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 4) << r.err;
+    EXPECT_EQ(r.out, "");
+    EXPECT_TRUE(
+        contains(r.err, "mneme: [location] the result [1 128] is not finite at step 0, write_0 (in test episode 0)"))
+        << r.err;
+  }
+}
+
+TEST(Flow, MoreThreadsThanThereIsMemoryForIsOneMessage) {
+  const Scratch folder;
+  Setting setting;
+  setting.address_space = std::size_t{1} << 30;
+  const Result r = mneme(tiny(folder / "run", {"--threads=1024"}), setting);
+  EXPECT_EQ(r.code, 1) << r.err;
+  EXPECT_TRUE(contains(r.err, "mneme: [threads] ")) << r.err;
+  EXPECT_TRUE(contains(r.err, "of 1024 begin, and no more: ")) << r.err;
+  EXPECT_FALSE(fs::exists(folder / "run")) << "nothing is left";
 }
 
 const Words kStories = {"--task.questions=40", "--train.log-every=320", "--train.eval-episodes=4"};
@@ -350,11 +469,58 @@ TEST(Flow, ExportAndRepair) {
   const std::string csv = (folder / "csv").string();
   EXPECT_EQ(mneme({"trace", "export", tiny_run().string(), "--out", csv}).code, 0);
   EXPECT_TRUE(contains(read_file(folder / "csv" / "weights.csv"), "episode,step,site,slot,weight"));
-  const std::string copy = (folder / "copy.trace.h5").string();
-  EXPECT_EQ(mneme({"trace", "repair", trace_of(tiny_run()).string(), "--out", copy}).code, 0);
+  const Result again = mneme({"trace", "export", tiny_run().string(), "--out", csv});
+  EXPECT_EQ(again.code, 2) << "what is there stays";
+  EXPECT_TRUE(contains(again.err, "exists already; --force replaces it")) << again.err;
+  EXPECT_EQ(mneme({"trace", "export", tiny_run().string(), "--out", csv, "--force"}).code, 0);
+
+  const std::string copy = (folder / "copy.trace.h5").string(), cut = (folder / "cut.trace.h5.part").string();
+  const Result sound = mneme({"trace", "repair", trace_of(tiny_run()).string(), "--out", copy});
+  EXPECT_EQ(sound.code, 0);
+  EXPECT_TRUE(contains(sound.out, "sound and complete, so nothing was made")) << sound.out;
+  EXPECT_FALSE(fs::exists(copy));
+  fs::copy_file(trace_of(tiny_run()), cut);
+  {
+    trace::File f = trace::File::open_for_writing(cut);  // as a kill leaves it
+    const std::uint8_t incomplete = 0;
+    f.dataset("/meta/complete").overwrite(trace::Scalar::u8, &incomplete);
+    f.close();
+  }
+  EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy}).code, 0);
   EXPECT_EQ(mneme({"replay", copy, "--verify"}).code, 0);
-  const Result again = mneme({"trace", "repair", trace_of(tiny_run()).string(), "--out", copy});
-  EXPECT_EQ(again.code, 2) << "a file that is there stays";
+  EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy}).code, 2) << "a file that is there stays";
+  EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy, "--force"}).code, 0);
+  // A copy beside what it was made of is newer, and not what a run's name stands for.
+  const Result info = mneme({"trace", "info", folder.path().string(), "--json"});
+  EXPECT_EQ(Json::parse(info.out)["path"], cut);
+}
+
+/// Files that hold what cannot be, made outside: named by dataset and row, and shown with a warning.
+TEST(Flow, PublicCasesOfUnsoundTraces) {
+  const char* data = std::getenv("MNEME_DATA");
+  const fs::path cases =
+      (data && *data ? fs::path(data) : fs::path(MNEME_SOURCE_DIR) / ".." / "shared" / "data") / "cases";
+  if (!fs::exists(cases)) GTEST_SKIP() << "the cases are not there: " << cases;
+  const fs::path wrong = cases / "trace-check-out-of-range";
+  const std::vector<std::pair<std::string, std::string>> problems = {
+      {"loss-nan", "/episodes/loss: episode 0: is nan"},
+      {"mask-7", "/io/mask: episode 0, step 0: is 7, expected 0 to 1"},
+      {"no-scale-slot", "/slot: the dimension scale is missing"},
+      {"token-1000000", "/items/token: episode "}};
+  for (const auto& [name, problem] : problems) {
+    const std::string file = (wrong / (name + ".trace.h5")).string();
+    const Result r = mneme({"trace", "check", file});
+    EXPECT_EQ(r.code, 3) << name;
+    EXPECT_TRUE(contains(r.out, problem)) << r.out;
+    const Result shown = mneme({"trace", "show", file, "--list"});
+    EXPECT_EQ(shown.code, name == "loss-nan" || name == "no-scale-slot" ? 3 : 0) << name << shown.err;
+    const Result one = mneme({"trace", "show", file, "--episode", "0"});
+    EXPECT_TRUE(one.code == 3 || name == "token-1000000") << name << one.err;
+    EXPECT_EQ(one.code == 3, contains(one.err, "this trace is not sound: ")) << one.err;
+    EXPECT_EQ(mneme({"replay", file, "--verify"}).code, name == "no-scale-slot" ? 3 : 5) << name;
+  }
+  for (const char* name : {"trace-fixed-strings", "trace-order-attribute"})
+    EXPECT_EQ(mneme({"trace", "check", (cases / name / "one.trace.h5").string()}).code, 0) << "of the older writer";
 }
 
 TEST(Bench, TimesEachStep) {

@@ -141,5 +141,57 @@ TEST(ForeignText, AFigureShowsItAndRunsNothing) {
       EXPECT_TRUE(contains(svg, xml(word))) << word << "\n" << (word == std::string("it's") ? svg : "");
   }
 }
+/// What is left of `out` without the styles and moves that are ours.
+std::string without_ours(const std::string& out) {
+  return std::regex_replace(out, std::regex("\x1b\\[([0-9;]*m|H|K|J|\\?1049[hl]|\\?25[hl])"), "");
+}
+
+// A word, an answer or a file's name could move the cursor, clear the screen and name the window.
+TEST(ForeignText, ATerminalObeysNone) {
+  const Scratch folder;
+  const std::string story = hostile_trace(folder.path(), "a\x1b[2J\x1b]0;title\x07 b\xff").string();
+  Terminal terminal;
+  terminal.environment = {{"LC_ALL", "C.UTF-8"}};
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"replay", story},
+                                                {"replay", story, "--still"},
+                                                {"trace", "show", story},
+                                                {"trace", "info", story},
+                                                {"trace", "check", story},
+                                                {"trace", "show", story + "\x1b[2J"},
+                                                {"eval", "\x1b[31mred"}}) {
+    const Result r = mneme_in_terminal(
+        words, words.size() == 2 && words[0] == "replay" ? std::vector<std::string>{"q"} : std::vector<std::string>{},
+        terminal);
+    const std::string left = without_ours(r.out);
+    EXPECT_EQ(left.find('\x1b'), std::string::npos) << words[0] << " " << printable(left);
+    EXPECT_EQ(left.find('\x07'), std::string::npos) << words[0];
+    EXPECT_EQ(left.find('\xff'), std::string::npos) << words[0];
+    if (words[0] != "eval") {
+      EXPECT_TRUE(contains(left, "\\x1b")) << words[0] << " shows it escaped: " << left;
+    }
+  }
+}
+
+// JSON ended in the middle, by an exception, where text was no UTF-8.
+TEST(ForeignText, JsonIsWholeAndTablesAreNoFormulas) {
+  const Scratch folder;
+  const std::string story = hostile_trace(folder.path(), "a\xff").string();
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"trace", "show", story, "--json"},
+        {"trace", "show", story, "--list", "--json"},
+        {"trace", "info", story, "--json"},
+        {"trace", "check", story, "--json"},
+        {"trace", "export", story, "--out", (folder / "csv\xff").string(), "--json"},
+        {"trace", "repair", story, "--out", (folder / "r\xff.trace.h5").string(), "--json"},
+        {"trace", "render", story, "--out", (folder / "f\xff").string(), "--json"}}) {
+    const Result r = mneme(words);
+    EXPECT_EQ(r.code, 0) << words[1] << r.err;
+    EXPECT_FALSE(nlohmann::json::parse(r.out, nullptr, false).is_discarded()) << words[1] << r.out;
+  }
+  const std::string names = read_file(folder / "csv\xff" / "names.csv");
+  EXPECT_TRUE(contains(names, "token,9,\"'=1+1\"\n")) << names;
+  EXPECT_TRUE(contains(names, "token,7,\"line\nline\"\n")) << names;
+}
+
 }  // namespace
 }  // namespace mneme::tools_test

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,13 @@ int code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+/// Ends the running test as skipped.
+[[noreturn]] void skip(const char* why) {
+  using ::testing::TestPartResult;
+  GTEST_MESSAGE_AT_(__FILE__, __LINE__, why, TestPartResult::kSkip);
+  throw ::testing::AssertionException(TestPartResult(TestPartResult::kSkip, __FILE__, __LINE__, why));
+}
+
 void drain(int from, std::string& into) {
   char buffer[65536];
   for (ssize_t n; (n = ::read(from, buffer, sizeof buffer)) > 0;) into.append(buffer, static_cast<std::size_t>(n));
@@ -68,6 +76,9 @@ Result mneme(const std::vector<std::string>& words, const Setting& setting) {
     for (int fd : {out[0], out[1], err[0], err[1]}) ::close(fd);
     constexpr unsigned nobody = 65534;
     if (setting.as_nobody && ::geteuid() == 0 && (::setgid(nobody) != 0 || ::setuid(nobody) != 0)) ::_exit(124);
+    if (setting.ignored) ::signal(setting.ignored, SIG_IGN);
+    const rlimit room{setting.address_space, setting.address_space};
+    if (setting.address_space) ::setrlimit(RLIMIT_AS, &room);
     become(words, setting.environment);
   }
   ::close(out[1]);
@@ -82,7 +93,7 @@ Result mneme(const std::vector<std::string>& words, const Setting& setting) {
     if (!setting.stdout_closed) drain(out[0], result.out);
     drain(err[0], result.err);
     if (setting.meanwhile) setting.meanwhile(child);
-    if (Clock::now() - begin > std::chrono::minutes(2)) ::kill(child, SIGKILL);
+    if (Clock::now() - begin > setting.patience) ::kill(child, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   if (!setting.stdout_closed) {
@@ -101,7 +112,7 @@ Result mneme_in_terminal(const std::vector<std::string>& words, const std::vecto
   size.ws_row = static_cast<unsigned short>(terminal.rows);
   size.ws_col = static_cast<unsigned short>(terminal.columns);
   int master = -1, slave = -1;
-  if (::openpty(&master, &slave, nullptr, nullptr, &size) != 0) throw std::runtime_error("no pseudo terminal");
+  if (::openpty(&master, &slave, nullptr, nullptr, &size) != 0) skip("there are no pseudo terminals here");
   termios before{}, after{};
   ::tcgetattr(slave, &before);
   const pid_t child = ::fork();

@@ -1,6 +1,7 @@
 // Room: tests. Running the built program as a user does.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -21,16 +22,20 @@ struct Setting {
   std::map<std::string, std::string> environment = {};  ///< set on top of ours; "" removes
   /// Asked every few milliseconds while the program runs, with its process id: where it sends its signals.
   std::function<void(int process)> meanwhile = {};
-  std::string stdout_to = {};  ///< a file instead of Result::out
-  bool stdout_closed = false;  ///< a pipe whose reader is gone
-  bool as_nobody = false;      ///< where we are root, whom no permission stops
+  int ignored = 0;                ///< a signal that it ignores from its start
+  std::size_t address_space = 0;  ///< bytes that it may map; 0 = all
+  std::string stdout_to = {};     ///< a file instead of Result::out
+  bool stdout_closed = false;     ///< a pipe whose reader is gone
+  bool as_nobody = false;         ///< where we are root, whom no permission stops
+  std::chrono::seconds patience = std::chrono::minutes(2);
 };
 
-/// `mneme WORDS...`; killed after two minutes.
+/// `mneme WORDS...`; killed after setting.patience.
 Result mneme(const std::vector<std::string>& words, const Setting& setting = {});
 
-/// In a pseudo terminal of this size: types `keys` one after the other, each when the screen has come to rest. `out` is
-/// everything that the program wrote. `end` runs when all keys are typed.
+/// In a pseudo terminal of this size (where there is none, the test ends as skipped): types `keys` one after the other,
+/// each when the screen has come to rest. `out` is everything that the program wrote. `end` runs when all keys are
+/// typed.
 struct Terminal {
   int rows = 40, columns = 100;
   std::map<std::string, std::string> environment = {};

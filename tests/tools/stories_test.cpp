@@ -52,7 +52,7 @@ TEST(StoriesCommand, NothingIsWrittenOver) {
   std::ofstream(folder / "qa3_own_test.txt") << "mine\n";
   const Result r = mneme({"stories", folder.path().string(), "--task.number", "2:4"});
   EXPECT_EQ(r.code, 2);
-  EXPECT_NE(r.err.find("qa3_own_test.txt] exists; nothing was written"), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("qa3_own_test.txt] exists already; --force replaces it"), std::string::npos) << r.err;
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
   EXPECT_EQ(read_file(folder / "qa3_own_test.txt"), "mine\n");
   // Neither beside other files of the same task: task.data would find two.

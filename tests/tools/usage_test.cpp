@@ -1,5 +1,6 @@
 // Room: tests. What every command owes a user: help with examples first, one clear message and the right exit code for
 // what is wrong, JSON alone on stdout, no colour where it is not wanted.
+#include "places.hpp"
 #include "tests/tools/program.hpp"
 
 #include <gtest/gtest.h>
@@ -30,8 +31,11 @@ const std::vector<Words> all_commands = {{"list"},
                                          {"checkpoint", "import"},
                                          {"gradcheck"},
                                          {"reproduce"},
+                                         {"stories"},
                                          {"bench"},
-                                         {"doctor"}};
+                                         {"doctor"},
+                                         {"completion"},
+                                         {"man"}};
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -62,7 +66,7 @@ TEST(Help, NothingIsAUsageError) {
 }
 
 TEST(Help, FlagsComeFromTheOptionTables) {
-  const Result r = mneme({"train", "--help"});
+  const Result r = mneme({"train", "copy_ntm", "--help"});
   for (const char* key : {"--memory.slots", "--train.batch", "--trace.level", "--task.length", "--controller.hidden",
                           "--optimizer.", "--max-sequences", "--seed", "--resume", "--dry-run", "--threads"})
     EXPECT_TRUE(contains(r.out, key)) << key;
@@ -136,38 +140,169 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"train", "copy_ntm", "more"}, 2, "'more' is one word too many; it takes [PRESET|FILE]"},
         Wrong{{"train"}, 2, "PRESET or FILE is missing"},
         Wrong{{"train", "--resume", "/nonexistent/run"}, 2, "/nonexistent/run"},
-        Wrong{{"train", "copy_ntm", "--resume", "x"}, 2, "one word too many"},
+        Wrong{{"train", "copy_ntm", "--resume", "/"}, 2, "one word too many"},
         Wrong{{"train", "copy_ntm", "--out", "/proc/nothing/here"}, 1, "/proc/nothing/here"},
         Wrong{{"train", "copy_ntm", "--jobs", "2"}, 2, "[--jobs] goes with --restarts"},
         Wrong{{"train", "copy_ntm", "--restarts", "0"}, 2, "[--restarts] '0' is out of range"},
         Wrong{{"train", "copy_ntm", "--restart", "2"}, 2, "unknown flag '--restart', did you mean '--restarts'?"},
         Wrong{{"train", "copy_ntm", "--restarts", "2", "--threads", "2"}, 2, "a restart runs in one thread"},
-        Wrong{{"train", "--resume", "/nonexistent/run", "--restarts", "2"}, 2, "keeps their number"},
+        Wrong{{"train", "--resume", "/", "--restarts", "2"}, 2, "keeps their number"},
         Wrong{{"train", "babi_memn2n_single", "--task.number", "al"}, 2, "it takes low:high in 1..20 or all"},
-        Wrong{{"reproduce", "babi"}, 2, "unknown study 'babi'"}, Wrong{{"reproduce"}, 2, "STUDY is missing"},
+        Wrong{{"reproduce", "babi"}, 2, "unknown study 'babi'"},
+        Wrong{{"reproduce"}, 2, "STUDY is missing. There are: copy, copy-batches, babi-1k"},
         Wrong{{"eval"}, 2, "DIR is missing"}, Wrong{{"eval", "/nonexistent/run"}, 2, "/nonexistent/run"},
         Wrong{{"train", "copy_ntm", "--seed", "9007199254740993"}, 2, "'9007199254740993' is out of range"},
-        Wrong{{"eval", "x", "--lengths", "20,20"}, 2, "[--lengths] 20 is given twice"},
-        Wrong{{"eval", "x", "--lengths", "0"}, 2, "[--lengths] 0: they count from 1"},
-        Wrong{{"eval", "x", "--lengths", "20,x"}, 2, "[--lengths] 'x' is not a whole number"},
+        Wrong{{"eval", "/", "--lengths", "20,20"}, 2, "[--lengths] 20 is given twice"},
+        Wrong{{"eval", "/", "--lengths", "0"}, 2, "[--lengths] 0: they count from 1"},
+        Wrong{{"eval", "/", "--lengths", "20,x"}, 2, "[--lengths] 'x' is not a whole number"},
         Wrong{{"eval", "x", "--episodes", "-5"}, 2, "[--episodes] '-5' is out of range"},
         Wrong{{"show", "nothing_like_it"}, 2, "unknown preset or file 'nothing_like_it'"},
-        Wrong{{"replay", "/nonexistent.trace.h5"}, 3, "/nonexistent.trace.h5"},
-        Wrong{{"replay", "x", "--json"}, 2, "[--json] goes with --verify"},
+        Wrong{{"replay", "/nonexistent.trace.h5"}, 2, "[/nonexistent.trace.h5] does not exist"},
+        Wrong{{"replay", "/proc/self/exe", "--json"}, 2, "[--json] goes with --verify"},
         Wrong{{"checkpoint"}, 2, "There are: info, export, import"},
         Wrong{{"checkpoint", "info"}, 2, "FILE|DIR is missing"},
-        Wrong{{"checkpoint", "info", "/nonexistent.ckpt.h5"}, 3, "[/nonexistent.ckpt.h5] does not exist"},
-        Wrong{{"checkpoint", "info", "x.ckpt.h5", "--checkpoint", "best"}, 2, "chooses among those of a run's folder"},
-        Wrong{{"checkpoint", "export", "x"}, 2, "[--out] is missing"},
-        Wrong{{"checkpoint", "export", "x", "--out", "y", "--format", "onnx"}, 2, "[--format] 'onnx'"},
-        Wrong{{"checkpoint", "import", "/nonexistent"}, 3, "[/nonexistent] does not exist"},
-        Wrong{{"checkpoint", "import", "/nonexistent", "--map", "/no/map"}, 3, "[/no/map] does not exist"},
-        Wrong{{"checkpoint", "import", "x", "--out="}, 2, "[--out]"},
-        Wrong{{"gradcheck"}, 2, "NAME is missing (or --all)"},
+        Wrong{{"checkpoint", "info", "/nonexistent.ckpt.h5"}, 2, "[/nonexistent.ckpt.h5] does not exist"},
+        Wrong{{"checkpoint", "info", "/proc/self/exe", "--checkpoint", "best"},
+              2,
+              "chooses among those of a run's folder"},
+        Wrong{{"checkpoint", "export", "/"}, 2, "[--out] is missing"},
+        Wrong{{"checkpoint", "export", "/", "--out", "y", "--format", "onnx"}, 2, "[--format] 'onnx'"},
+        Wrong{{"checkpoint", "import", "/nonexistent"}, 2, "[/nonexistent] does not exist"},
+        Wrong{{"checkpoint", "import", "/", "--map", "/no/map"}, 2, "[/no/map] does not exist"},
+        Wrong{{"checkpoint", "import", "/", "--out="}, 2, "[--out]"},
+        Wrong{{"gradcheck"}, 2, "NAME is missing (or --all). There are: add,"},
         Wrong{{"gradcheck", "sofmax"}, 2, "did you mean 'softmax'?"},
         Wrong{{"bench", "--preset", "copy_ntn"}, 2, "did you mean 'copy_ntm'?"},
         Wrong{{"bench", "--rounds", "0"}, 2, "[--rounds] '0' is out of range"},
+        Wrong{{"train", "copy_ntm", "memory.slots=64"},
+              2,
+              "'memory.slots=64' lacks its dashes, did you mean '--memory.slots=64'?"},
+        Wrong{{"train", "copy_ntm", "slots=64"}, 2, "did you mean '--memory.slots=64'?"},
+        Wrong{{"train", "copy_ntm", "-memory.slots=64"}, 2, "did you mean '--memory.slots=64'?"},
+        Wrong{{"train", "copy_ntm", "--lr", "1e-3"}, 2, "unknown flag '--lr', did you mean '--train.learning-rate'?"},
+        Wrong{{"train", "copy_ntm", "--learning_rate=1"}, 2, "did you mean '--train.learning-rate'?"},
+        Wrong{{"train", "copy_ntm", "--batch-size", "8"}, 2, "did you mean '--train.batch'?"},
+        Wrong{{"train", "copy_ntm", "--epochs", "8"}, 2, "did you mean '--max-sequences'?"},
+        Wrong{{"train", "copy_ntm", "--hidden", "8"}, 2, "did you mean '--controller.hidden'?"},
+        Wrong{{"train", "copy_ntm", "--width", "8"}, 2, "did you mean '--memory.width' or '--task.width'?"},
+        Wrong{{"train", "copy_ntm", "--slosts", "8"}, 2, "did you mean '--memory.slots'?"},
+        Wrong{{"train", "copy_ntm", "--max-sequences", "1.5"}, 2, "'1.5' is not a whole number"},
+        Wrong{{"train", "copy_ntm", "--max-sequences", "1e30"}, 2, "'1e30' is out of range"},
+        Wrong{{"train", "copy_ntm", "--memory.read-addressing", "contnt"}, 2, "did you mean 'content'?"},
+        Wrong{{"train", "copy_nmt", "--help"}, 2, "unknown preset or file 'copy_nmt', did you mean 'copy_ntm'?"},
+        Wrong{{"train", "--memory", "nmt", "--help"}, 2, "unknown memory 'nmt', did you mean 'ntm'?"},
+        Wrong{{"completion"}, 2, "SHELL is missing. There are: bash, zsh, fish"},
+        Wrong{{"show"}, 2, "PRESET|FILE|DIR is missing. There are: babi_kv"},
         Wrong{{"--json", "list"}, 2, "comes before a command"}));
+
+/// Commands whose first parameter is a file or folder to be read, with what else they need.
+const std::vector<Words> readers = {{"eval"},
+                                    {"replay"},
+                                    {"replay", "--verify"},
+                                    {"trace", "info"},
+                                    {"trace", "check"},
+                                    {"trace", "show"},
+                                    {"trace", "export", "--out=/nonexistent/csv"},
+                                    {"trace", "render", "--out=/nonexistent/figures"},
+                                    {"trace", "repair", "--out=/nonexistent/r.trace.h5"},
+                                    {"checkpoint", "info"},
+                                    {"checkpoint", "export", "--out=/nonexistent/w"},
+                                    {"checkpoint", "import"},
+                                    {"show"},
+                                    {"train"},
+                                    {"train", "--resume"},
+                                    {"bench", "--preset"},
+                                    {"checkpoint", "import", "--into=copy_ntm", "/", "--map"}};
+
+Words with(Words words, const std::string& last) {
+  words.push_back(last);
+  return words;
+}
+
+TEST(ExitCodes, OneMistakeHasOneCodeInEveryCommand) {
+  const Scratch folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  fs::create_directory(folder / "empty");
+  std::ofstream(folder / "secret") << "task = copy\n";
+  fs::permissions(folder / "secret", fs::perms::none);
+  Setting nobody;
+  nobody.folder = folder.path();
+  nobody.as_nobody = true;
+  for (const Words& words : readers) {
+    std::string name;
+    for (const std::string& w : words) name += w + " ";
+    const Result missing = mneme(with(words, "/nonexistent/path"));
+    EXPECT_EQ(missing.code, 2) << name << missing.err;
+    EXPECT_TRUE(contains(missing.err, "/nonexistent/path")) << name << missing.err;
+    if (words.back() == "--map") continue;  // which is no folder, and read after the weights
+    const Result nothing = mneme(with(words, (folder / "empty").string()));
+    EXPECT_EQ(nothing.code, 2) << "a folder with nothing in it: " << name << nothing.err;
+    if (words.back() == "--resume" || words == Words{"eval"}) continue;  // they take folders alone
+    const Result unreadable = mneme(with(words, "secret"), nobody);
+    EXPECT_EQ(unreadable.code, 1) << name << unreadable.err;
+  }
+}
+
+TEST(ExitCodes, ADataFileOfAnotherFormatIsThree) {
+  const Scratch folder;
+  std::ofstream(folder / "notes.txt") << "not a trace, and no weights either";
+  for (const Words& words : readers) {
+    const bool configuration = words[0] == "show" || words[0] == "train" || words[0] == "bench" || words[0] == "eval";
+    if (words.back() == "--map") continue;
+    EXPECT_EQ(mneme(with(words, (folder / "notes.txt").string())).code, configuration ? 2 : 3) << words[0];
+  }
+}
+
+TEST(Hints, WholeNumbersMayBeWrittenAsPowers) {
+  const Result r = mneme({"train", "copy_ntm", "--max-sequences", "1e5", "--task.length", "1:1e1", "--dry-run"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "max-sequences = 100000\n")) << r.out;
+  EXPECT_TRUE(contains(r.out, "length = 1:10\n")) << r.out;
+}
+
+TEST(Hints, AMissingRunSaysWhichThereAre) {
+  const Scratch folder;
+  Setting setting;
+  setting.folder = folder.path();
+  EXPECT_TRUE(contains(mneme({"eval"}, setting).err, "[eval] DIR is missing; there is none here or below runs/"));
+  fs::create_directories(folder / "runs/copy/first");
+  std::ofstream(folder / "runs/copy/first/config.ini") << "task = copy\n";
+  EXPECT_TRUE(contains(mneme({"eval"}, setting).err, "DIR is missing. There are: runs/copy/first"));
+  EXPECT_TRUE(contains(mneme({"replay", "runs/copy/frist"}, setting).err,
+                       "[runs/copy/frist] does not exist, did you mean 'runs/copy/first'?"));
+}
+
+TEST(Help, IsShortAndAboutWhatIsChosen) {
+  const std::string plain = mneme({"train", "--help"}).out;
+  EXPECT_LT(std::count(plain.begin(), plain.end(), '\n'), 80) << plain;
+  EXPECT_TRUE(contains(plain, "mneme train PRESET --help"));
+  const std::string preset = mneme({"train", "copy_ntm", "--help"}).out;
+  EXPECT_TRUE(contains(preset, "configuration keys: memory ntm"));
+  EXPECT_TRUE(contains(preset, "configuration keys: training"));
+  EXPECT_FALSE(contains(preset, "configuration keys: memory key_value"));
+  EXPECT_FALSE(contains(preset, "configuration keys: task babi"));
+  EXPECT_TRUE(contains(preset, "[0.0003]")) << "the preset's rate, not the default's";
+  const std::string memory = mneme({"train", "--memory", "key_value", "--help"}).out;
+  EXPECT_TRUE(contains(memory, "configuration keys: memory key_value"));
+  EXPECT_FALSE(contains(memory, "configuration keys: memory ntm"));
+  EXPECT_FALSE(contains(memory, "configuration keys: controller"));
+  EXPECT_EQ(mneme({"help", "train", "copy_ntm"}).out, preset);
+}
+
+TEST(Presets, ACopiedProgramHasThem) {
+  const Scratch folder;
+  fs::copy_file(MNEME_PROGRAM, folder / "copied");
+  const std::string shell = "cd / && env -u MNEME_CONFIGS '" + (folder / "copied").string() + "' show copy_ntm > '" +
+                            (folder / "said").string() + "' 2>&1";
+  EXPECT_EQ(std::system(shell.c_str()), 0) << read_file(folder / "said");
+  for (const auto& entry : fs::directory_iterator(fs::path(MNEME_SOURCE_DIR) / "experiments/configs"))
+    EXPECT_TRUE(contains(mneme({"list", "presets"}).out, "\n" + entry.path().stem().string() + " ")) << entry.path();
+  Setting setting;
+  setting.environment = {{"MNEME_CONFIGS", "/nonexistent"}};
+  const Result r = mneme({"list", "presets"}, setting);
+  EXPECT_EQ(r.code, 2);
+  EXPECT_TRUE(contains(r.err, "[/nonexistent] MNEME_CONFIGS names no folder that can be read")) << r.err;
+}
 
 TEST(Files, ForeignOnesAreRefused) {
   const Scratch folder;

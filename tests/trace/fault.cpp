@@ -2,7 +2,9 @@
 #include "fault.hpp"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -19,7 +21,20 @@ Fault& fault() {
 
 using mneme::trace::testing::fault;
 
-// The linker takes these before libc's.
+// The linker takes these before the libraries'.
+void* operator new(std::size_t bytes) {
+  auto& f = fault();
+  void* const memory = f.fail_new >= 0 && f.news++ == f.fail_new ? nullptr : std::malloc(bytes ? bytes : 1);
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
 extern "C" {
 
 ssize_t pwrite(int fd, const void* from, size_t size, off_t offset) {

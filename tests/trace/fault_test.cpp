@@ -112,6 +112,40 @@ TEST(Fault, EveryWriteLeavesAReadableTraceWhileTheIndexGrowsThreeLevels) {
   stop_after_every_write(layout, 1, lengths, 8, 3);
 }
 
+TEST(Fault, NoMemoryAtAnyMomentLeavesWhatWasCommitted) {
+  const Layout layout = ntm_layout();
+  std::vector<Episode> episodes(5);
+  for (std::size_t i = 0; i < episodes.size(); ++i) make_episode(layout, i, 9 + i, episodes[i]);
+  int failures = 0;
+  bool last = false;  // no allocation is left to fail
+  for (long k = 0; !last; k += 1 + k / 8) {
+    Folder folder;
+    fault().reset();
+    Sink sink(folder / "run", layout);
+    for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(sink.append(episodes[i]));
+    sink.flush();
+    const fs::path part = sink.current();
+    fault().news = 0;
+    fault().fail_new = k;
+    try {
+      for (std::size_t i = 3; i < 5; ++i) sink.append(episodes[i]);
+      sink.flush();
+      last = fault().news <= k;
+    } catch (const RuntimeFailure& e) {
+      ++failures;
+      EXPECT_TRUE(sink.broken());
+      EXPECT_FALSE(sink.append(episodes[0]));
+    }
+    fault().reset();
+    const Reader reader(part);
+    EXPECT_FALSE(reader.complete());
+    ASSERT_GE(reader.episodes(), 3u) << "allocation " << k;
+    for (std::size_t i = 0; i < reader.episodes(); ++i)
+      expect_same(layout, episodes[i], reader.layout(), reader.episode(i));
+  }
+  EXPECT_GT(failures, 10);
+}
+
 TEST(Fault, DiskFullAtAnyWrite) {
   Layout layout = ntm_layout();
   for (SiteLayout& s : layout.sites) s.values.resize(1);  // fewer columns, fewer places to fail

@@ -1,10 +1,12 @@
-// Room: tests/trace. Schema version 1, written down: every group, dataset, type, shape, chunk, filter, scale and
-// attribute of two files. A change here is a change of the format: docs/trace_format.md and the version go with it.
+// Room: tests/trace. The schema written down, version by version: two files, and a list of every group, dataset, type,
+// shape, chunk, filter, scale and attribute in them. A change of what is written is a change of the format:
+// docs/trace_format.md and the version go with it, and the files of the versions before stay and open.
 //
-// MNEME_REGENERATE_GOLDEN=1 writes the files anew; review the diff.
+// MNEME_REGENERATE_GOLDEN=1 writes those of the current version anew; review the diff.
 #include "places.hpp"
 #include "sample.hpp"
 #include "trace/hdf5.hpp"
+#include "trace/reader.hpp"
 #include "trace/sink.hpp"
 
 #include <cstdlib>
@@ -101,22 +103,18 @@ std::string describe(const fs::path& path) {
   return text;
 }
 
-void expect_golden(const std::string& name, const Layout& layout) {
-  Folder folder;
-  {
-    Sink sink(folder / "run", layout);
-    Episode e;
-    make_episode(layout, 1, 10, e);
-    sink.append(e);
-    sink.close();
-  }
-  const std::string text = describe(folder / "run.000.trace.h5");
-  const fs::path golden = fs::path(MNEME_SOURCE_DIR) / "tests/trace/golden" / name;
-  if (std::getenv("MNEME_REGENERATE_GOLDEN")) {
-    std::ofstream(golden) << text;
-    GTEST_SKIP() << "wrote " << golden;
-  }
-  std::ifstream in(golden);
+/// One episode of a layout: what every golden file holds.
+void make_the_episode(const Layout& layout, Episode& e) {
+  make_episode(layout, 1, 10, e);
+}
+
+fs::path golden(const std::string& version, const std::string& name, const char* ending) {
+  return fs::path(MNEME_SOURCE_DIR) / "tests/trace/golden" / ("schema_" + version + "_" + name + ending);
+}
+
+void expect_listing(const fs::path& listing, const std::string& text) {
+  std::ifstream in(listing);
+  ASSERT_TRUE(in) << listing;
   std::istringstream have(text);
   std::string want, got;
   for (int line = 1;; ++line) {
@@ -124,16 +122,53 @@ void expect_golden(const std::string& name, const Layout& layout) {
     const bool more_got = static_cast<bool>(std::getline(have, got));
     if (!more_want && !more_got) break;
     ASSERT_TRUE(more_want && more_got && want == got)
-        << golden << ":" << line << "\n  golden:  " << (more_want ? want : "(end)")
-        << "\n  written: " << (more_got ? got : "(end)");
+        << listing << ":" << line << "\n  golden: " << (more_want ? want : "(end)")
+        << "\n  file:   " << (more_got ? got : "(end)");
   }
 }
 
-TEST(Golden, CopyTask) {
-  expect_golden("schema_v1_copy_params.txt", ntm_layout(Level::params));
+void expect_golden(const std::string& name, const Layout& layout) {
+  Folder folder;
+  {
+    Sink sink(folder / "run", layout);
+    Episode e;
+    make_the_episode(layout, e);
+    sink.append(e);
+    sink.close();
+  }
+  const fs::path file = folder / "run.000.trace.h5";
+  if (std::getenv("MNEME_REGENERATE_GOLDEN")) {
+    std::ofstream(golden(kSchemaVersion, name, ".txt")) << describe(file);
+    fs::copy_file(file, golden(kSchemaVersion, name, ".trace.h5"), fs::copy_options::overwrite_existing);
+    return;
+  }
+  expect_listing(golden(kSchemaVersion, name, ".txt"), describe(file));
 }
-TEST(Golden, EverythingThereIs) {
-  expect_golden("schema_v1_everything_full.txt", rich_layout(Level::full));
+
+/// A file that a released writer wrote: opens, is sound, and gives back what went in.
+void expect_opens(const std::string& version, const std::string& name, const Layout& layout) {
+  const fs::path file = golden(version, name, ".trace.h5");
+  expect_listing(golden(version, name, ".txt"), describe(file));
+  const std::vector<std::string> problems = check(file);
+  EXPECT_TRUE(problems.empty()) << file << ": " << problems[0];
+  const Reader reader(file);
+  EXPECT_EQ(reader.version(), version);
+  EXPECT_TRUE(reader.complete());
+  ASSERT_EQ(reader.episodes(), 1u);
+  Episode e;
+  make_the_episode(layout, e);
+  expect_same(layout, e, reader.layout(), reader.episode(0));
+}
+
+const std::pair<std::string, Layout> kinds[] = {{"copy_params", ntm_layout(Level::params)},
+                                                {"everything_full", rich_layout(Level::full)}};
+
+TEST(Golden, TheWriterWritesTheCurrentSchema) {
+  for (const auto& [name, layout] : kinds) expect_golden(name, layout);
+}
+TEST(Golden, FilesOfEveryVersionOpen) {
+  for (const char* version : {"1.1.0", "1.1.1"})
+    for (const auto& [name, layout] : kinds) expect_opens(version, name, layout);
 }
 
 }  // namespace

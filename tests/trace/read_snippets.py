@@ -17,10 +17,16 @@ except ImportError as error:
 
 
 def snippets(path):
-    """The fenced python blocks of the page by the library they import first; that about stories is "story"."""
+    """The fenced python blocks of the page by the library they import first; those about stories and visits by these words."""
     text = open(path, encoding="utf-8").read()
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    return {"story" if "vocab" in b else re.search(r"import (\w+)", b).group(1): b for b in blocks}
+    def name(block):
+        for word, what in (("vocab", "story"), ("step_order", "visits")):
+            if word in block:
+                return what
+        return re.search(r"import (\w+)", block).group(1)
+
+    return {name(b): b for b in blocks}
 
 
 def check(docs, trace):
@@ -53,6 +59,8 @@ def check(docs, trace):
             want = [f["meta/vocab"][int(t)].decode() for t in words]
         assert list(names["sentence"]) == want, (names["sentence"], want)
         names["path"] = trace
+    exec(code["visits"], names)
+    assert names["visits"][0] == "write_0" and sorted(names["visits"]) == sorted(names["order"]), names["visits"]
     exec(code["xarray"], names)
     assert names["ds"].weights.dims == ("step", "slot"), names["ds"].weights.dims
     for group in groups:

@@ -7,6 +7,8 @@
 #include "trace/hdf5.hpp"
 #include "trace/sink.hpp"
 
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -15,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <hdf5.h>
+#include <hdf5_hl.h>
 
 namespace mneme::trace::testing {
 namespace {
@@ -168,7 +171,7 @@ TEST_F(Malformed, NewerAndOlderSchemas) {
   set_text("/", "schema_version", "2.0.0");
   EXPECT_EQ(complaint(bad),
             "[" + bad.string() +
-                "] has schema version 2.0.0, newer than the 1.1.0 that this program reads: use a newer mneme");
+                "] has schema version 2.0.0, newer than the 1.1.1 that this program reads: use a newer mneme");
   set_text("/", "schema_version", "1.7.3");
   EXPECT_EQ(complaint(bad), "");
   EXPECT_EQ(Reader(bad).version(), "1.7.3");
@@ -324,6 +327,201 @@ TEST_F(Malformed, CheckNamesDatasetEpisodeAndStep) {
   expect_problem("/io/input: episode 0, step 0: is inf");
 }
 
+TEST_F(Malformed, CheckHoldsEveryNumberToItsPromise) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::size_t step = steps_of(0) + steps_of(1);  // first row of episode 2
+  const struct {
+    const char* dataset;
+    std::size_t at;
+    double value;
+    const char* problem;
+  } cases[] = {
+      {"/io/mask", step, 7, "/io/mask: episode 2, step 0: is 7, expected 0 to 1"},
+      {"/io/phase", step + 1, 3, "/io/phase: episode 2, step 1: is 3, expected 0 to 2"},
+      {"/io/token", step, 4, "/io/token: episode 2, step 0: is 4, expected -1 to 3"},
+      {"/io/token", step, -2, "/io/token: episode 2, step 0: is -2, expected -1 to 3"},
+      {"/io/target", step * 2, 1.5, "/io/target: episode 2, step 0: is 1.5, expected 0 to 1, at 0"},
+      {"/io/output", step * 2 + 1, -0.5, "/io/output: episode 2, step 0: is -0.5"},
+      {"/items/token", 0, 1e6, "/items/token: episode 0, token_row 0: is 1000000, expected 0 to 3"},
+      {"/items/support", 1, 2, "/items/support: episode 1, item_row 0: is 2, expected 0 to 1"},
+      {"/items/truth", 1, 7, "/items/truth: episode 1, item_row 0: is 7, expected -1 to 6"},
+      {"/items/token_count", 1, -3, "/items/token_count: episode 1, item_row 0: is -3, expected 0"},
+      {"/items/xy", 2, nan, "/items/xy: episode 1, item_row 0: is nan"},
+      {"/items/token_begin", 2, 0, "/items/token_begin: episode 1, item_row 1: is 0, expected"},
+      {"/episodes/loss", 2, nan, "/episodes/loss: episode 2: is nan, no finite number"},
+      {"/episodes/error", 2, -HUGE_VAL, "/episodes/error: episode 2: is -inf"},
+      {"/episodes/correct", 2, 9, "/episodes/correct: episode 2: is 9, expected 0 to 1"},
+      {"/episodes/sequence", 2, -1, "/episodes/sequence: episode 2: is -1, expected 0 or more"},
+      {"/episodes/param_difficulty", 2, nan, "/episodes/param_difficulty: episode 2: is nan"},
+      {"/episode", 2, 9, "/episode: episode 2: is 9, expected 2"},
+      {"/slot", 3, 9, "/slot: row 3: is 9, expected 3"},
+      {"/shift_offset", 0, 0, "/shift_offset: row 0: is 0, expected -1"},
+      {"/item_row", 1, 3, "/item_row: episode 1, item_row 0: is 3, expected 0"},
+      {"/token_row", 1, 3, "/token_row: episode 0, token_row 1: is 3, expected 1"},
+      {"/sites/read_0/initial_weights", 12, 0.9, "/sites/read_0/initial_weights: episode 2"},
+      {"/memory/count", 0, nan, "/memory/count: episode 0, keyframe 0: is nan"},
+      {"/controller/hidden", step * 5, nan, "/controller/hidden: episode 2, step 0: is nan"},
+      {"/meta/complete", 0, 3, "/meta/complete is 3, expected 0 or 1"},
+  };
+  for (const auto& c : cases) {
+    set(c.dataset, c.at, c.value);
+    expect_problem(c.problem);
+  }
+}
+
+TEST_F(Malformed, CheckMissesWhatIsMissing) {
+  for (const std::string& name : File::open(good).datasets()) {
+    edit([&](hid_t file) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); });
+    EXPECT_FALSE(problems(bad).empty()) << name;
+  }
+  set_text("/memory", "step_order", "sideways");
+  EXPECT_TRUE(contains(complaint(bad), "step order \"sideways\" is none of read-before-write, write-before-read"));
+  set_text("/sites", "order", "read_0,hop_0,pointer");
+  expect_problem("/sites: its attribute order does not name write_0");
+  set_text("/io", "target_kind", "maybe");
+  expect_problem("/io: attribute target_kind is \"maybe\"");
+}
+
+TEST_F(Malformed, AWrongTableNamesItsAxis) {
+  set("/episodes/keyframe_count", 2, 1e6);
+  EXPECT_TRUE(contains(complaint(bad), "episode 2 owns keyframes")) << complaint(bad);
+  set("/episodes/item_begin", 3, -1);
+  EXPECT_TRUE(contains(complaint(bad), "episode 3 owns items -1 to")) << complaint(bad);
+  set("/episodes/step_count", 3, 1e6);
+  EXPECT_TRUE(contains(complaint(bad), "episode 3 owns steps")) << complaint(bad);
+}
+
+TEST_F(Malformed, AScaleThatIsNoListOrTooWide) {
+  const auto put = [](hid_t file, const char* name, const std::vector<hsize_t>& dims) {
+    const hid_t space =
+        dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
+    const hid_t d = H5Dcreate2(file, name, H5T_STD_I32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5DSset_scale(d, name + 1);
+    H5Sclose(space);
+    return d;
+  };
+  edit([&](hid_t file) {
+    const hid_t one = put(file, "/one", {}), mask = H5Dopen2(file, "/io/mask", H5P_DEFAULT);
+    H5Adelete(mask, "DIMENSION_LIST");
+    H5DSattach_scale(mask, one, 0);
+    H5Dclose(mask);
+    H5Dclose(one);
+  });
+  expect_problem("/io/mask: axis 0 lies along /one, which is no list");
+  edit([&](hid_t file) {  // more numbers a row than anybody made room for
+    H5Ldelete(file, "/step", H5P_DEFAULT);
+    H5Dclose(put(file, "/step", {400, 50}));
+  });
+  expect_problem("dataset /step has shape [400, 50], expected [rows]");
+}
+
+TEST_F(Malformed, ATextEndsWhereItEnds) {
+  const auto put = [&](const std::string& bytes) {
+    edit([&](hid_t file) {
+      H5Ldelete(file, "/meta/config_json", H5P_DEFAULT);
+      const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+      H5Tset_size(type, bytes.size());
+      H5Tset_strpad(type, H5T_STR_NULLPAD);
+      const hid_t d = H5Dcreate2(file, "/meta/config_json", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+      H5Dwrite(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data());
+      H5Dclose(d);
+      H5Sclose(space);
+      H5Tclose(type);
+    });
+  };
+  put(std::string("{}\0\0", 4));
+  EXPECT_EQ(complaint(bad), "");
+  put(std::string("{}\0{}", 5));
+  EXPECT_TRUE(contains(complaint(bad), "dataset /meta/config_json goes on after its end, a zero byte at 2"));
+  for (const char* text : {"{} {}", "{}x", "{", "nonsense"}) {
+    put(text);
+    expect_problem("/meta/config_json: is no JSON, or has something after its end");
+  }
+}
+
+/// A filter of our own making, which is there while the file is written and gone when it is read.
+TEST_F(Malformed, AMissingFilterIsNamed) {
+  const H5Z_class2_t filter = {
+      H5Z_CLASS_T_VERS,
+      32015,
+      1,
+      1,
+      "zstd",
+      nullptr,
+      nullptr,
+      [](unsigned, std::size_t, const unsigned*, std::size_t bytes, std::size_t*, void**) { return bytes; }};
+  ASSERT_GE(H5Zregister(&filter), 0);
+  edit([&](hid_t file) {
+    H5Ldelete(file, "/io/mask", H5P_DEFAULT);
+    hsize_t rows = 0;
+    for (std::size_t i = 0; i < 8; ++i) rows += steps_of(i);
+    const hid_t space = H5Screate_simple(1, &rows, nullptr), list = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(list, 1, &rows);
+    H5Pset_filter(list, 32015, 0, 0, nullptr);
+    const hid_t d = H5Dcreate2(file, "/io/mask", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    const std::vector<std::uint8_t> zeros(rows);
+    H5Dwrite(d, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros.data());
+    H5Dclose(d);
+    H5Pclose(list);
+    H5Sclose(space);
+  });
+  ASSERT_GE(H5Zunregister(32015), 0);
+  EXPECT_TRUE(contains(complaint(bad), "dataset /io/mask, rows 0 to")) << complaint(bad);
+  EXPECT_TRUE(contains(complaint(bad), "is stored with the HDF5 filter 32015 (zstd), which this HDF5 does not have"))
+      << complaint(bad);
+}
+
+TEST_F(Malformed, RepackedWithoutLossIsSound) {
+  if (std::system("h5repack -V > /dev/null 2>&1") != 0) GTEST_SKIP() << "h5repack is not installed";
+  for (const char* how : {"-f NONE", "-f GZIP=9", "-f SHUF -f GZIP=4", "-l CONTI", "-L"}) {
+    fs::remove(bad);
+    const std::string command = fmt::format("h5repack {} '{}' '{}' > /dev/null 2>&1", how, good.string(), bad.string());
+    ASSERT_EQ(std::system(command.c_str()), 0) << how;
+    const Findings found = examine(bad);
+    EXPECT_TRUE(found.problems.empty()) << how << ": " << found.problems[0];
+    EXPECT_EQ(found.remarks.size(), std::string(how) == "-L" ? 0u : 1u) << how;
+  }
+}
+
+TEST_F(Malformed, EveryTextHasRoomForItsEnd) {
+  const hid_t file = H5Fopen(good.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  std::size_t texts = 0;
+  const auto terminated = [&](hid_t type, const std::string& bytes, const std::string& name) {
+    const std::size_t size = H5Tget_size(type);
+    for (std::size_t i = size; i <= bytes.size(); i += size, ++texts) EXPECT_EQ(bytes[i - 1], '\0') << name;
+  };
+  for (const char* name : {"/meta/config_ini", "/meta/config_json", "/meta/env_json", "/meta/schema_doc"}) {
+    const hid_t d = H5Dopen2(file, name, H5P_DEFAULT), type = H5Dget_type(d);
+    std::string bytes(H5Tget_size(type), 'x');
+    H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data());
+    terminated(type, bytes, name);
+    H5Tclose(type);
+    H5Dclose(d);
+  }
+  for (const char* object : {"/", "/sites", "/sites/read_0", "/episodes/loss"}) {
+    const hid_t o = H5Oopen(file, object, H5P_DEFAULT);
+    for (hsize_t i = 0;; ++i) {
+      const hid_t a = H5Aopen_by_idx(o, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT);
+      if (a < 0) break;
+      const hid_t type = H5Aget_type(a), space = H5Aget_space(a);
+      char name[100] = {};
+      H5Aget_name(a, sizeof name, name);
+      const bool ours = std::string(name) != "CLASS" && std::string(name) != "NAME";  // else HDF5's own
+      if (ours && H5Tget_class(type) == H5T_STRING) {
+        std::string bytes(H5Tget_size(type) * static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)), 'x');
+        H5Aread(a, type, bytes.data());
+        terminated(type, bytes, std::string(object) + " " + name);
+      }
+      H5Sclose(space);
+      H5Tclose(type);
+      H5Aclose(a);
+    }
+    H5Oclose(o);
+  }
+  H5Fclose(file);
+  EXPECT_GT(texts, 30u);
+}
+
 TEST_F(Malformed, CheckKnowsTheSchema) {
   edit([](hid_t file) { H5Adelete_by_name(file, "/sites/read_0/beta", "units", H5P_DEFAULT); });
   expect_problem("/sites/read_0/beta: has no attribute units");
@@ -383,7 +581,7 @@ TEST_F(Dump, Info) {
 TEST_F(Dump, Show) {
   std::ostringstream out;
   show_episode(Reader(good), 2, out);
-  EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence 200"));
+  EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence:200"));
   EXPECT_TRUE(contains(out.str(), "length 27"));
   std::size_t lines = 0;
   for (char c : out.str()) lines += c == '\n';
@@ -433,6 +631,8 @@ TEST_F(Dump, CsvIsTidy) {
   EXPECT_EQ(names[2], "token,1,went");
   EXPECT_EQ(names[6], "class,1,\"hall,kitchen\"");
   EXPECT_EQ(export_csv(reader, folder / "all").size(), 8u);
+  EXPECT_THROW(export_csv(reader, folder / "all"), ArgumentError) << "what exists stays";
+  EXPECT_EQ(export_csv(reader, folder / "all", {1}, true).size(), 8u);
   write_bytes(folder / "file", "");
   EXPECT_THROW(export_csv(reader, folder / "file" / "csv"), RuntimeFailure);
 }
@@ -457,6 +657,9 @@ TEST_F(Dump, RepairMakesACompleteFile) {
   }
   EXPECT_TRUE(check(folder / "mended.trace.h5").empty());
   EXPECT_THROW(repair(cut, folder / "mended.trace.h5"), ArgumentError);
+  EXPECT_EQ(repair(cut, folder / "mended.trace.h5", true), n);
+  EXPECT_TRUE(is_repaired_copy(folder / "mended.trace.h5"));
+  EXPECT_FALSE(is_repaired_copy(cut));
 }
 
 }  // namespace

@@ -145,7 +145,9 @@ inline void make_episode(const Layout& l, std::uint64_t n, std::size_t steps, Ep
   e.error = static_cast<float>(n % 5);
   e.correct = n % 2 == 0;
   e.params = {static_cast<double>(steps), 0.25 * static_cast<double>(n % 4)};
-  for (auto* v : {&e.input, &e.target, &e.output}) fill(*v, Kind::plain, 1, random);
+  fill(e.input, Kind::plain, 1, random);
+  for (auto* v : {&e.target, &e.output}) fill(*v, Kind::gate, 1, random);
+  for (float& bit : e.target) bit = bit < 0.5f ? 0.0f : 1.0f;
   for (std::size_t t = 0; t < steps; ++t) {
     e.mask[t] = t % 3 == 0;
     e.phase[t] = static_cast<std::uint8_t>(t % 3);

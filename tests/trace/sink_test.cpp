@@ -78,7 +78,7 @@ void expect_round_trip(const Layout& layout, SinkOptions options = {}) {
   const std::vector<Episode> written = write_run(folder / "run.trace.h5", layout, 25, options);
   const Reader reader(folder / "run.000.trace.h5");
   expect_same_header(layout, reader.layout());
-  EXPECT_EQ(reader.version(), "1.1.0");
+  EXPECT_EQ(reader.version(), kSchemaVersion);
   EXPECT_TRUE(reader.complete());
   EXPECT_FALSE(reader.budget_exhausted());
   ASSERT_EQ(reader.episodes(), written.size());
@@ -253,6 +253,23 @@ TEST(Sink, ASecondSinkTakesTheNextNumberAndTouchesNothing) {
   write_run(folder / "run", layout, 4);
   EXPECT_EQ(fs::file_size(folder / "run.000.trace.h5"), size);
   EXPECT_EQ(Reader(folder / "run.001.trace.h5").episodes(), 4u);
+}
+
+// Its owner may have met an error, or a signal: the episodes are whole, the log of them is not.
+TEST(Sink, WhoeverDoesNotCloseItHasNoCompleteTrace) {
+  Folder folder;
+  const Layout layout = ntm_layout();
+  {
+    Sink sink(folder / "run", layout);
+    Episode e;
+    for (std::size_t i = 0; i < 3; ++i) {
+      make_episode(layout, i, steps_of(i), e);
+      sink.append(e);
+    }
+  }
+  const Reader reader(folder / "run.000.trace.h5");
+  EXPECT_EQ(reader.episodes(), 3u);
+  EXPECT_FALSE(reader.complete());
 }
 
 TEST(Sink, NothingTracedLeavesNoFile) {
