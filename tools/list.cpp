@@ -1,11 +1,11 @@
 // Room: tools. `mneme list`: what the registries hold.
+#include "attention/addressing.hpp"
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
-#include "memory/addressing.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"
