@@ -34,7 +34,8 @@ struct CombinerPlugin {
   }
 };
 
-/// weighted_sum, concatenation, gate
-const Registry<CombinerPlugin>& combiners();
+/// One file each in combiners/; the registration line of such a file:
+///   const bool registered = combiners().add("gate", {"one-line summary", gate<float>, gate<double>});
+Registry<CombinerPlugin>& combiners();
 
 }  // namespace mneme

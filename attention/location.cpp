@@ -1,6 +1,7 @@
 // Room: attention. Location addressing. Each step is a function of rows; the fused op strings them together.
 #include "attention/location.hpp"
 
+#include "attention/cases.hpp"
 #include "autodiff/lanes.hpp"
 
 #include <algorithm>
@@ -254,6 +255,74 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
   });
   return y;
 }
+
+namespace {
+
+// Inputs of the cases, in the order of the ops' arguments.
+GradientInput weighting(std::size_t b, std::size_t n) {
+  return {{b, n}, 0.05, 1};
+}
+GradientInput gate(std::size_t b) {
+  return {{b, 1}, 0.1, 0.9};
+}
+GradientInput sharpness(std::size_t b) {
+  return {{b, 1}, 1, 4};
+}
+GradientInput shifts(std::size_t b, std::size_t s) {
+  return {{b, s}, 0.05, 1};
+}
+constexpr std::pair<std::size_t, std::size_t> rows_and_slots[] = {{1, 1}, {2, 3}, {1, 8}, {2, 13}};
+
+using Inputs = std::span<const Var<double>>;
+
+/// Each input constant in turn.
+void add_constants(CaseList& list, const std::vector<GradientInput>& inputs, const GradientFunction& f) {
+  for (std::size_t fixed = 0; fixed < inputs.size(); ++fixed) {
+    std::vector<GradientInput> some = inputs;
+    some[fixed].role = GradientInput::Role::constant;
+    list.add(fmt::format("input {} constant", fixed), some, f);
+  }
+}
+
+const bool interpolate_cases = register_cases("interpolate", [](CaseList& list) {
+  const GradientFunction f = [](Tape<double>& t, Inputs x) { return interpolate(t, x[0], x[1], x[2]); };
+  for (const auto& [b, n] : rows_and_slots)
+    list.add(fmt::format("B={} N={}", b, n), {weighting(b, n), weighting(b, n), gate(b)}, f);
+  add_constants(list, {weighting(2, 3), weighting(2, 3), gate(2)}, f);
+});
+
+const bool shift_cases = register_cases("shift", [](CaseList& list) {
+  const GradientFunction f = [](Tape<double>& t, Inputs x) { return shift(t, x[0], x[1]); };
+  for (const auto& [b, n] : rows_and_slots)
+    for (std::size_t s : {1, 3, 5, 9})
+      list.add(fmt::format("B={} N={} S={}", b, n, s), {weighting(b, n), shifts(b, s)}, f);
+  add_constants(list, {weighting(2, 3), shifts(2, 3)}, f);
+});
+
+const bool sharpen_cases = register_cases("sharpen", [](CaseList& list) {
+  const GradientFunction f = [](Tape<double>& t, Inputs x) { return sharpen(t, x[0], x[1]); };
+  for (const auto& [b, n] : rows_and_slots)
+    list.add(fmt::format("B={} N={}", b, n), {weighting(b, n), sharpness(b)}, f);
+  add_constants(list, {weighting(2, 3), sharpness(2)}, f);
+  list.add("weak strengths", {weighting(2, 3), {{2, 1}, 0.2, 0.9}}, f);
+});
+
+const bool location_cases = register_cases("location", [](CaseList& list) {
+  const GradientFunction f = [](Tape<double>& t, Inputs x) { return location(t, x[0], x[1], x[2], x[3], x[4]); };
+  for (const auto& [b, n] : rows_and_slots)
+    for (std::size_t s : {1, 3, 5, 9})
+      list.add(fmt::format("B={} N={} S={}", b, n, s),
+               {weighting(b, n), weighting(b, n), gate(b), shifts(b, s), sharpness(b)}, f);
+  add_constants(list, {weighting(2, 5), weighting(2, 5), gate(2), shifts(2, 3), sharpness(2)}, f);
+  // What a head starts from: one slot has it all, the others are exactly 0.
+  list.add("from one slot", {weighting(1, 7), gate(1), shifts(1, 3), sharpness(1)}, [](Tape<double>& t, Inputs x) {
+    Var<double> start = t.filled({1, 7}, 0.0);
+    start.data[2] = 1;
+    return location(t, x[0], start, x[1], x[2], x[3]);
+  });
+});
+
+}  // namespace
 
 #define MNEME_INSTANTIATE(T)                                     \
   template Var<T> interpolate(Tape<T>&, Var<T>, Var<T>, Var<T>); \

@@ -8,7 +8,6 @@
 #include "core/registry.hpp"
 
 #include <cstdint>
-#include <functional>
 
 namespace mneme {
 
@@ -16,8 +15,8 @@ namespace mneme {
 struct Mask {
   const std::uint8_t* data = nullptr;
   bool per_query = false;
-  /// [B]: so many empty elements of score 0 compete with the others in a softmax. They are not among the weights, which
-  /// therefore sum to less than 1. Null: none.
+  /// [B]: so many empty elements of score 0 compete with the others where rows sum to 1. They are not among the
+  /// weights, which therefore sum to less than 1. Null: none.
   const std::uint32_t* empty = nullptr;
 };
 
@@ -25,12 +24,9 @@ struct Mask {
 template <class T>
 Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {});
 
-/// w = 1 / (1 + exp(-beta e)): each element on its own; rows need not sum to 1
-template <class T>
-Var<T> sigmoid_normalize(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {});
-
 struct NormalizerPlugin {
   std::string summary;
+  std::string source;
   bool sums_to_one = true;
   Var<float> (*apply_float)(Tape<float>&, Var<float>, Mask, Var<float>) = nullptr;
   Var<double> (*apply_double)(Tape<double>&, Var<double>, Mask, Var<double>) = nullptr;
@@ -44,7 +40,9 @@ struct NormalizerPlugin {
   }
 };
 
-/// softmax, sigmoid
-const Registry<NormalizerPlugin>& normalizers();
+/// One file each in normalizers/; the registration line of such a file:
+///   const bool registered =
+///       normalizers().add("softmax", {"one-line summary", "paper, equation", true, softmax<float>, softmax<double>});
+Registry<NormalizerPlugin>& normalizers();
 
 }  // namespace mneme

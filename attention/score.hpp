@@ -10,7 +10,6 @@
 #include "core/registry.hpp"
 #include "nn/parameters.hpp"
 
-#include <functional>
 #include <memory>
 
 namespace mneme {
@@ -35,10 +34,16 @@ Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys);
 template <class T>
 Var<T> additive_score(Tape<T>& tape, Var<T> query, Var<T> keys, Var<T> v);
 
+/// W k_n for every element: weight [A D], keys [B D N] -> [B A N]
+template <class T>
+Var<T> project_keys(Tape<T>& tape, Var<T> weight, Var<T> keys);
+
 /// A score with its parameters, if it has any.
 template <class T>
 class Score {
  public:
+  static constexpr bool needs_query = true;         ///< a score without says false
+  static constexpr bool needs_equal_sizes = false;  ///< D of queries and keys must be one
   virtual ~Score() = default;
   /// query may be null for the query-free ones.
   virtual Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> keys) const = 0;
@@ -46,8 +51,17 @@ class Score {
 
 struct ScoreSizes {
   std::size_t query = 0;   ///< D of the queries
-  std::size_t key = 0;     ///< D of the keys; dot, scaled_dot and cosine need both equal
-  std::size_t hidden = 0;  ///< A, of additive and mlp; 0 = the key's
+  std::size_t key = 0;     ///< D of the keys
+  std::size_t hidden = 0;  ///< A, where keys and query are projected before they meet; 0 = the key's
+};
+
+/// A score that is an op of query and keys.
+template <class T, Var<T> (*F)(Tape<T>&, Var<T>, Var<T>)>
+class PlainScore final : public Score<T> {
+ public:
+  static constexpr bool needs_equal_sizes = true;
+  PlainScore(const Builder<T>&, const ScoreSizes&) {}
+  Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> keys) const override { return F(tape, query, keys); }
 };
 
 struct ScorePlugin {
@@ -55,8 +69,8 @@ struct ScorePlugin {
   std::string source;
   bool needs_query = true;
   bool needs_equal_sizes = false;
-  std::function<std::unique_ptr<Score<float>>(const Builder<float>&, const ScoreSizes&)> make_float;
-  std::function<std::unique_ptr<Score<double>>(const Builder<double>&, const ScoreSizes&)> make_double;
+  std::unique_ptr<Score<float>> (*make_float)(const Builder<float>&, const ScoreSizes&) = nullptr;
+  std::unique_ptr<Score<double>> (*make_double)(const Builder<double>&, const ScoreSizes&) = nullptr;
 
   template <class T>
   std::unique_ptr<Score<T>> make(const Builder<T>& build, const ScoreSizes& sizes) const {
@@ -67,7 +81,24 @@ struct ScorePlugin {
   }
 };
 
-/// dot, scaled_dot, cosine, bilinear, additive; query-free: linear, mlp
-const Registry<ScorePlugin>& scores();
+/// One file each in scores/.
+Registry<ScorePlugin>& scores();
+
+template <class S, class T>
+std::unique_ptr<Score<T>> make_score(const Builder<T>& build, const ScoreSizes& sizes) {
+  return std::make_unique<S>(build, sizes);
+}
+
+/// The registration line of a score's own file:
+///   const bool registered = register_score<Cosine>("cosine", "one-line summary", "paper, equation");
+/// S<T> is a Score<T> constructible from (Builder<T>, ScoreSizes).
+template <template <class> class S>
+bool register_score(const std::string& name, std::string summary, std::string source,
+                    std::source_location where = std::source_location::current()) {
+  return scores().add(name,
+                      {std::move(summary), std::move(source), S<float>::needs_query, S<float>::needs_equal_sizes,
+                       make_score<S<float>, float>, make_score<S<double>, double>},
+                      where);
+}
 
 }  // namespace mneme

@@ -45,12 +45,21 @@ struct Declared {
   }
 };
 
+/// What an addressing scheme is made of, each by the name that replay's rules know it by. All empty: a scheme of its
+/// own.
+struct AddressingParts {
+  std::string similarity = "";          ///< the score of content addressing: "cosine"; "" = looks at no content
+  std::string normalizer = "";          ///< similarities to weights: "softmax"
+  std::vector<std::string> moves = {};  ///< what is done with the weights then, in order: "interpolate", "shift", ...
+};
+
 /// A place where attention is paid: a read or write head, a hop over a story, a pointer's glimpse.
 struct Site {
   std::string name;                ///< "read_0", "write_0", "hop_1", "pointer"
   std::string kind;                ///< read | write | hop | pointer
   std::string addressing;          ///< registered name of the scheme: content_location, ...
   std::string slot_axis = "slot";  ///< "slot" (memory slots) or "item" (sentences, points)
+  AddressingParts parts = {};
 };
 
 }  // namespace mneme

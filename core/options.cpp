@@ -195,8 +195,13 @@ OptionTable& OptionTable::path(std::string name, std::string standard, std::stri
 
 OptionTable& OptionTable::choice(std::string name, std::string standard, std::vector<std::string> allowed,
                                  std::string help) {
-  return add({std::move(name), Option::Type::choice, std::move(standard), 0, 0,
-              [allowed = std::move(allowed)] { return allowed; }, std::move(help)});
+  return choice(
+      std::move(name), std::move(standard), [allowed = std::move(allowed)] { return allowed; }, std::move(help));
+}
+
+OptionTable& OptionTable::choice(std::string name, std::string standard,
+                                 std::function<std::vector<std::string>()> allowed, std::string help) {
+  return add({std::move(name), Option::Type::choice, std::move(standard), 0, 0, std::move(allowed), std::move(help)});
 }
 
 OptionTable& OptionTable::choices(std::string name, std::string standard,

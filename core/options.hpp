@@ -75,6 +75,9 @@ class OptionTable {
   /// A file or folder: made absolute where a configuration is resolved, and no part of a run's identity. "" = none.
   OptionTable& path(std::string name, std::string standard, std::string help);
   OptionTable& choice(std::string name, std::string standard, std::vector<std::string> allowed, std::string help);
+  /// One of a registry's names, asked at parse time: plug-ins may register themselves later.
+  OptionTable& choice(std::string name, std::string standard, std::function<std::vector<std::string>()> allowed,
+                      std::string help);
   /// A comma list of names from `allowed`, which may be a registry's names (asked at parse time).
   OptionTable& choices(std::string name, std::string standard, std::function<std::vector<std::string>()> allowed,
                        std::string help);

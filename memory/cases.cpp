@@ -1,8 +1,8 @@
 #include "memory/cases.hpp"
 
-#include "memory/addressing.hpp"
 #include "memory/bags.hpp"
 #include "memory/erase_add.hpp"
+#include "memory/heads.hpp"
 
 #include <memory>
 
@@ -79,34 +79,6 @@ void split_cases(std::vector<GradientCase>& list) {
                   }});
 }
 
-/// Interior values of each kind; the memory's slots are away from 0, where the cosine turns sharply.
-void addressing_cases(std::vector<GradientCase>& list) {
-  for (const auto& [name, plugin] : addressing_schemes().entries())
-    for (const auto& [b, n, shifts] : {std::array<std::size_t, 3>{1, 1, 3}, {2, 5, 3}, {2, 3, 5}, {1, 9, 1}}) {
-      const std::size_t width = 3;
-      std::vector<GradientInput> inputs;
-      for (const HeadParameter& p : plugin.parameters({n, width, shifts})) {
-        const Shape shape{b, p.declared.count()};
-        switch (p.declared.kind) {
-          case Kind::weights:
-          case Kind::sub_weights:
-          case Kind::gate: inputs.push_back({shape, 0.1, 0.9}); break;
-          case Kind::positive: inputs.push_back({shape, 1, 3}); break;
-          default: inputs.push_back({shape, 0.2, 1});
-        }
-      }
-      const std::size_t count = inputs.size();
-      inputs.push_back({{b, width, n}, 0.2, 1});
-      inputs.push_back({{b, n}, 0.05, 1});
-      list.push_back({"addressing", fmt::format("{}, B={} N={} S={}", name, b, n, shifts), inputs,
-                      [plugin = &plugin, count](Tape<double>& t, Inputs x) {
-                        auto* parameters = t.scratch<V>(count);
-                        std::uninitialized_copy(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(count), parameters);
-                        return plugin->address<double>(t, {parameters, count}, x[count], x[count + 1]);
-                      }});
-    }
-}
-
 /// Bags with words that come twice, in one bag and in several, an empty bag and an empty row.
 struct SomeBags {
   std::vector<std::uint32_t> count{3, 0, 2}, begin{0, 3, 3, 5, 5, 5, 5, 6, 9, 9};
@@ -148,7 +120,6 @@ std::vector<GradientCase> memory_cases() {
   std::vector<GradientCase> list;
   write_cases(list);
   split_cases(list);
-  addressing_cases(list);
   bag_cases(list);
   return list;
 }

@@ -8,20 +8,6 @@
 
 namespace mneme {
 
-enum class Squash {
-  identity,
-  tanh,
-  sigmoid,
-  softplus,           ///< > 0:      log(1 + e^x)
-  one_plus_softplus,  ///< >= 1:     1 + log(1 + e^x)
-  softmax,            ///< sums to 1 along the last axis
-};
-
-struct HeadParameter {
-  Declared declared;
-  Squash squash = Squash::identity;
-};
-
 /// raw [B P] -> one [B count] a parameter, in order; the counts must sum to P.
 template <class T>
 Values<T> split_parameters(Tape<T>& tape, Var<T> raw, std::span<const HeadParameter> parameters);

@@ -36,8 +36,9 @@ class KeyValue final : public Memory<T> {
         .integer("slots", 50, 1, 1 << 20, "N, the most facts a set may have")
         .integer("width", 40, 1, 4096, "D, width of the embeddings")
         .integer("hops", 3, 1, 64, "H, hops over the facts")
-        .choice("score", "dot", scores_with_query(), "how well a key fits the query")
-        .choice("normalize", "softmax", normalizers().names(), "scores to weights")
+        .choice("score", "dot", scores_with_query, "how well a key fits the query")
+        .choice(
+            "normalize", "softmax", [] { return normalizers().names(); }, "scores to weights")
         .choice("encoding", "position", encoding_names(), "how a fact's words add up")
         .integer("value-words", 0, 0, 4096,
                  "the last words of a fact that are its value, the others its key; 0 = all are both")

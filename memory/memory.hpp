@@ -15,6 +15,7 @@
 // Inside, a matrix of N slots of width M is [B M N], so that slots are contiguous.
 #pragma once
 
+#include "attention/addressing.hpp"
 #include "core/batch.hpp"
 #include "core/declared.hpp"
 #include "core/options.hpp"
@@ -26,10 +27,6 @@
 #include <span>
 
 namespace mneme {
-
-/// Handles in the order of a layout's `state` or `parameters`; lives in the tape's arena.
-template <class T>
-using Values = std::span<Var<T>>;
 
 /// The declaration that trace, checkpoint and tests follow.
 struct MemoryLayout {

@@ -6,8 +6,8 @@
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
 #include "autodiff/ops.hpp"
-#include "memory/addressing.hpp"
 #include "memory/erase_add.hpp"
+#include "memory/heads.hpp"
 #include "nn/linear.hpp"
 
 #include <fmt/ranges.h>
@@ -26,6 +26,10 @@ std::vector<std::string> schemes_of(const Options& o, const std::string& key, st
   if (names.size() != heads)
     fail<ArgumentError>("memory." + key, "names {} schemes for {} heads: give one, or one a head", names.size(), heads);
   return names;
+}
+
+AddressingDeclaration declaration_of(const std::string& scheme) {
+  return addressing_schemes().find(scheme).declare({});
 }
 
 // [D] or [N D] -> [B D N], the same for every row: M_0 from one learned row or from one row a slot.
@@ -47,6 +51,14 @@ Var<T> spread_slots(Tape<T>& tape, Var<T> rows, std::size_t batch, std::size_t n
   return y;
 }
 
+/// Weightings that are interpolated and written with sum to 1.
+std::vector<std::string> normalizers_to_one() {
+  std::vector<std::string> names;
+  for (const auto& [name, plugin] : normalizers().entries())
+    if (plugin.sums_to_one) names.push_back(name);
+  return names;
+}
+
 template <class T>
 class Ntm final : public Memory<T> {
  public:
@@ -59,6 +71,7 @@ class Ntm final : public Memory<T> {
         .integer("write-heads", 1, 1, 64, "W, write heads")
         .choices("read-addressing", "content_location", schemes, "addressing scheme of all read heads, or one each")
         .choices("write-addressing", "content_location", schemes, "addressing scheme of all write heads, or one each")
+        .choice("normalize", "softmax", normalizers_to_one, "similarities to weights, in schemes that look at content")
         .integer("shift-range", 3, 1, 129, "S, how many shifts a head weighs, odd: 3 = -1, 0, 1")
         .choice("order", "write-first", {"read-first", "write-first"}, "what a step does first")
         .choice("initial-memory", "constant", {"constant", "random", "learned", "learned-slots"},
@@ -82,7 +95,7 @@ class Ntm final : public Memory<T> {
     const std::string& m0 = o.text("initial-memory");
     const std::string& w0 = o.text("initial-weights");
     const bool moves = std::any_of(writers.begin(), writers.end(),
-                                   [](const auto& name) { return addressing_schemes().find(name).uses_previous; });
+                                   [](const auto& name) { return declaration_of(name).uses_previous; });
     if (n > 1 && (m0 == "constant" || m0 == "learned") && (w0 == "zero" || !moves))
       fail<ArgumentError>("memory.initial-memory",
                           "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
@@ -91,13 +104,13 @@ class Ntm final : public Memory<T> {
     if (w0 == "zero")
       for (const char* side : {"read", "write"})
         for (const auto& name : o.choices(std::string(side) + "-addressing"))
-          if (!addressing_schemes().find(name).uses_content)
+          if (!declaration_of(name).uses_content)
             fail<ArgumentError>("memory.initial-weights", "'zero' leaves {}-addressing '{}' nothing to shift", side,
                                 name);
   }
 
   Ntm(const Builder<T>& build, const Options& o, const MemorySetup& setup)
-      : sizes_{o.size("slots"), o.size("width"), o.size("shift-range")},
+      : sizes_{o.size("slots"), o.size("width"), o.size("shift-range"), o.text("normalize")},
         initial_memory_(o.text("initial-memory")),
         initial_weights_(o.text("initial-weights")),
         initial_value_(o.real("initial-value")),
@@ -150,7 +163,7 @@ class Ntm final : public Memory<T> {
 
   Var<T> address(Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state) const override {
     const Head& head = sites_[site];
-    return head.scheme->address(tape, parameters.subspan(head.parameters, head.count), state[0], state[head.weights]);
+    return (*head.scheme)(tape, parameters.subspan(head.parameters, head.count), state[0], state[head.weights]);
   }
 
   // M(i) <- M(i) prod_h (1 - w_h(i) e_h) + sum_h w_h(i) a_h   (NTM eq. 3-4)
@@ -182,7 +195,8 @@ class Ntm final : public Memory<T> {
  private:
   struct Head {
     bool reads = false;
-    const AddressingPlugin* scheme = nullptr;
+    std::unique_ptr<Addressing<T>> scheme;
+    bool uses_previous = true;
     std::size_t weights = 0, value = 0;        // indices into the state
     std::size_t parameters = 0, count = 0;     // the scheme's own; erase and add follow
     std::size_t initial_value = 0, start = 0;  // parameters r_0 and the logits of w_0
@@ -192,15 +206,18 @@ class Ntm final : public Memory<T> {
     const std::string site = kind + "_" + std::to_string(index);
     Head head;
     head.reads = kind == "read";
-    head.scheme = &addressing_schemes().find(scheme);
-    layout_.sites.push_back({site, kind, scheme});
+    const AddressingPlugin& plugin = addressing_schemes().find(scheme);
+    const AddressingDeclaration declared = plugin.declare(sizes_);
+    head.scheme = plugin.template make<T>(build.scope(site), sizes_);
+    head.uses_previous = declared.uses_previous;
+    layout_.sites.push_back({site, kind, scheme, "slot", declared.parts});
     head.parameters = heads_.size();
-    for (HeadParameter p : head.scheme->parameters(sizes_)) {
+    for (HeadParameter p : declared.parameters) {
       p.declared.site = site;
       heads_.push_back(std::move(p));
     }
     head.count = heads_.size() - head.parameters;
-    for (Declared stage : head.scheme->stages(sizes_)) {
+    for (Declared stage : declared.stages) {
       stage.site = site;
       layout_.stages.push_back(std::move(stage));
     }
@@ -215,9 +232,9 @@ class Ntm final : public Memory<T> {
       heads_.push_back({{"erase", site, {sizes_.width}, Kind::gate, "erase vector e_t", {"cell"}}, Squash::sigmoid});
       heads_.push_back({{"add", site, {sizes_.width}, Kind::plain, "add vector a_t", {"cell"}}, Squash::tanh});
     }
-    if (initial_weights_ == "learned" && head.scheme->uses_previous)
+    if (initial_weights_ == "learned" && head.uses_previous)
       head.start = build.scope(site).parameter("initial_weights", {sizes_.slots}, Initializer::normal(1));
-    sites_.push_back(head);
+    sites_.push_back(std::move(head));
   }
 
   Var<T> initial_contents(Tape<T>& tape, std::size_t rows) const {
@@ -230,7 +247,7 @@ class Ntm final : public Memory<T> {
 
   Var<T> initial_weights(Tape<T>& tape, std::size_t rows, const Head& head) const {
     const std::size_t n = sizes_.slots;
-    if (initial_weights_ == "learned" && head.scheme->uses_previous)
+    if (initial_weights_ == "learned" && head.uses_previous)
       return softmax(tape, repeat_rows(tape, tape.parameter(head.start), rows).reshaped({rows, 1, n}))
           .reshaped({rows, n});
     Var<T> w = tape.filled({rows, n}, T(0));
@@ -239,7 +256,7 @@ class Ntm final : public Memory<T> {
     return w;
   }
 
-  AddressingSizes sizes_;
+  AddressingSetup sizes_;
   std::string initial_memory_, initial_weights_;
   double initial_value_;
   std::size_t start_slot_;

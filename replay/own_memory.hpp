@@ -1,6 +1,6 @@
 // Room: replay. OwnMemory: the registered memory that made a trace, run in float64 on logged state and parameters.
 //
-// For: verify, where a site's addressing or the update rule is none that reference.hpp knows, so that a memory written
+// For: verify, where a part of a site's addressing or the update has no rule here, so that a memory written
 // in one file is verified without a line for it here. Built from the trace's own config text; its trained parameters
 // are not needed, because address, update and read are pure. A hop that has weights of
 // its own is the exception: what follows from trained parameters is found out beforehand, and is not to be asked for.

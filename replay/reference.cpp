@@ -6,10 +6,7 @@
 
 namespace mneme::replay {
 
-namespace {
-
-/// exp(x(i)) / sum_j exp(x(j)), the largest taken out first.
-Row softmax(const Row& x) {
+Row softmax(View x) {
   const double top = *std::max_element(x.begin(), x.end());
   Row w(x.size());
   double sum = 0;
@@ -17,8 +14,6 @@ Row softmax(const Row& x) {
   for (double& v : w) v /= sum;
   return w;
 }
-
-}  // namespace
 
 Row cosine_similarity(View key, View contents, double epsilon) {
   const std::size_t width = key.size(), slots = contents.size() / width;
@@ -35,12 +30,6 @@ Row cosine_similarity(View key, View contents, double epsilon) {
     similarity[i] = dot / std::sqrt((key_norm + epsilon) * (norm + epsilon));
   }
   return similarity;
-}
-
-Row content_weights(View similarity, double beta) {
-  Row x(similarity.size());
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = beta * similarity[i];
-  return softmax(x);
 }
 
 Row interpolate(View content, View previous, double gate) {

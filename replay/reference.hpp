@@ -21,8 +21,8 @@ struct Constants {
 
 /// K(i) = k . M(i) / sqrt((|k|^2 + eps) (|M(i)|^2 + eps))   (NTM eq. 6)   key [M], contents [N M] -> [N]
 Row cosine_similarity(View key, View contents, double epsilon);
-/// w(i) = exp(beta K(i)) / sum_j exp(beta K(j))   (NTM eq. 5)   [N] -> [N]
-Row content_weights(View similarity, double beta);
+/// w(i) = exp(z(i)) / sum_j exp(z(j)), the largest taken out first   (NTM eq. 5, z = beta K)   [N] -> [N]
+Row softmax(View z);
 /// w(i) = g wc(i) + (1 - g) w'(i)   (NTM eq. 7)   [N], [N] -> [N]
 Row interpolate(View content, View previous, double gate);
 /// w(i) = sum_j w'(j) s(i - j)   (NTM eq. 8), circular; s [2k+1] over the offsets -k..k: s(o) moves by o - k slots

@@ -23,6 +23,22 @@ bool is_recomputed(const std::string& how) {
   return how == by_loops || how == by_own;
 }
 
+/// What a site's scheme is made of. A trace that says its name alone means these three.
+AddressingParts parts_of(const Site& site) {
+  const AddressingParts& said = site.parts;
+  if (!said.similarity.empty() || !said.normalizer.empty() || !said.moves.empty()) return said;
+  if (site.addressing == "content") return {"cosine", "softmax", {}};
+  if (site.addressing == "location") return {"", "", {"shift", "sharpen"}};
+  if (site.addressing == "content_location") return {"cosine", "softmax", {"interpolate", "shift", "sharpen"}};
+  return {};
+}
+
+template <class Rule>
+const Rule* rule_of(const Registry<Rule>& rules, const std::string& name) {
+  const auto at = rules.entries().find(name);
+  return at == rules.entries().end() ? nullptr : &at->second;
+}
+
 }  // namespace
 
 Walker::Walker(const trace::Layout& layout) : layout_(layout) {
@@ -39,33 +55,47 @@ Walker::Walker(const trace::Layout& layout) : layout_(layout) {
 
 Walker::Plan Walker::make_plan(const trace::SiteLayout& site) const {
   Plan p;
-  const auto find = [&](const char* name) {
-    const int i = trace::Layout::find(site.values, name);
-    return i >= 0 && layout_.logs(site.values[static_cast<std::size_t>(i)]) ? i : -1;
-  };
+  const auto find = [&](const char* name) { return logged_value(site, name); };
   p.writes = site.site.kind == "write";
   p.path = "/sites/" + site.site.name + "/";
-  p.key = find("key"), p.beta = find("beta"), p.gate = find("gate"), p.shift = find("shift"), p.gamma = find("gamma");
-  p.erase = find("erase"), p.add = find("add"), p.value = find("value");
+  p.key = find("key"), p.beta = find("beta"), p.erase = find("erase"), p.add = find("add"), p.value = find("value");
   p.similarity = find("similarity"), p.content = find("content");
-  p.gated = find("gated"), p.shifted = find("shifted");
-  const std::string& scheme = site.site.addressing;
-  const bool over_contents = contents_ >= 0 && site.site.slot_axis == "slot";
-  if (scheme == "content" && over_contents && p.key >= 0 && p.beta >= 0) {
-    p.reference = true;
-    p.rule = "from key, beta and the memory";
-  } else if (scheme == "location" && p.shift >= 0 && p.gamma >= 0) {
-    p.reference = true;
-    p.rule = "from shift, gamma and the weights of the step before (initial_weights at step 0)";
-  } else if (scheme == "content_location" && over_contents && p.key >= 0 && p.beta >= 0 && p.gate >= 0 &&
-             p.shift >= 0 && p.gamma >= 0) {
-    p.reference = true;
-    p.rule =
-        "from key, beta, gate, shift, gamma, the memory and the weights of the step before (initial_weights at step 0)";
-  } else {
-    p.rule = "by the memory's own functions from the logged parameters and state";
-  }
+  p.reference = plan_reference(site, p);
+  if (!p.reference) p.rule = "by the memory's own functions from the logged parameters and state";
   return p;
+}
+
+/// Each part of the site's scheme by the rule of its name; false where one has none, or what it needs is not logged.
+bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
+  const AddressingParts parts = parts_of(site.site);
+  std::vector<std::string> from;
+  bool uses_previous = parts.similarity.empty();
+  if (parts.similarity.empty() && parts.moves.empty()) return false;
+  if (!parts.similarity.empty()) {
+    const auto* score = rule_of(similarity_rules(), parts.similarity);
+    const auto* normalize = rule_of(normalizer_rules(), parts.normalizer);
+    if (!score || !normalize || contents_ < 0 || site.site.slot_axis != "slot" || p.key < 0 || p.beta < 0) return false;
+    p.score = *score, p.normalize = *normalize;
+    from = {"key", "beta"};
+  }
+  for (const std::string& name : parts.moves) {
+    const MoveRule* rule = rule_of(move_rules(), name);
+    if (!rule || logged_value(site, rule->parameter) < 0) return false;
+    const bool last = p.moves.size() + 1 == parts.moves.size();
+    p.moves.push_back({rule, logged_value(site, rule->parameter), last ? -1 : logged_value(site, rule->stage)});
+    from.emplace_back(rule->parameter);
+    uses_previous = uses_previous || rule->uses_previous;
+  }
+  if (p.score) from.emplace_back("the memory");
+  if (uses_previous) from.emplace_back("the weights of the step before (initial_weights at step 0)");
+  p.rule = "from " + from[0];
+  for (std::size_t i = 1; i < from.size(); ++i) p.rule += (i + 1 < from.size() ? ", " : " and ") + from[i];
+  return true;
+}
+
+int Walker::logged_value(const trace::SiteLayout& site, const char* name) const {
+  const int i = trace::Layout::find(site.values, name);
+  return i >= 0 && layout_.logs(site.values[static_cast<std::size_t>(i)]) ? i : -1;
 }
 
 void Walker::plan_sites() {
@@ -195,21 +225,22 @@ void Walker::stage(std::size_t site, int value, std::size_t step, const Row& rec
 
 Row Walker::by_reference(std::size_t site, std::size_t step) {
   const Plan& p = plans_[site];
-  const std::string& scheme = layout_.sites[site].site.addressing;
-  Row w = previous(site, step);
-  if (scheme != "location") {
+  const Row before = previous(site, step);
+  Row w = before;
+  if (p.score) {
     if (!known_) return {};
-    const Row similarity = cosine_similarity(site_value(site, p.key, step), memory_, constants_.cosine_epsilon);
-    stage(site, p.similarity, step, similarity, p.rule);
-    const Row content = content_weights(similarity, number(site, p.beta, step));
-    stage(site, p.content, step, content, p.rule);
-    if (scheme == "content") return content;
-    w = interpolate(content, w, number(site, p.gate, step));
-    stage(site, p.gated, step, w, p.rule);
+    Row scores = p.score(site_value(site, p.key, step), memory_, constants_);
+    stage(site, p.similarity, step, scores, p.rule);
+    const double beta = number(site, p.beta, step);
+    for (double& s : scores) s *= beta;
+    w = p.normalize(scores);
+    stage(site, p.content, step, w, p.rule);
   }
-  w = replay::shift(w, site_value(site, p.shift, step));
-  stage(site, p.shifted, step, w, p.rule);
-  return sharpen(w, number(site, p.gamma, step), constants_.sharpen_epsilon);
+  for (const Move& move : p.moves) {
+    w = move.rule->apply(w, before, site_value(site, move.parameter, step), constants_);
+    stage(site, move.stage, step, w, p.rule);
+  }
+  return w;
 }
 
 Row Walker::own_weights(std::size_t site, std::size_t step) {

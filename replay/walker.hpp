@@ -7,6 +7,7 @@
 #pragma once
 
 #include "replay/own_memory.hpp"
+#include "replay/rules.hpp"
 #include "replay/verify.hpp"
 
 #include <memory>
@@ -40,10 +41,17 @@ class Walker {
   bool useful() const;
 
  private:
+  struct Move {
+    const MoveRule* rule = nullptr;
+    int parameter = -1, stage = -1;  ///< values of the site; no stage after the last move
+  };
   struct Plan {
     bool writes = false, reference = false;
     bool trained = false;  ///< its weights follow from trained parameters
-    int key, beta, gate, shift, gamma, erase, add, value, similarity, content, gated, shifted;
+    int key, beta, erase, add, value, similarity, content;
+    SimilarityRule score = nullptr;  ///< null = looks at no content
+    NormalizerRule normalize = nullptr;
+    std::vector<Move> moves;
     std::string path, rule;
   };
   /// State of a site that is logged at every step (not weights, not value).
@@ -56,6 +64,8 @@ class Walker {
   void plan_own();
   void plan_trained();
   Plan make_plan(const trace::SiteLayout& site) const;
+  bool plan_reference(const trace::SiteLayout& site, Plan& p) const;
+  int logged_value(const trace::SiteLayout& site, const char* name) const;
   Row row(const std::vector<float>& values, std::size_t step, std::size_t size) const;
   Row site_value(std::size_t site, int value, std::size_t step) const;
   double number(std::size_t site, int value, std::size_t step) const { return site_value(site, value, step)[0]; }

@@ -1,4 +1,5 @@
 // Room: tools. `mneme list`: what the registries hold.
+#include "attention/addressing.hpp"
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
@@ -6,7 +7,6 @@
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "core/quote.hpp"
-#include "memory/addressing.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"

@@ -128,6 +128,9 @@ Layout load_layout(const File& f) {
     s.site.name = name;
     s.site.kind = f.text_attr(group, "kind");
     s.site.addressing = f.text_attr(group, "addressing");
+    if (f.has_attr(group, "similarity")) s.site.parts.similarity = f.text_attr(group, "similarity");
+    if (f.has_attr(group, "normalizer")) s.site.parts.normalizer = f.text_attr(group, "normalizer");
+    if (f.has_attr(group, "moves")) s.site.parts.moves = split_list(f.text_attr(group, "moves"));
     s.site.slot_axis = f.text_attr(group, "slot_axis");
     const std::string encoding = f.text_attr(group, "encoding_type");
     if (encoding != "dense") {

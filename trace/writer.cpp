@@ -115,6 +115,10 @@ void write_groups(File& f, const Layout& l) {
     f.set_attr(group, "kind", s.site.kind);
     f.set_attr(group, "slot_axis", s.site.slot_axis);
     f.set_attr(group, "addressing", s.site.addressing);
+    const AddressingParts& parts = s.site.parts;
+    if (!parts.similarity.empty()) f.set_attr(group, "similarity", parts.similarity);
+    if (!parts.normalizer.empty()) f.set_attr(group, "normalizer", parts.normalizer);
+    if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves));
     f.set_attr(group, "encoding_type", "dense");
     f.set_attr(group, "encoding_version", "1");
     f.set_attr(group, "values", names_of(l, s.values, true));

@@ -1,6 +1,7 @@
-// Every op of the room, and every registered score with its parameters, against central differences.
+// Every op of the room, and every registered plug-in, against central differences.
+#include "attention/addressing.hpp"
 #include "attention/cases.hpp"
-#include "attention/score.hpp"
+#include "attention/combine.hpp"
 #include "tests/support/gradient_cases.hpp"
 
 namespace mneme {
@@ -25,11 +26,16 @@ TEST(AttentionCases, EveryDeclaredOpHasOne) {
     test::expect_listed(cases, std::string("attention/") + header + ".hpp");
 }
 
-TEST(AttentionCases, EveryRegisteredScoreHasOne) {
-  std::set<std::string> variants;
-  for (const GradientCase& c : attention_cases())
-    if (c.name == "score") variants.insert(c.variant);
-  for (const std::string& name : scores().names()) EXPECT_TRUE(variants.count(name)) << name;
+TEST(AttentionCases, EveryPluginHasOneByBeingRegistered) {
+  std::set<std::string> labels;
+  for (const GradientCase& c : attention_cases()) {
+    labels.insert(c.name);
+    labels.insert(c.name + " " + c.variant.substr(0, c.variant.find(',')));
+  }
+  for (const std::string& name : scores().names()) EXPECT_TRUE(labels.count("score " + name)) << name;
+  for (const std::string& name : normalizers().names()) EXPECT_TRUE(labels.count(name)) << name;
+  for (const std::string& name : combiners().names()) EXPECT_TRUE(labels.count(name)) << name;
+  for (const std::string& name : addressing_schemes().names()) EXPECT_TRUE(labels.count("addressing " + name)) << name;
 }
 
 }  // namespace

@@ -39,6 +39,11 @@ std::vector<std::uint8_t> some_mask(std::size_t rows, std::size_t n, std::size_t
 }
 
 template <class T>
+Var<T> sigmoid_normalize(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {}) {
+  return normalizers().find("sigmoid").apply<T>(tape, scores, mask, beta);
+}
+
+template <class T>
 class Normalize : public testing::Test {
  protected:
   Normalize() { tape.begin(true); }
@@ -96,7 +101,7 @@ TYPED_TEST(Normalize, AFullyMaskedRowGivesZerosAndNoGradient) {
     const std::size_t n = 5;
     this->tape.begin(true);
     const std::vector<std::uint8_t> may{0, 0, 0, 0, 0, 1, 0, 1, 1, 0};
-    const Var<T> scores = given<T>(this->tape, {B, Q, n}, draw(B * Q * n, 92)),
+    const Var<T> scores = given<T>(this->tape, {B, Q, n}, draw(B * Q * n, 92, -0.05, 0.05)),
                  beta = given<T>(this->tape, {B, Q}, draw(B * Q, 93, 0.5, 2));
     const Var<T> w = plugin.template apply<T>(this->tape, scores, {may.data(), false}, beta);
     test::backward_from(this->tape, w);
@@ -259,7 +264,7 @@ TYPED_TEST(Normalize, ShapesThatDoNotFitAreNamed) {
             }),
             "[sigmoid] beta [2 5] for scores [2 3 5]");
   EXPECT_EQ(complaint([] { normalizers().find("sofmax"); }),
-            "[normalizer] unknown normalizer 'sofmax', did you mean 'softmax'? There are: sigmoid, softmax");
+            "[normalizer] unknown normalizer 'sofmax', did you mean 'softmax'? There are: sigmoid, softmax, sparsemax");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Every addressing scheme against the paper in plain loops, and the properties that make it content or location.
-#include "memory/addressing.hpp"
+#include "attention/addressing.hpp"
 
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"
@@ -20,8 +20,10 @@ class Addressing : public testing::Test {
   /// memory [M N], inside layout.
   Numbers address(const std::string& scheme, const test::PlainHead& h, const Numbers& memory, std::size_t n) {
     const std::size_t width = h.key.size();
+    const AddressingPlugin& plugin = addressing_schemes().find(scheme);
+    const AddressingSetup setup{n, width, h.shift.size()};
     std::vector<Var<T>> parameters;
-    for (const HeadParameter& p : addressing_schemes().find(scheme).parameters({n, width, h.shift.size()})) {
+    for (const HeadParameter& p : plugin.declare(setup).parameters) {
       const std::string& name = p.declared.name;
       const Numbers value = name == "key"     ? h.key
                             : name == "shift" ? h.shift
@@ -30,8 +32,9 @@ class Addressing : public testing::Test {
                                               : Numbers{h.gamma};
       parameters.push_back(given<T>(tape, {1, p.declared.count()}, value));
     }
-    const Var<T> w = addressing_schemes().find(scheme).template address<T>(
-        tape, parameters, given<T>(tape, {1, width, n}, memory), given<T>(tape, {1, n}, h.w));
+    ParameterSet<T> set;
+    const auto look = plugin.template make<T>(Builder<T>(set), setup);
+    const Var<T> w = (*look)(tape, parameters, given<T>(tape, {1, width, n}, memory), given<T>(tape, {1, n}, h.w));
     EXPECT_EQ(w.shape.text(), (Shape{1, n}).text());
     return test::numbers(w);
   }

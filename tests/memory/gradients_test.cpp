@@ -1,5 +1,4 @@
-// Every op of the room and every registered addressing scheme against central differences.
-#include "memory/addressing.hpp"
+// Every op of the room against central differences.
 #include "memory/cases.hpp"
 #include "tests/support/gradient_cases.hpp"
 
@@ -23,14 +22,6 @@ TEST(MemoryCases, EveryDeclaredOpHasOne) {
   test::expect_listed(memory_cases(), "memory/erase_add.hpp");
   test::expect_listed(memory_cases(), "memory/heads.hpp", "Values<T>");
   test::expect_listed(memory_cases(), "memory/bags.hpp");
-}
-
-TEST(MemoryCases, EveryAddressingSchemeHasOne) {
-  std::string variants;
-  for (const GradientCase& c : memory_cases())
-    if (c.name == "addressing") variants += c.variant + "\n";
-  for (const std::string& name : addressing_schemes().names())
-    EXPECT_NE(variants.find(name + ", B="), std::string::npos) << name;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Raw numbers to head parameters: each squash against its formula, what it promises, and extreme inputs.
 #include "memory/heads.hpp"
 
-#include "memory/addressing.hpp"
 #include "tests/support/values.hpp"
 
 namespace mneme {
@@ -97,7 +96,7 @@ TYPED_TEST(Heads, CountsThatDoNotFitAreNamed) {
 TEST(AddressingSchemes, DeclareTheirParametersByThePaper) {
   const auto declared = [](const char* scheme) {
     std::string text;
-    for (const HeadParameter& p : addressing_schemes().find(scheme).parameters({7, 4, 5}))
+    for (const HeadParameter& p : addressing_schemes().find(scheme).declare({7, 4, 5}).parameters)
       text += fmt::format("{}[{}]:{} ", p.declared.name, p.declared.count(), kind_name(p.declared.kind));
     return text;
   };

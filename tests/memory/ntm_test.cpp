@@ -1,5 +1,5 @@
 // Memory ntm: whole steps against the paper in plain loops, every option, and what is refused.
-#include "memory/addressing.hpp"
+#include "attention/addressing.hpp"
 #include "memory/memory.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"

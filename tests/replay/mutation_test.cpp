@@ -192,6 +192,8 @@ INSTANTIATE_TEST_SUITE_P(All, Mutation,
                                              {"memory.read-heads", "2"},
                                              {"memory.read-addressing", "content,location"},
                                              {"trace.level", "full"}},
+                                         std::vector<std::pair<std::string, std::string>>{
+                                             {"memory.normalize", "sparsemax"}, {"trace.level", "full"}},
                                          story("end_to_end"), story("key_value")));
 
 }  // namespace

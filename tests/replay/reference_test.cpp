@@ -17,10 +17,10 @@ TEST(Reference, CosineOfOneSlotAlongAndOneAcross) {
 }
 
 TEST(Reference, ContentWeightsAreASoftmax) {
-  const Row w = content_weights(Row{0, std::log(3.0)}, 1);
+  const Row w = softmax(Row{0, std::log(3.0)});
   EXPECT_NEAR(w[0], 0.25, 1e-15);
   EXPECT_NEAR(w[1], 0.75, 1e-15);
-  EXPECT_NEAR(content_weights(Row{1, 0}, 1e4)[0], 1, 1e-15);
+  EXPECT_NEAR(softmax(Row{1e4, 0})[0], 1, 1e-15);
 }
 
 TEST(Reference, ShiftMovesForwardByThePositiveOffsets) {

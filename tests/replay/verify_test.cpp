@@ -52,8 +52,10 @@ INSTANTIATE_TEST_SUITE_P(
         Keys{{"memory.order", "read-first"}, {"memory.write-heads", "2"}, {"trace.level", "full"}},
         Keys{{"memory.initial-memory", "random"}, {"memory.initial-weights", "zero"}},
         Keys{{"memory.initial-memory", "learned-slots"}, {"memory.initial-weights", "learned"}},
-        Keys{{"memory.slots", "1"}}, Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}},
-        Keys{{"trace.keyframe-every", "1"}}, Keys{{"trace.keyframe-every", "1000"}}));
+        Keys{{"memory.normalize", "sparsemax"}, {"trace.level", "full"}},
+        Keys{{"memory.normalize", "sparsemax"}, {"memory.read-addressing", "content"}}, Keys{{"memory.slots", "1"}},
+        Keys{{"memory.slots", "2"}, {"memory.shift-range", "7"}}, Keys{{"trace.keyframe-every", "1"}},
+        Keys{{"trace.keyframe-every", "1000"}}));
 
 Keys story(const Keys& more) {
   Keys keys = {{"task", "babi"}, {"task.number", "2"}, {"model", "memory_network"}, {"memory.hops", "2"}};

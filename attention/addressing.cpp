@@ -1,0 +1,48 @@
+// Room: attention. The registry of addressing schemes, and what their parts need and leave behind.
+#include "attention/addressing.hpp"
+
+namespace mneme {
+
+Registry<AddressingPlugin>& addressing_schemes() {
+  static Registry<AddressingPlugin> registry("addressing scheme");
+  return registry;
+}
+
+AddressingDeclaration made_of(const std::string& similarity, const std::string& normalizer,
+                              const std::vector<std::string>& moves, const AddressingSetup& setup) {
+  AddressingDeclaration d;
+  d.parts = {similarity, similarity.empty() ? "" : normalizer, moves};
+  d.uses_content = !similarity.empty();
+  const auto stage = [&](const char* name, Kind kind, const char* doc) {
+    d.stages.push_back({name, "", {setup.slots}, kind, doc, {"slot"}});
+  };
+  if (d.uses_content) {
+    d.parameters.push_back({{"key", "", {setup.width}, Kind::plain, "content key k_t", {"cell"}}, Squash::tanh});
+    d.parameters.push_back({{"beta", "", {}, Kind::positive, "key strength beta_t"}, Squash::softplus});
+    stage("similarity", Kind::plain, "similarity K(k_t, M_t(i))");
+    const bool sums = normalizers().find(normalizer).sums_to_one;
+    stage("content", sums ? Kind::weights : Kind::plain, "content weighting w^c_t");
+  }
+  d.uses_previous = !d.uses_content;  // what is moved, unless it is interpolated
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    // What is moved may be a weighting of zeros, the start where initial-weights is zero.
+    const bool last = i + 1 == moves.size();
+    if (moves[i] == "interpolate") {
+      d.uses_previous = true;
+      d.parameters.push_back({{"gate", "", {}, Kind::gate, "interpolation gate g_t"}, Squash::sigmoid});
+      if (!last) stage("gated", Kind::sub_weights, "gated weighting w^g_t");
+    } else if (moves[i] == "shift") {
+      d.parameters.push_back(
+          {{"shift", "", {setup.shifts}, Kind::weights, "shift weighting s_t", {"shift_offset"}}, Squash::softmax});
+      if (!last) stage("shifted", Kind::sub_weights, "shifted weighting w~_t");
+    } else if (moves[i] == "sharpen") {
+      d.parameters.push_back({{"gamma", "", {}, Kind::positive, "sharpening gamma_t >= 1"}, Squash::one_plus_softplus});
+      if (!last) stage("sharpened", Kind::sub_weights, "sharpened weighting");
+    } else {
+      fail<ArgumentError>("addressing scheme", "unknown move '{}'; there are interpolate, shift, sharpen", moves[i]);
+    }
+  }
+  return d;
+}
+
+}  // namespace mneme

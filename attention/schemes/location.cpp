@@ -1,0 +1,27 @@
+// Room: attention. Addressing scheme location.
+#include "attention/location.hpp"
+#include "attention/addressing.hpp"
+
+namespace mneme {
+
+namespace {
+
+/// w = sharpen(shift(w_{t-1}))   (NTM eq. 8, 9)
+template <class T>
+class Location final : public Addressing<T> {
+ public:
+  static AddressingDeclaration declare(const AddressingSetup& s) { return made_of("", "", {"shift", "sharpen"}, s); }
+  Location(const Builder<T>&, const AddressingSetup&) {}
+  Var<T> operator()(Tape<T>& tape, Values<T> p, Var<T>, Var<T> previous) const override {
+    const Var<T> moved = shift(tape, previous, p[0]);
+    tape.tap("shifted", moved);
+    return sharpen(tape, moved, p[1]);
+  }
+};
+
+const bool registered = register_addressing<Location>("location", "the last weighting, shifted and sharpened",
+                                                      "Graves et al. 2014, eq. 8-9");
+
+}  // namespace
+
+}  // namespace mneme

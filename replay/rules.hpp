@@ -1,0 +1,30 @@
+// Room: replay. Rules: how replay recomputes each part of an addressing scheme, under the name that a trace stores for
+// it.
+//
+// One file a rule in rules/, plain float64 loops over one row that share no code with attention/. A part without a rule
+// here is recomputed through the memory's own functions (own_memory.hpp).
+#pragma once
+
+#include "core/registry.hpp"
+#include "replay/reference.hpp"
+
+namespace mneme::replay {
+
+/// key [M], contents [N M] -> [N]
+using SimilarityRule = Row (*)(View key, View contents, const Constants&);
+Registry<SimilarityRule>& similarity_rules();
+
+/// beta times the similarities [N] -> weights [N]
+using NormalizerRule = Row (*)(View scores);
+Registry<NormalizerRule>& normalizer_rules();
+
+struct MoveRule {
+  const char* parameter;  ///< the head parameter that it takes: "gate"
+  const char* stage;      ///< what its result is logged as where another move follows: "gated"
+  bool uses_previous;     ///< looks at the weights of the step before
+  /// weights [N], those of the step before [N], the parameter -> [N]
+  Row (*apply)(View weights, View previous, View parameter, const Constants&);
+};
+Registry<MoveRule>& move_rules();
+
+}  // namespace mneme::replay
