@@ -113,6 +113,8 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   result.config_hash = config.run_id(session.task().data_digest());
   result.seed = options.seed.value_or(config.seed);
   const CheckpointInfo found = load_checkpoint(result.checkpoint, session.parameters());
+  if (result.checkpoint.parent_path() == directory / "checkpoints")  // a file from elsewhere was asked for by name
+    require_same_run(directory, config, session.task(), found);
   result.sequences = found.state.sequences;
   result.parameter_hash = found.parameter_hash;
   result.data_digest = session.task().data_digest();
@@ -262,7 +264,7 @@ std::string evaluation_line(const Evaluation& e, const std::vector<std::string>&
   auto figures = nlohmann::ordered_json::parse(evaluation_json(e));
   for (const auto& [key, value] : figures.items())
     if (key != "directory" && !j.contains(key)) j[key] = value;
-  return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(j);
 }
 
 ModelReport report(const Config& config, int threads) {

@@ -53,6 +53,12 @@ fs::path chosen_run(const fs::path& directory) {
   return directory / j["chosen"].get<std::string>();
 }
 
+bool holds_run(const fs::path& directory) {
+  std::error_code error;
+  const auto has = [&](const char* name) { return fs::exists(directory / name, error); };
+  return has("config.ini") && (has("run.json") || has("lock") || has("checkpoints") || has("metrics.jsonl"));
+}
+
 void refuse_used_directory(const fs::path& directory) {
   std::error_code error;
   for (const char* sign : {"config.ini", "run.json", "metrics.jsonl", kRestartsFile})
@@ -62,6 +68,10 @@ void refuse_used_directory(const fs::path& directory) {
                           shell_path(directory.string()));
   if (fs::exists(directory, error) && !fs::is_directory(directory, error))
     fail<ArgumentError>(directory.string(), "is a file and no folder");
+  // A new run would take them for its own, and remove them as such.
+  for (const char* of_a_run : {"checkpoints", "traces", "evaluations.jsonl"})
+    if (const fs::path path = directory / of_a_run; fs::exists(path, error) && !fs::is_empty(path, error))
+      fail<ArgumentError>(path.string(), "is left of a run whose config.ini is gone: choose another --out");
 }
 
 FolderLock::FolderLock(const fs::path& directory) {
@@ -304,14 +314,25 @@ namespace {
                       what, data.empty() ? "the run" : whose, key);
 }
 
+void check_data(const std::string& digest, const std::string& whose, const Config& config, const Task& task) {
+  if (digest == task.data_digest()) return;
+  const auto known = [](const std::string& d) { return d.empty() ? "none" : d; };
+  refuse_data(config, fmt::format("training data (digest {}, not {})", known(task.data_digest()), known(digest)),
+              whose);
+}
+
 }  // namespace
 
-void check_data(const std::string& digest, const std::string& whose, const Config& config, const Task& task) {
-  if (digest.empty() || digest == task.data_digest()) return;
-  refuse_data(config,
-              fmt::format("training data (digest {}, not {})", task.data_digest().empty() ? "none" : task.data_digest(),
-                          digest),
-              whose);
+void require_same_run(const fs::path& run, const Config& config, const Task& task, const CheckpointInfo& found) {
+  const std::string name = found.path.filename().string();
+  const Config then = Config::stored(found.config_text, found.path.string() + ": config");
+  const std::string differs = difference(config, "config.ini", then, name);
+  if (!differs.empty())
+    fail<ArgumentError>((run / "config.ini").string(),
+                        "{}: a run goes on as it began. Put back what {} says, or train anew with another --out",
+                        differs, name);
+  const bool older = found.provenance.run_id.empty();  // than the digest of the data
+  if (!older) check_data(found.provenance.data_digest, found.path.string(), config, task);
 }
 
 void check_task(const fs::path& run, const Config& config, const Task& task) {
@@ -319,7 +340,7 @@ void check_task(const fs::path& run, const Config& config, const Task& task) {
   const auto j = nlohmann::json::parse(in, nullptr, false);
   if (!j.is_object()) return;
   if (const auto digest = j.find("data_digest"); digest != j.end()) {
-    if (digest->is_string()) check_data(*digest, run.string(), config, task);
+    check_data(digest->is_string() ? digest->get<std::string>() : "", run.string(), config, task);
   } else if (j.contains("task_fingerprint") && j["task_fingerprint"] != task_fingerprint(task)) {
     refuse_data(config, "words or answers", run.string());
   }

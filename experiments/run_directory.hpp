@@ -27,7 +27,10 @@ nlohmann::json read_restarts(const std::filesystem::path& directory);
 /// A run's folder as it is; of a folder of restarts, that of the chosen one. ArgumentError where none is chosen yet.
 std::filesystem::path chosen_run(const std::filesystem::path& directory);
 
-/// ArgumentError where a folder holds a run or restarts already, or is a file.
+/// Whether a folder is a run's: it holds its config.ini, and what a start makes beside it.
+bool holds_run(const std::filesystem::path& directory);
+/// ArgumentError where a folder holds a run or restarts already, or checkpoints, traces or evaluations of one, or is a
+/// file.
 void refuse_used_directory(const std::filesystem::path& directory);
 
 /// DIR/lock, held (flock) while this lives. RuntimeFailure where another process holds it.
@@ -119,8 +122,11 @@ std::string task_fingerprint(const Task& task);
 /// ArgumentError where the task is no longer the one that run.json was written with: its training data are others. Of
 /// runs of versions before data_digest the words and answers are compared; where run.json does not say, all passes.
 void check_task(const std::filesystem::path& run, const Config& config, const Task& task);
-/// The same against a digest that `whose` has; "" passes.
-void check_data(const std::string& digest, const std::string& whose, const Config& config, const Task& task);
+/// ArgumentError where a checkpoint is of another configuration or other training data than the run in whose folder it
+/// lies: somebody put it there, or edited config.ini. Of versions before data_digest only the configuration is
+/// compared.
+void require_same_run(const std::filesystem::path& run, const Config& config, const Task& task,
+                      const CheckpointInfo& found);
 void write_run_json(const std::filesystem::path& run, const Config& config, const Task& task, const RunRecord& record,
                     const RunState& state);
 

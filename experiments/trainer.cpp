@@ -99,7 +99,7 @@ class Run {
     for (auto path = all.rbegin(); path != all.rend(); ++path) {
       try {
         const CheckpointInfo found = load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_);
-        require_same_run(found);
+        require_same_run(directory_, config_, session_.task(), found);
         provenance_.origin = found.provenance.origin;
       } catch (const FileError& e) {
         damaged += (damaged.empty() ? "" : "\n") + std::string(e.what());
@@ -151,18 +151,6 @@ class Run {
   }
 
  private:
-  /// A checkpoint that somebody put here, or a config.ini that somebody edited, would mix two runs.
-  void require_same_run(const CheckpointInfo& found) const {
-    const std::string name = found.path.filename().string();
-    const Config then = Config::stored(found.config_text, found.path.string() + ": config");
-    const std::string differs = difference(config_, "config.ini", then, name);
-    if (!differs.empty())
-      fail<ArgumentError>((directory_ / "config.ini").string(),
-                          "{}: a run goes on as it began. Put back what {} says, or train anew with another --out",
-                          differs, name);
-    check_data(found.provenance.data_digest, found.path.string(), config_, session_.task());
-  }
-
   /// The result of a run that is written down as ended and has nothing left to do; no file is touched but config.ini,
   /// where the data have moved, and a part of a trace that a full disk left, which gets its name.
   std::optional<RunResult> over() {
@@ -578,7 +566,7 @@ int exit_code(ExitReason reason) {
 fs::path default_run_directory(const Config& config) {
   std::error_code error;
   for (fs::path at = fs::current_path(error); !at.empty(); at = at.parent_path()) {
-    if (fs::exists(at / "config.ini", error) || holds_restarts(at))
+    if (holds_run(at) || holds_restarts(at))
       fail<ArgumentError>("--out",
                           "is missing: this folder is in the run {}, where no other run belongs; go elsewhere, or name "
                           "a folder",

@@ -4,6 +4,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
+#include "experiments/run_directory.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"
@@ -51,7 +52,7 @@ Words known_runs() {
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       if (++looked_at > most_looked_at || !entry.is_directory(error) || entry.is_symlink(error)) continue;
       const fs::path path = entry.path().lexically_normal();
-      const bool run = fs::exists(path / "config.ini", error) || fs::exists(path / "restarts.json", error);
+      const bool run = experiments::holds_run(path) || experiments::holds_restarts(path);
       if (run)
         found.emplace_back(entry.last_write_time(error), path.string());
       else if (depth > 0)

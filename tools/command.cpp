@@ -289,13 +289,13 @@ const Command* find_command(const std::vector<std::string>& words, std::size_t& 
 const std::vector<std::pair<int, std::string>>& exit_codes() {
   static const std::vector<std::pair<int, std::string>> codes = {
       {kOk, "done"},
-      {kFailure, "failed: disk full, no permission, out of memory, a program that is missing"},
+      {kFailure, "failed: disk full, no permission, out of memory, a program that is missing; a second Ctrl-C, which saves nothing"},
       {kUsage, "wrong usage or configuration: a word, a value, a path where nothing is"},
       {kBadFile, "invalid file: it is there, but damaged, of another format, or newer"},
       {kDiverged, "diverged: a number stopped being finite"},
       {kNotVerified, "not verified: a check found something wrong"},
       {kStopped, "stopped from outside or by the time limit; the run can be resumed"},
-      {kInterrupted, "interrupted by Ctrl-C; what was done is saved"}};
+      {kInterrupted, "interrupted by Ctrl-C; a run that trains is saved"}};
   return codes;
 }
 

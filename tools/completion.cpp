@@ -29,6 +29,7 @@ _mneme() {
   local line
   COMPREPLY=()
   while IFS=$'\t' read -r line _; do
+    printf -v line %q "$line" # a folder's name is inserted as a word, whatever it holds
     COMPREPLY+=("$line")
   done < <("${COMP_WORDS[0]}" completion words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
   case ${COMPREPLY[0]-} in *=) compopt -o nospace ;; esac

@@ -31,7 +31,7 @@ struct StopTexts {
   std::string_view first, second;
 };
 constexpr StopTexts kSaving = {
-    "mneme: stopping: the update under way is finished and a checkpoint saved; Ctrl-C again stops without saving\n",
+    "mneme: stopping: the update under way is finished and a checkpoint saved (Ctrl-C now would stop without saving)\n",
     "mneme: stopped at once: what was trained since the last checkpoint is lost\n"};
 constexpr StopTexts kPlain = {"mneme: stopping; Ctrl-C again stops at once\n", "mneme: stopped at once\n"};
 const StopTexts* stop_texts = &kPlain;

@@ -80,6 +80,13 @@ TEST(RunFolder, AStartCutOffBeforeItsConfigurationIsTakenOver) {
   expect_has(message_of<ArgumentError>([&] { go_on(folder / "run"); }),
              "has no config.ini any more; each of its "
              "checkpoints holds the text of it");
+  // A new run would prune them as its own.
+  for (const char* sign : {"run.json", "metrics.jsonl"}) fs::remove(folder / "run" / sign);
+  const auto before = content(folder.path());
+  expect_has(
+      message_of<ArgumentError>([&] { run(small(), folder / "run"); }),
+      (folder / "run/checkpoints").string() + "] is left of a run whose config.ini is gone: choose another --out");
+  EXPECT_EQ(content(folder.path()), before);
 }
 
 TEST(RunFolder, ResumingRefusesAnEditedOptionAndAnotherRunsCheckpoint) {
@@ -93,6 +100,7 @@ TEST(RunFolder, ResumingRefusesAnEditedOptionAndAnotherRunsCheckpoint) {
   const std::vector<Assignment> longer = {{"train.max-sequences", "500", ""}};
   expect_has(message_of<ArgumentError>([&] { go_on(folder / "run", longer); }),
              "seed is 1 in config.ini and 2 in step-000000400.ckpt.h5: a run goes on as it began");
+  expect_has(message_of<ArgumentError>([&] { evaluate(folder / "run", {}); }), "seed is 1 in config.ini and 2 in ");
   EXPECT_EQ(content(folder.path()), before);
   write_file(last, mine);
   replace_in(folder / "run/config.ini", "learning-rate = 0.001", "learning-rate = 0.002");
@@ -129,6 +137,14 @@ TEST(RunFolder, ResumingKnowsDataByTheirContent) {
                go_on(folder / "run", {{"train.max-sequences", "80", ""}});
              }),
              "step-000000060.ckpt.h5 was trained on");
+
+  // A run of stories of our own making does not go on with files.
+  run(of_stories(""), folder / "told");
+  expect_has(
+      message_of<ArgumentError>([&] {
+        go_on(folder / "told", {{"train.max-sequences", "80", ""}, {"task.data", (folder / "moved").string(), ""}});
+      }),
+      "not none) than ");
 
   // Another test beside the same training files is no other run.
   write_stories(folder / "moved");
@@ -258,6 +274,10 @@ TEST(RunFolder, TheDefaultOneNamesThePresetAndIsInNoOtherRun) {
     expect_has(message_of<ArgumentError>([] { default_run_directory(small()); }),
                "[--out] is missing: this folder is in");
   }
+  fs::create_directories(folder / "other");
+  write_file(folder / "other/config.ini", "[x]\na = 1\n");  // many programs have one
+  fs::current_path(folder / "other");
+  EXPECT_TRUE(default_run_directory(small()).string().starts_with("runs/"));
   fs::current_path(before);
 }
 

@@ -73,10 +73,17 @@ TEST(Completion, BashKnowsCommandsFlagsPresetsAndValues) {
 TEST(Completion, RunsThatAreThere) {
   if (!there_is("bash")) GTEST_SKIP() << "no bash here";
   const Scratch folder;
-  fs::create_directories(folder / "runs/first");
-  std::ofstream(folder / "runs/first/config.ini") << "task = copy\n";
+  const auto make_run = [&](const std::string& name) {
+    fs::create_directories(folder / "runs" / name / "checkpoints");
+    std::ofstream(folder / "runs" / name / "config.ini") << "task = copy\n";
+  };
+  make_run("first");
   EXPECT_EQ(bash_offers("eval ru", folder.path()), "runs/first\n");
   EXPECT_EQ(bash_offers("train --resume ru", folder.path()), "runs/first\n");
+  // What bash inserts is one word, whatever a folder is called.
+  make_run("a$(touch PWNED) b");
+  EXPECT_EQ(bash_offers("eval runs/a", folder.path()), "runs/a\\$\\(touch\\ PWNED\\)\\ b\n");
+  EXPECT_FALSE(fs::exists(folder / "PWNED"));
 }
 
 TEST(Completion, TheScriptsOfZshAndFishAreSound) {
