@@ -238,7 +238,7 @@ std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomi
   const nlohmann::json j = read_restarts(group);
   if (j.at("chosen").is_null()) return std::nullopt;  // to be gone on with as one
   const fs::path path = group / kRestartsFile;
-  const Config config = Config::parse(j.at("config").get<std::string>(), path.string());
+  const Config config = Config::stored(j.at("config").get<std::string>(), path.string());
   Restarts r = empty_record(config, j.at("runs").size(), group);
   bool member = false;
   try {
@@ -246,13 +246,15 @@ std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomi
       const nlohmann::json& e = j.at("runs").at(i);
       Restart& one = r.runs[i];
       const auto number = [&](const char* key) {
-        return e.at(key).is_null() ? std::nullopt : std::optional<double>(e.at(key).get<double>());
+        return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
       };
-      one.exit_reason = e.at("exit_reason").is_null() ? "" : e.at("exit_reason").get<std::string>();
-      one.message = e.at("message").get<std::string>();
-      one.sequences = e.at("sequences").get<std::uint64_t>();
-      one.seconds = e.at("seconds").get<double>();
+      if (e.contains("exit_reason") && !e["exit_reason"].is_null()) one.exit_reason = e["exit_reason"];
+      one.message = e.value("message", "");
+      one.sequences = e.value("sequences", std::uint64_t{0});
+      one.seconds = e.value("seconds", 0.0);
       one.training_loss = number("training_loss");
+      if (!e.contains("training_loss") && one.exit_reason != exit_reason_name(ExitReason::diverged))
+        one.training_loss = training_loss(one.directory);
       one.held_out = number("held_out");
       one.error = number("test_error");
       if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);

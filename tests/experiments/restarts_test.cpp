@@ -196,6 +196,22 @@ TEST(Restarts, ARunGoneOnWithByItselfRenewsTheRecordAndTheChoice) {
   EXPECT_FALSE(renew_restarts(run(stories(), folder / "alone"), nullptr));
 }
 
+TEST(Restarts, TheirRecordMayGainAndLoseFields) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  const Restarts before = train_restarts(stories(), 2, out, kArgv, {});
+  auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  j["novel"] = 1;
+  for (auto& run : j["runs"]) run = {{"seed", run["seed"]}, {"directory", run["directory"]}, {"novel", nullptr}};
+  write_file(out / "restarts.json", j.dump());
+  const RunResult same = go_on(before.runs[0].directory);
+  const auto renewed = renew_restarts(same, nullptr);
+  ASSERT_TRUE(renewed);
+  EXPECT_EQ(renewed->chosen, before.chosen);
+  EXPECT_EQ(renewed->runs[1].training_loss, before.runs[1].training_loss);
+  EXPECT_EQ(renewed->runs[1].exit_reason, "") << "not known";
+}
+
 TEST(Restarts, ARunWhoseTestIsNotFiniteIsNeverChosen) {
   Folder folder;
   const fs::path out = folder / "group";
