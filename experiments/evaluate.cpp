@@ -112,9 +112,9 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   result.checkpoint = find_checkpoint(directory, options.checkpoint);
   result.config_hash = config.run_id(session.task().data_digest());
   result.seed = options.seed.value_or(config.seed);
-  const CheckpointInfo found = load_checkpoint(result.checkpoint, session.parameters());
   if (result.checkpoint.parent_path() == directory / "checkpoints")  // a file from elsewhere was asked for by name
-    require_same_run(directory, config, session.task(), found);
+    require_same_run(directory, config, session.task(), inspect_checkpoint(result.checkpoint));
+  const CheckpointInfo found = load_checkpoint(result.checkpoint, session.parameters());
   result.sequences = found.state.sequences;
   result.parameter_hash = found.parameter_hash;
   result.data_digest = session.task().data_digest();

@@ -98,8 +98,9 @@ class Run {
     std::vector<std::string> unread;
     for (auto path = all.rbegin(); path != all.rend(); ++path) {
       try {
+        // First, or arrays that do not fit would be all that is said.
+        require_same_run(directory_, config_, session_.task(), inspect_checkpoint(*path));
         const CheckpointInfo found = load_checkpoint(*path, session_.parameters(), &session_.optimizer(), &state_);
-        require_same_run(directory_, config_, session_.task(), found);
         provenance_.origin = found.provenance.origin;
       } catch (const FileError& e) {
         damaged += (damaged.empty() ? "" : "\n") + std::string(e.what());

@@ -1,6 +1,7 @@
 // A run's folder: who gets it, what it refuses to go on with, and what it keeps of starts and evaluations.
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
+#include "tasks/babi_worlds.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/hdf5.hpp"
 
@@ -109,6 +110,10 @@ TEST(RunFolder, ResumingRefusesAnEditedOptionAndAnotherRunsCheckpoint) {
              "train.learning-rate is 0.002 in config.ini and 0.001 in step-000000400.ckpt.h5");
   EXPECT_EQ(content(folder.path()), before);
   replace_in(folder / "run/config.ini", "learning-rate = 0.002", "learning-rate = 0.001");
+  replace_in(folder / "run/config.ini", "hidden = 12", "hidden = 13");
+  expect_has(message_of<ArgumentError>([&] { go_on(folder / "run", longer); }),
+             "controller.hidden is 13 in config.ini and 12 in step-000000400.ckpt.h5");
+  replace_in(folder / "run/config.ini", "hidden = 13", "hidden = 12");
   EXPECT_EQ(go_on(folder / "run", longer).sequences, 500u);
 }
 
@@ -138,19 +143,28 @@ TEST(RunFolder, ResumingKnowsDataByTheirContent) {
              }),
              "step-000000060.ckpt.h5 was trained on");
 
-  // A run of stories of our own making does not go on with files.
-  run(of_stories(""), folder / "told");
-  expect_has(
-      message_of<ArgumentError>([&] {
-        go_on(folder / "told", {{"train.max-sequences", "80", ""}, {"task.data", (folder / "moved").string(), ""}});
-      }),
-      "not none) than ");
-
   // Another test beside the same training files is no other run.
   write_stories(folder / "moved");
   write_file(folder / "moved/qa1_x_test.txt", "1 John moved to the hall.\n2 Where is John?\thall\t1\n");
   EXPECT_EQ(go_on(folder / "run", {{"train.max-sequences", "80", ""}}).sequences, 80u);
   EXPECT_EQ(before.size(), content(folder.path()).size());
+}
+
+TEST(RunFolder, ARunOnStoriesOfOurOwnMakingGoesOnWithNoFiles) {
+  Folder folder;
+  const Config own = of_stories("");
+  run(own, folder / "run");
+  fs::create_directories(folder / "data");  // the same number of words, answers and statements
+  for (const char* part : {"train", "test"})
+    write_file(folder / "data" / babi::own_file(1, part), babi::tell(1, own.task_options, part).text());
+  const auto before = content(folder.path());
+  const std::vector<Assignment> there = {{"train.max-sequences", "60", ""},
+                                         {"task.data", (folder / "data").string(), ""}};
+  expect_has(message_of<ArgumentError>([&] { go_on(folder / "run", there); }), "has other training data (digest ");
+  EXPECT_EQ(content(folder.path()), before);
+  fs::remove(folder / "run/run.json");  // the checkpoint knows it too
+  expect_has(message_of<ArgumentError>([&] { go_on(folder / "run", there); }), "step-000000040.ckpt.h5 was trained on");
+  EXPECT_EQ(go_on(folder / "run", {there[0]}).sequences, 60u);
 }
 
 TEST(RunFolder, ARunWithNothingLeftToDoIsNotChanged) {

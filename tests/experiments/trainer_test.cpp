@@ -199,7 +199,7 @@ TEST(Train, ACheckpointThatDoesNotFitTheEditedConfigIsAnArgumentError) {
   Folder folder;
   run(small(), folder / "run");
   write_file(folder / "run/config.ini", small({{"controller.hidden", "10", ""}}).text());
-  expect_has(message_of<ArgumentError>([&] { go_on(folder / "run"); }), "does not fit the configuration:");
+  expect_has(message_of<ArgumentError>([&] { go_on(folder / "run"); }), "controller.hidden is 10 in config.ini");
 }
 
 TEST(Train, SignalsFinishTheStepAndSave) {

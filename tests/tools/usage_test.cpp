@@ -265,7 +265,7 @@ TEST(Hints, AMissingRunSaysWhichThereAre) {
   Setting setting;
   setting.folder = folder.path();
   EXPECT_TRUE(contains(mneme({"eval"}, setting).err, "[eval] DIR is missing; there is none here or below runs/"));
-  fs::create_directories(folder / "runs/copy/first");
+  fs::create_directories(folder / "runs/copy/first/checkpoints");
   std::ofstream(folder / "runs/copy/first/config.ini") << "task = copy\n";
   EXPECT_TRUE(contains(mneme({"eval"}, setting).err, "DIR is missing. There are: runs/copy/first"));
   EXPECT_TRUE(contains(mneme({"replay", "runs/copy/frist"}, setting).err,
