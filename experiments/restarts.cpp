@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 namespace mneme::experiments {
@@ -61,10 +62,14 @@ Json record(const Restarts& r) {
   return j;
 }
 
-void write_record(const Restarts& r, const Config& config) {
+std::string record_text(const Restarts& r, const Config& config) {
   Json j = record(r);
   j["config"] = config.text();
-  trace::write_text_atomically(r.directory / kRestartsFile, json_text(j, 2) + "\n");
+  return json_text(j, 2) + "\n";
+}
+
+void write_record(const Restarts& r, const Config& config) {
+  trace::write_text_atomically(r.directory / kRestartsFile, record_text(r, config));
 }
 
 Restarts empty_record(const Config& config, std::size_t count, const fs::path& out) {
@@ -78,6 +83,34 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
     run.seed = seed;
     run.directory = out / fmt::format("seed{}", seed);
     r.runs.push_back(run);
+  }
+  return r;
+}
+
+/// The rows and the choice of `j`, the record that is in `directory`, for runs of `config`.
+Restarts from_record(const nlohmann::json& j, const Config& config, const fs::path& directory) {
+  Restarts r = empty_record(config, j.at("runs").size(), directory);
+  try {
+    for (std::size_t i = 0; i < r.runs.size(); ++i) {
+      const nlohmann::json& e = j.at("runs").at(i);
+      Restart& one = r.runs[i];
+      const auto number = [&](const char* key) {
+        return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
+      };
+      if (e.contains("exit_reason") && !e["exit_reason"].is_null()) one.exit_reason = e["exit_reason"];
+      one.message = e.value("message", "");
+      one.sequences = e.value("sequences", std::uint64_t{0});
+      one.seconds = e.value("seconds", 0.0);
+      one.training_loss = number("training_loss");
+      if (!e.contains("training_loss") && one.exit_reason != exit_reason_name(ExitReason::diverged))
+        one.training_loss = training_loss(one.directory);
+      one.held_out = number("held_out");
+      one.error = number("test_error");
+      if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);
+      if (j.at("chosen") == one.directory.filename().string()) r.chosen = i;
+    }
+  } catch (const nlohmann::json::exception& e) {
+    fail<FileError>((directory / kRestartsFile).string(), "is not as expected: {}", e.what());
   }
   return r;
 }
@@ -115,37 +148,101 @@ void choose(Restarts& r) {
   r.chosen = least(losses);
 }
 
-/// `begun`: restarts.json is there, of this configuration; `chosen`, with a choice in it.
-void go(Restarts& r, const Config& config, bool begun, bool chosen, const std::vector<std::string>& argv,
-        const SideBySide& how) {
-  if (!begun) write_record(r, config);
-  // A run that an earlier start had not got to is still to learn how long it shall go.
-  const std::vector<Assignment> given = resumable_items(config);
+bool has_diverged(const Restart& run) {
+  return run.exit_reason == exit_reason_name(ExitReason::diverged);
+}
+
+Config config_of(const Restart& run, const Config& config) {
+  return config.with({{"seed", std::to_string(run.seed), ""}});
+}
+
+std::vector<Job> jobs_of(const Restarts& r, const Config& config) {
   std::vector<Job> jobs;
   for (const Restart& run : r.runs)
     jobs.push_back(
         {run.directory.filename().string(), static_cast<std::uint64_t>(config.train.integer("max-sequences"))});
+  return jobs;
+}
+
+/// Refuses, naming the run, where one that is to go on cannot: its folder is held by another process, or is of another
+/// configuration or other data. Changes nothing.
+void require_all_can_go_on(const Restarts& r, const Config& config) {
+  const auto task = tasks().find(config.task).make(config.task_options);
+  const auto check = [&](std::size_t i, const RunOptions&) {
+    const fs::path& directory = r.runs[i].directory;
+    const Config wanted = config_of(r.runs[i], config);
+    if (!fs::exists(directory / "config.ini")) {
+      refuse_used_directory(directory);
+      return ExitReason::max_sequences;
+    }
+    if (nothing_left(directory, wanted) && read_run_config(directory).text() == wanted.text())
+      return ExitReason::max_sequences;  // is only read
+    const RunFolder folder = RunFolder::open(directory);
+    const std::string differs = difference(folder.config(), "it", wanted, kRestartsFile);
+    if (!differs.empty())
+      fail<ArgumentError>(directory.string(), "holds a run of another configuration than {}: {}", kRestartsFile,
+                          differs);
+    check_task(directory, wanted, *task);
+    return ExitReason::max_sequences;
+  };
+  run_side_by_side(jobs_of(r, config), {}, check, [](std::size_t) {});
+}
+
+/// restarts.json changes when the first run trains, and is as it was where none comes so far; a choice in it stands
+/// until all have ended.
+void go(Restarts& r, const Config& config, const std::vector<std::string>& argv, const SideBySide& how) {
+  const bool chosen = r.chosen.has_value();
+  const std::string first = record_text(r, config);  // before a thread changes a row
+  std::once_flag once;
+  std::atomic<bool> changed = false;
+  // What a run says, it says after it has passed every check.
+  const auto begin = [&] {
+    std::call_once(once, [&] { trace::write_text_atomically(r.directory / kRestartsFile, first); });
+    changed = true;
+  };
+  // A run that an earlier start had not got to is still to learn how long it shall go.
+  const std::vector<Assignment> given = resumable_items(config);
+  const std::vector<Job> jobs = jobs_of(r, config);
   const auto work = [&](std::size_t i, RunOptions options) {
     Restart& run = r.runs[i];  // this job's alone
     options.out = run.directory;
     options.argv = argv;
-    const RunResult result = train_or_resume(config.with({{"seed", std::to_string(run.seed), ""}}), given, options);
+    options.notice = [&, say = options.notice](const std::string& text) {
+      begin();
+      say(text);
+    };
+    options.progress = [&, show = options.progress](const Progress& now) {
+      begin();
+      show(now);
+    };
+    const RunResult result = train_or_resume(config_of(run, config), given, options);
+    if (!chosen) changed = true;  // it says how far they came
     return take(run, result, r.parts > 0, how.signal);
   };
   const auto done = [&](std::size_t i) {
     const Restart& run = r.runs[i];
-    if (run.exit_reason == exit_reason_name(ExitReason::diverged) && how.notice)
-      how.notice(fmt::format("{}: diverged; {}", jobs[i].name, run.message));
+    if (has_diverged(run) && how.notice) how.notice(fmt::format("{}: diverged; {}", jobs[i].name, run.message));
+  };
+  const auto write_cut_short = [&] {
+    if (!changed) return;
+    if (r.chosen && has_diverged(r.runs[*r.chosen])) r.chosen.reset();
+    write_record(r, config);
   };
   try {
     r.stopped = run_side_by_side(jobs, how, work, done);
   } catch (...) {
-    if (!chosen) write_record(r, config);
+    write_cut_short();
     throw;
   }
-  if (r.stopped == 0) choose(r);
-  // A choice once made outlives a second look that was cut short.
-  if (r.stopped == 0 || !chosen) write_record(r, config);
+  if (r.stopped != 0) return write_cut_short();
+  choose(r);
+  write_record(r, config);
+}
+
+/// Whether a row of the record is of a run that has come to the end that `config` says.
+bool has_ended(const Restart& run, const Config& config) {
+  return has_diverged(run) || run.exit_reason == exit_reason_name(ExitReason::solved) ||
+         run.sequences >= static_cast<std::uint64_t>(config.train.integer("max-sequences"));
 }
 
 }  // namespace
@@ -205,7 +302,8 @@ Restarts train_restarts(const Config& config, std::size_t count, const fs::path&
   if (error) fail<RuntimeFailure>(out.string(), "cannot make the folder: {}", error.message());
   const FolderLock lock(out);
   refuse_used_directory(out);  // by who held the lock a moment ago
-  go(r, config, false, false, argv, how);
+  write_record(r, config);
+  go(r, config, argv, how);
   return r;
 }
 
@@ -216,7 +314,7 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
   const Config before = Config::stored(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
   Config config = resumed_config(before, given);
   require_training_loss(config);
-  Restarts r = empty_record(config, j.at("runs").size(), directory);
+  Restarts r = from_record(j, config, directory);
   // What gives no run anything to do is not written down as what they were trained by.
   const bool idle = std::all_of(r.runs.begin(), r.runs.end(),
                                 [&](const Restart& run) { return nothing_left(run.directory, config); });
@@ -226,8 +324,8 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
       if (is_path(config, key)) moved.push_back({key, value, ""});
     config = before.with(moved);
   }
-  const bool begun = config.text() == before.text();
-  go(r, config, begun, begun && !j.at("chosen").is_null(), argv, how);
+  require_all_can_go_on(r, config);
+  go(r, config, argv, how);
   return r;
 }
 
@@ -235,37 +333,23 @@ std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomi
   const fs::path run = fs::weakly_canonical(result.directory), group = run.parent_path();
   if (!holds_restarts(group) || result.reason == ExitReason::interrupted || exit_code(result.reason) == 75)
     return std::nullopt;
-  const nlohmann::json j = read_restarts(group);
-  if (j.at("chosen").is_null()) return std::nullopt;  // to be gone on with as one
-  const fs::path path = group / kRestartsFile;
-  const Config config = Config::stored(j.at("config").get<std::string>(), path.string());
-  Restarts r = empty_record(config, j.at("runs").size(), group);
-  bool member = false;
+  std::optional<FolderLock> lock;
   try {
-    for (std::size_t i = 0; i < r.runs.size(); ++i) {
-      const nlohmann::json& e = j.at("runs").at(i);
-      Restart& one = r.runs[i];
-      const auto number = [&](const char* key) {
-        return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
-      };
-      if (e.contains("exit_reason") && !e["exit_reason"].is_null()) one.exit_reason = e["exit_reason"];
-      one.message = e.value("message", "");
-      one.sequences = e.value("sequences", std::uint64_t{0});
-      one.seconds = e.value("seconds", 0.0);
-      one.training_loss = number("training_loss");
-      if (!e.contains("training_loss") && one.exit_reason != exit_reason_name(ExitReason::diverged))
-        one.training_loss = training_loss(one.directory);
-      one.held_out = number("held_out");
-      one.error = number("test_error");
-      if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);
-      if (one.directory.filename() != run.filename()) continue;
-      member = true;
-      take(one, result, r.parts > 0, signal);
-    }
-  } catch (const nlohmann::json::exception& e) {
-    fail<FileError>(path.string(), "is not as expected: {}", e.what());
+    lock.emplace(group);
+  } catch (const RuntimeFailure&) {
+    return std::nullopt;  // who holds it writes the record anew
   }
-  if (!member) return std::nullopt;
+  const nlohmann::json j = read_restarts(group);
+  const Config config = Config::stored(j.at("config").get<std::string>(), (group / kRestartsFile).string());
+  Restarts r = from_record(j, config, group);
+  const auto member = std::find_if(r.runs.begin(), r.runs.end(),
+                                   [&](const Restart& one) { return one.directory.filename() == run.filename(); });
+  if (!r.chosen || member == r.runs.end()) return std::nullopt;
+  // Those that are yet to be gone on with as one are left to that.
+  if (!std::all_of(r.runs.begin(), r.runs.end(),
+                   [&](const Restart& one) { return &one == &*member || has_ended(one, config); }))
+    return std::nullopt;
+  take(*member, result, r.parts > 0, signal);
   choose(r);
   write_record(r, config);
   return r;

@@ -45,7 +45,7 @@ struct Restart {
 struct Restarts {
   std::filesystem::path directory;
   std::vector<Restart> runs;          ///< in the order of their seeds
-  std::optional<std::size_t> chosen;  ///< once all have ended
+  std::optional<std::size_t> chosen;  ///< once all have ended; the old one while they go on further
   std::string metric;                 ///< of held_out and error: "error_percent"
   std::size_t parts = 0;              ///< of the test set; 0 = the task has none
   int stopped = 0;                    ///< exit code of a run that was stopped from outside, else 0
@@ -56,12 +56,14 @@ void check_restarts(const Config& config, const std::filesystem::path& out);
 /// Seeds config.seed, config.seed + 1, ... in `out`, which must not hold a run or restarts yet.
 Restarts train_restarts(const Config& config, std::size_t count, const std::filesystem::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how);
-/// Goes on with what is there; `given` as for resume().
+/// Goes on with what is there; `given` as for resume(). Where one of them is refused, for its configuration or data or
+/// because another process trains in it, none goes on and restarts.json is as it was.
 Restarts resume_restarts(const std::filesystem::path& directory, const std::vector<Assignment>& given,
                          const std::vector<std::string>& argv, const SideBySide& how);
 
 /// After a run was gone on with by itself: if it is one of restarts among which there is a choice, its figures, the
-/// choice and restarts.json made anew. Empty where it is not, or where it was stopped.
+/// choice and restarts.json made anew. Empty where it is not, where it was stopped, and where the restarts are being
+/// gone on with, or are yet to be, as one.
 std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomic<int>* signal);
 
 /// What restarts.json holds but for the configuration: runs, mean, sd, least and most, and the chosen one.

@@ -167,10 +167,13 @@ int run_restarts(const Arguments& a, const std::string& resumed) {
     r = experiments::resume_restarts(resumed, a.assignments, argv, how);
   }
   Progress::clear();
+  std::string ended;
+  if (r.chosen && r.stopped == 0)
+    ended = fmt::format("chosen, seed {}: {}\n", r.runs[*r.chosen].seed, printable(r.runs[*r.chosen].message));
   if (a.json())
     print("{}\n", experiments::restarts_json(r));
   else
-    put(fmt::format("{}in {}\n", restarts_text(r), printable(r.directory.string())), true);
+    put(fmt::format("{}{}in {}\n", restarts_text(r), ended, printable(r.directory.string())), true);
   if (r.stopped != 0) {
     say(fmt::format("go on with: mneme train --resume {}", shell_path(r.directory.string())));
     return r.stopped;

@@ -11,11 +11,16 @@
 namespace mneme::experiments {
 namespace {
 
-/// A memory network on twenty questions of our own making, in milliseconds.
-Config stories(const std::vector<Assignment>& more = {}) {
-  std::vector<Assignment> given = {{"task.questions", "40", ""},          {"train.max-sequences", "1280", ""},
-                                   {"train.log-every", "320", ""},        {"train.eval-every", "640", ""},
-                                   {"train.checkpoint-every", "320", ""}, {"train.eval-episodes", "4", ""}};
+/// A memory network on twenty questions of our own making, or on those in a folder, in milliseconds.
+Config stories(const std::vector<Assignment>& more = {}, const fs::path& data = {}) {
+  const Assignment source =
+      data.empty() ? Assignment{"task.questions", "40", ""} : Assignment{"task.data", data.string(), ""};
+  std::vector<Assignment> given = {source,
+                                   {"train.max-sequences", "1280", ""},
+                                   {"train.log-every", "320", ""},
+                                   {"train.eval-every", "640", ""},
+                                   {"train.checkpoint-every", "320", ""},
+                                   {"train.eval-episodes", "4", ""}};
   given.insert(given.end(), more.begin(), more.end());
   return Config::load("babi_memn2n_single", given);
 }
@@ -286,6 +291,111 @@ TEST(Restarts, AChoiceOutlivesAStopAndAnErrorWhileItIsReadAgain) {
   write_file(out / "restarts.json", j.dump());
   message_of<ArgumentError>([&] { resume_restarts(out, {}, kArgv, {}); });
   EXPECT_EQ(nlohmann::json::parse(read_file(out / "restarts.json"))["runs"][0]["exit_reason"], "max_sequences");
+}
+
+/// Stories of one task whose words do not depend on `other`.
+fs::path write_stories(const fs::path& folder, bool other) {
+  fs::create_directories(folder);
+  std::string text;
+  for (int i = 0; i < 20; ++i)
+    text += fmt::format("1 Mary moved to the {0}.\n2 John went to the {1}.\n3 Where is Mary?\t{0}\t1\n",
+                        i % 2 == 0 || other ? "hall" : "garden", i % 2 == 0 ? "garden" : "hall");
+  write_file(folder / "qa1_x_train.txt", text);
+  write_file(folder / "qa1_x_test.txt", "1 Mary moved to the hall.\n2 Where is Mary?\thall\t1\n");
+  return folder;
+}
+
+TEST(Restarts, ARefusedResumeChangesNothing) {
+  Folder folder;
+  const fs::path out = folder / "group", data = write_stories(folder / "data", false),
+                 other = write_stories(folder / "other", true);
+  const Restarts trained = train_restarts(stories({}, data), 2, out, kArgv, {});
+  const std::string record = read_file(out / "restarts.json"), first = read_file(out / "seed1" / "run.json");
+  const Assignment longer = {"train.max-sequences", "1600", ""}, elsewhere = {"task.data", other.string(), ""};
+  const auto unchanged = [&] {
+    EXPECT_EQ(read_file(out / "restarts.json"), record);
+    EXPECT_EQ(read_file(out / "seed1" / "run.json"), first);
+    EXPECT_EQ(evaluate(out, {}).directory, trained.runs[trained.chosen.value()].directory);
+  };
+  for (const auto& given : {std::vector<Assignment>{longer, elsewhere}, std::vector<Assignment>{elsewhere}}) {
+    const std::string message = message_of<ArgumentError>([&] { resume_restarts(out, given, kArgv, {}); });
+    EXPECT_TRUE(message.starts_with("seed1: [" + other.string() + "]")) << message;
+    unchanged();
+  }
+  {
+    const FolderLock busy(out / "seed2");
+    const std::string message = message_of<RuntimeFailure>([&] { resume_restarts(out, {longer}, kArgv, {}); });
+    EXPECT_EQ(message, "seed2: [" + (out / "seed2").string() + "] another process is training here");
+    unchanged();
+  }
+  const std::string config = read_file(out / "seed2" / "config.ini");
+  write_file(out / "seed2" / "config.ini", std::regex_replace(config, std::regex("\nbatch = [0-9]+"), "\nbatch = 7"));
+  const std::string message = message_of<ArgumentError>([&] { resume_restarts(out, {longer}, kArgv, {}); });
+  EXPECT_TRUE(message.starts_with("seed2: [")) << message;
+  expect_has(message, "train.batch is 7 in it and ");
+  unchanged();
+  write_file(out / "seed2" / "config.ini", config);
+  // What only the run itself finds out: no checkpoint of it can be read.
+  const fs::path last = list_checkpoints(out / "seed1").back(), checkpoints = out / "seed1" / "checkpoints";
+  fs::rename(checkpoints, folder / "kept");
+  fs::create_directories(checkpoints);
+  write_file(last, "damaged");
+  expect_has(message_of<FileError>([&] { resume_restarts(out, {longer}, kArgv, {}); }), "seed1: ");
+  EXPECT_EQ(read_file(out / "restarts.json"), record);
+  fs::remove_all(checkpoints);
+  fs::rename(folder / "kept", checkpoints);
+  const Restarts all = resume_restarts(out, {longer}, kArgv, {});
+  for (const Restart& run : all.runs) EXPECT_EQ(run.sequences, 1600u);
+}
+
+TEST(Restarts, AChoiceStandsUntilThereIsANewOne) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  const Restarts trained = train_restarts(stories(), 2, out, kArgv, {});
+  std::atomic<int> signal = 0;
+  SideBySide how{.signal = &signal, .progress_seconds = 0};
+  how.progress = [&](const SideBySideProgress&) { signal = SIGTERM; };
+  EXPECT_EQ(resume_restarts(out, {{"train.max-sequences", "1600", ""}}, kArgv, how).stopped, 75);
+  const auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  EXPECT_EQ(j["chosen"], trained.runs[trained.chosen.value()].directory.filename().string());
+  EXPECT_EQ(j["runs"][0]["exit_reason"], "terminated");
+  EXPECT_EQ(j["runs"][1]["test_error"], *trained.runs[1].error) << "not begun: as it was";
+  expect_has(j["config"], "max-sequences = 1600");
+  // One of them alone makes no choice among those that are yet to go on.
+  EXPECT_FALSE(renew_restarts(go_on(out / "seed1"), nullptr));
+  const Restarts rest = resume_restarts(out, {}, kArgv, {});
+  for (const Restart& run : rest.runs) EXPECT_EQ(run.sequences, 1600u);
+  EXPECT_TRUE(rest.chosen);
+}
+
+TEST(Restarts, ARunGoneOnWithByItselfLeavesTheRecordToWhoHoldsIt) {
+  Folder folder;
+  const fs::path out = folder / "group";
+  train_restarts(stories(), 2, out, kArgv, {});
+  const std::string record = read_file(out / "restarts.json");
+  const RunResult longer = go_on(out / "seed1", {{"train.max-sequences", "1600", ""}});
+  {
+    const FolderLock held(out);
+    EXPECT_FALSE(renew_restarts(longer, nullptr));
+    EXPECT_EQ(read_file(out / "restarts.json"), record);
+  }
+  EXPECT_TRUE(renew_restarts(longer, nullptr));
+}
+
+TEST(Restarts, ARecordOfAnOlderVersionKeepsWhatStoodForAnOptionThatIsNew) {
+  Folder folder;
+  auto plugin = optimizers().find("sgd");
+  plugin.options.integer("lag", 3, 0, 9, "").absent("2");
+  optimizers().add("lagging", plugin);
+  const fs::path out = folder / "group";
+  train_restarts(small({{"optimizer", "lagging", ""}, {"optimizer.lag", "2", ""}}), 2, out, kArgv, {});
+  auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  const std::string now = j["config"];
+  expect_has(now, "lag = 2\n");
+  j["config"] = std::regex_replace(now, std::regex("lag = 2\n"), "");
+  write_file(out / "restarts.json", j.dump());
+  ASSERT_TRUE(renew_restarts(go_on(out / "seed1", {{"train.max-sequences", "500", ""}}), nullptr));
+  EXPECT_EQ(nlohmann::json::parse(read_file(out / "restarts.json"))["config"], now);
 }
 
 TEST(SideBySide, AnErrorAfterASignalStaysAnErrorAndNamesItsJob) {

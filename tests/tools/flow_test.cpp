@@ -422,6 +422,19 @@ TEST(Flow, RestartsAreStoppedGoneOnWithAndJudged) {
   EXPECT_EQ(mneme({"eval", out + "/seed3"}).code, 0);
 }
 
+TEST(Flow, TheChosenRestartSaysHowItEnded) {
+  const Scratch folder;
+  const Result r =
+      mneme({"train", "--task=copy", "--memory=none", "--task.width=3", "--task.length=1:4", "--controller.hidden=12",
+             "--optimizer=sgd", "--train.learning-rate=10", "--train.max-sequences=400", "--train.log-every=50",
+             "--restarts=2", "--out", (folder / "group").string()});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = Json::parse(read_file(folder / "group" / "restarts.json"));
+  const std::string chosen = j.at("chosen"), message = run_json(folder / "group" / chosen).at("message");
+  EXPECT_TRUE(contains(message, " is far above the ")) << message;
+  EXPECT_TRUE(contains(r.out, "chosen, seed " + j.at("chosen_seed").dump() + ": " + message + "\n")) << r.out;
+}
+
 TEST(Flow, ReproduceBabiOnStoriesOfOurOwnSaysSo) {
   const Scratch folder;
   Words words = {"reproduce",
