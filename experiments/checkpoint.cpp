@@ -118,6 +118,23 @@ std::vector<std::pair<const char*, std::string*>> attributes_of(Provenance& p) {
   return {{"origin", &p.origin}, {"run_id", &p.run_id}, {"data_digest", &p.data_digest}};
 }
 
+std::string this_producer() {
+  return fmt::format("mneme {}", build_info().version);
+}
+
+/// Why a file may not fit although nobody changed the configuration; "" where this very program wrote it.
+std::string another_program(const CheckpointInfo& c) {
+  if (c.producer == this_producer() && c.git_rev == build_info().git_rev) return "";
+  const auto named = [](const std::string& producer, const std::string& commit) {
+    return commit.empty() ? producer : fmt::format("{} (commit {})", producer, commit.substr(0, 12));
+  };
+  return fmt::format(
+      "\nit was written by {}, which may build this model otherwise than this program, {}: see CHANGELOG.md; evaluate "
+      "it "
+      "with that one, or train anew",
+      named(c.producer, c.git_rev), named(this_producer(), build_info().git_rev));
+}
+
 constexpr std::string_view kSeal = "MNEMEEND";
 constexpr std::size_t kSealBytes = 24;
 
@@ -210,7 +227,7 @@ void save_checkpoint(const fs::path& path, const std::string& config_text, const
     trace::File file = trace::File::create(atomic.part());
     file.set_attr("/", "format", kCheckpointFormat);
     file.set_attr("/", "schema_version", fmt::format("{}.1.0", kCheckpointMajor));
-    file.set_attr("/", "producer", fmt::format("mneme {}", build_info().version));
+    file.set_attr("/", "producer", this_producer());
     file.set_attr("/", "git_rev", build_info().git_rev);
     file.set_attr("/", "content_hash", hash.value());
     file.set_attr("/", "parameter_hash", parameter_hash(set));
@@ -268,9 +285,10 @@ CheckpointInfo load_checkpoint(const fs::path& path, ParameterSet<float>& set, O
     if (known(name)) wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(array->dims)));
   if (!wrong.empty()) {
     const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
-    fail<ArgumentError>(path.string(), "does not fit the configuration:\n  {}{}",
+    fail<ArgumentError>(path.string(), "does not fit the configuration:\n  {}{}{}",
                         fmt::join(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(shown), "\n  "),
-                        shown < wrong.size() ? fmt::format("\n  and {} more", wrong.size() - shown) : "");
+                        shown < wrong.size() ? fmt::format("\n  and {} more", wrong.size() - shown) : "",
+                        another_program(c));
   }
   for (const Array& a : arrays) {
     const std::vector<float>& values = in_file.at(a.name)->values;

@@ -228,7 +228,7 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
 
 void Session::fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
                            const double* metrics, std::uint64_t hash) const {
-  const double error = metrics ? metrics[task.solved_metric()] : 0;
+  const double error = metrics ? metrics[task.solved_metric()] : NAN;
   static_assert(trace::kHeldOut == static_cast<std::int64_t>(kTestNumbers), "traces name held-out sequences by it");
   e.sequence = static_cast<std::int64_t>(number);
   e.seed = seed;

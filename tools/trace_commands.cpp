@@ -113,12 +113,9 @@ void run_list(const trace::Reader& reader, bool json) {
   Table table(header);
   for (std::size_t i = 0; i < reader.episodes(); ++i) {
     const trace::Episode e = reader.summary(i);
-    std::vector<std::string> row = {std::to_string(i),
-                                    trace::sequence_name(e.sequence),
-                                    std::to_string(e.steps),
-                                    fmt::format("{:.4g}", e.loss),
-                                    fmt::format("{:.4g}", e.error),
-                                    e.correct ? "correct" : "not correct"};
+    std::vector<std::string> row = {std::to_string(i),       trace::sequence_name(e.sequence),
+                                    std::to_string(e.steps), fmt::format("{:.4g}", e.loss),
+                                    trace::error_text(e, 4), e.correct ? "correct" : "not correct"};
     for (double p : e.params) row.push_back(fmt::format("{}", p));
     table.add(std::move(row));
   }

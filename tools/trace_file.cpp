@@ -107,7 +107,8 @@ std::string episode_title(const trace::Reader& reader, std::size_t index) {
                                  trace::sequence_name(e.sequence), e.steps);
   const auto& params = reader.layout().episode_params;
   for (std::size_t p = 0; p < params.size(); ++p) text += fmt::format(", {} {}", params[p].name, e.params[p]);
-  return text + fmt::format(", loss {:.4g}, error {:.4g}, {}", e.loss, e.error, e.correct ? "correct" : "not correct");
+  return text + fmt::format(", loss {:.4g}, error {}, {}", e.loss, trace::error_text(e, 4),
+                            e.correct ? "correct" : "not correct");
 }
 
 std::vector<std::string> picture_title(const trace::Reader& reader, std::size_t index) {
@@ -121,7 +122,7 @@ std::vector<std::string> picture_title(const trace::Reader& reader, std::size_t 
   for (std::size_t p = 0; p < l.episode_params.size(); ++p)
     what += fmt::format(", {} {}", spoken(l.episode_params[p].name), e.params[p]);
   const std::string error = l.error_name.empty() ? "error" : spoken(l.error_name);
-  return {fmt::format("{}: loss {:.4g}, {} {:.4g}, {}", what, e.loss, error, e.error,
+  return {fmt::format("{}: loss {:.4g}, {} {}, {}", what, e.loss, error, trace::error_text(e, 4),
                       e.correct ? "correct" : "not correct"),
           fmt::format("run {}, seed {}, {} sequence {}: episode {} of {}", l.run_id.empty() ? "unknown" : l.run_id,
                       e.seed, l.phase, e.sequence, index, fs::path(reader.path()).filename().string())};

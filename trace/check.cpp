@@ -324,6 +324,15 @@ struct Checker::Impl {
     return !c.filtered() || std::count(about.filters.begin(), about.filters.end(), "fletcher32") > 0;
   }
 
+  /// The episode at which training diverged has no answer: neither a loss nor an error (0 in older files), nor is it
+  /// right.
+  void unanswered(const Episode& e, std::size_t i) {
+    const bool none = std::isnan(e.error) || e.error == 0;
+    if (std::isnan(e.loss) ? !none || e.correct : std::isnan(e.error))
+      report.add("/episodes/error", "episode {}: is {}, correct {}, beside a loss of {}: an answer has all or none", i,
+                 e.error, int{e.correct}, e.loss);
+  }
+
   /// /episodes and /episode as they are stored; what they say of rows the reader has judged.
   void episode_table() {
     std::vector<double> values;
@@ -331,12 +340,12 @@ struct Checker::Impl {
       const Dataset d = file.dataset(c.path);
       values.resize(std::min(reader.episodes(), d.row_count()));
       if (!values.empty()) d.read(0, values.size(), Scalar::f64, values.data());
-      // The episodes at which training diverged have no loss: it was not finite.
-      const bool may_be_nan = layout.phase == "train" && c.path == "/episodes/loss";
+      const bool may_be_nan = layout.phase == "train" && (c.path == "/episodes/loss" || c.path == "/episodes/error");
       for (std::size_t i = 0; i < values.size(); ++i)
         if (const std::string why = range_fault(c, values[i]); !why.empty() && !(may_be_nan && std::isnan(values[i])))
           report.add(c.path, "episode {}: {}", i, why);
     }
+    for (std::size_t i = 0; i < reader.episodes(); ++i) unanswered(reader.summary(i), i);
     for (std::size_t i = 0; i < reader.episodes(); ++i) {
       const std::int64_t id = reader.summary(i).id;
       const std::int64_t expected = i ? reader.summary(i - 1).id + 1 : std::max<std::int64_t>(id, 0);

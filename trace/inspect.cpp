@@ -141,11 +141,15 @@ std::string sequence_name(std::int64_t sequence) {
   return sequence >= kHeldOut ? fmt::format("held-out:{}", sequence - kHeldOut) : fmt::format("sequence:{}", sequence);
 }
 
+std::string error_text(const Episode& e, int digits) {
+  return std::isnan(e.loss) || std::isnan(e.error) ? "-" : fmt::format("{:.{}g}", e.error, digits);
+}
+
 void show_episode(const Reader& reader, std::size_t i, std::ostream& out) {
   const Episode e = reader.episode(i);
   const Layout& l = reader.layout();
-  out << fmt::format("episode {} (id {}), {}, seed {}, {} steps, loss {:.6g}, error {:.6g}, {}\n", i, e.id,
-                     sequence_name(e.sequence), e.seed, e.steps, e.loss, e.error,
+  out << fmt::format("episode {} (id {}), {}, seed {}, {} steps, loss {:.6g}, error {}, {}\n", i, e.id,
+                     sequence_name(e.sequence), e.seed, e.steps, e.loss, error_text(e, 6),
                      e.correct ? "correct" : "not correct");
   for (std::size_t p = 0; p < e.params.size(); ++p) {
     out << fmt::format("{}{} {:g}", p ? ", " : "", l.episode_params[p].name, e.params[p]);

@@ -31,6 +31,8 @@ struct Derived {
 inline constexpr std::int64_t kHeldOut = std::int64_t{1} << 40;
 /// What a person calls a sequence: "sequence:1200" of training, "held-out:7" of the test.
 std::string sequence_name(std::int64_t sequence);
+/// The error to so many digits; "-" where training diverged before there was one.
+std::string error_text(const Episode& episode, int digits);
 
 class Reader {
  public:

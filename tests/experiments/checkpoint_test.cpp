@@ -1,6 +1,7 @@
 // Checkpoints: every bit comes back, and what is damaged, foreign, newer or does not fit is refused with a reason.
 #include "experiments/checkpoint.hpp"
 
+#include "core/build_info.hpp"
 #include "experiments/session.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/hdf5.hpp"
@@ -93,6 +94,22 @@ TEST(Checkpoint, WhatDoesNotFitIsListedWithBothShapesAndChangesNothing) {
   std::string m = message_of<ArgumentError>([&] { load_checkpoint(folder / "a.ckpt.h5", b.parameters()); });
   expect_has(m, (folder / "a.ckpt.h5").string() + "] does not fit the configuration:");
   expect_has(m, "parameters/readout.weight: the model has [14 3], the file [16 3]");
+  EXPECT_EQ(m.find("was written by"), std::string::npos) << "this very program wrote it: " << m;
+  EXPECT_EQ(parameter_hash(b.parameters()), before);
+
+  fs::copy_file(folder / "a.ckpt.h5", folder / "older.ckpt.h5");
+  {
+    trace::File file = trace::File::open_for_writing(folder / "older.ckpt.h5");
+    file.set_attr("/", "git_rev", "0123456789abcdef0123456789abcdef01234567");
+    file.close();
+  }
+  seal_file(folder / "older.ckpt.h5");
+  m = message_of<ArgumentError>([&] { load_checkpoint(folder / "older.ckpt.h5", b.parameters()); });
+  expect_has(m, "parameters/readout.weight: the model has [14 3], the file [16 3]");
+  expect_has(m, fmt::format("\nit was written by mneme {} (commit 0123456789ab), which may build this model otherwise "
+                            "than this program, mneme {} (commit ",
+                            build_info().version, build_info().version));
+  expect_has(m, "see CHANGELOG.md; evaluate it with that one, or train anew");
   EXPECT_EQ(parameter_hash(b.parameters()), before);
 
   Session e(small({{"optimizer", "adam", ""}}), 1);

@@ -137,17 +137,19 @@ TEST(RunFolder, ResumingKnowsDataByTheirContent) {
   expect_has(refusal, (folder / "moved").string() + "] has other training data (digest ");
   expect_has(refusal, "than " + (folder / "run").string() + " was trained on");
   expect_has(message_of<ArgumentError>([&] { evaluate(folder / "run", {}); }), "has other training data");
+  EXPECT_EQ(content(folder.path()), before);
   fs::remove(folder / "run/run.json");  // the checkpoint knows it too
+  const auto without = content(folder.path());
   expect_has(message_of<ArgumentError>([&] {
                go_on(folder / "run", {{"train.max-sequences", "80", ""}});
              }),
              "step-000000060.ckpt.h5 was trained on");
+  EXPECT_EQ(content(folder.path()), without);
 
   // Another test beside the same training files is no other run.
   write_stories(folder / "moved");
   write_file(folder / "moved/qa1_x_test.txt", "1 John moved to the hall.\n2 Where is John?\thall\t1\n");
   EXPECT_EQ(go_on(folder / "run", {{"train.max-sequences", "80", ""}}).sequences, 80u);
-  EXPECT_EQ(before.size(), content(folder.path()).size());
 }
 
 TEST(RunFolder, ARunOnStoriesOfOurOwnMakingGoesOnWithNoFiles) {

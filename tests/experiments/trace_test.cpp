@@ -288,6 +288,7 @@ TEST(Trace, TheStepsOfADivergenceAreReadable) {
   ASSERT_EQ(episodes.size(), 1u);
   EXPECT_EQ(episodes[0].sequence, 100);
   EXPECT_EQ(episodes[0].steps, static_cast<std::size_t>(2 * episodes[0].params[0] + 1)) << "the readout comes last";
+  EXPECT_TRUE(std::isnan(episodes[0].loss) && std::isnan(episodes[0].error)) << episodes[0].error;
 }
 
 }  // namespace

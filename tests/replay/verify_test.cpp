@@ -2,16 +2,19 @@
 // heads; and a trace that cannot be verified says so.
 #include "replay/verify.hpp"
 #include "tests/replay/small_trace.hpp"
+#include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 
 namespace mneme {
 namespace {
 
+namespace fs = std::filesystem;
 using replay_test::Scratch;
 using replay_test::small_trace;
 
@@ -147,6 +150,53 @@ TEST(Rebuild, MemoryMatchesTheKeyframes) {
   const auto values = replay::read_values(reader.layout(), e, 0);
   ASSERT_EQ(values.size(), e.steps);
   EXPECT_EQ(values[0].size(), reader.layout().cells);
+}
+
+/// The trace of an episode at which training diverges: the bias of its outputs is infinite.
+fs::path diverged_trace(const fs::path& folder) {
+  const auto config = experiments::Config::from({{"task", "copy", ""},
+                                                 {"task.width", "4", ""},
+                                                 {"memory.slots", "6", ""},
+                                                 {"memory.width", "5", ""},
+                                                 {"controller.hidden", "9", ""}});
+  experiments::Session session(config, 1);
+  ParameterSet<float>& set = session.parameters();
+  for (std::size_t i = 0; i < set.parameters().size(); ++i)
+    if (set.parameters()[i].name == "readout.bias") set.value(i)[0] = INFINITY;
+  const auto layout =
+      experiments::make_layout(config, session.task(), session.model().parts(), "train", 0, trace::Level::params);
+  experiments::Recorder recorder(layout, session.model().parts());
+  EXPECT_THROW(session.explain(0, &recorder), NonFiniteError);
+  trace::Sink sink(folder / "diverged.trace.h5", layout);
+  sink.append(recorder.episode(0));
+  sink.close();
+  return sink.files().at(0);
+}
+
+TEST(VerifyDiverged, AnEpisodeWithoutAnAnswerHasNoError) {
+  const Scratch folder("diverged");
+  const fs::path own = diverged_trace(folder.path());
+  const trace::Episode e = trace::Reader(own).summary(0);
+  EXPECT_TRUE(std::isnan(e.loss) && std::isnan(e.error)) << e.loss << " " << e.error;
+  EXPECT_FALSE(e.correct);
+  const auto report = replay::verify(own);
+  EXPECT_TRUE(report.ok()) << all_failures(report);
+  EXPECT_GT(report.values, 100u) << "its weightings are compared";
+
+  const auto with = [&](float loss, float error, std::uint8_t correct) {
+    trace::File f = trace::File::open_for_writing(own);
+    f.dataset("/episodes/loss").overwrite(trace::Scalar::f32, &loss);
+    f.dataset("/episodes/error").overwrite(trace::Scalar::f32, &error);
+    f.dataset("/episodes/correct").overwrite(trace::Scalar::u8, &correct);
+    f.close();
+    return replay::verify(own);
+  };
+  EXPECT_TRUE(with(NAN, 0, 0).ok()) << "what 511ddd0 wrote: " << all_failures(with(NAN, 0, 0));
+  EXPECT_NE(all_failures(with(NAN, 31, 0)).find("/episodes/error: episode 0: is 31, correct 0, beside a loss of nan"),
+            std::string::npos);
+  EXPECT_FALSE(with(NAN, 0, 1).ok());
+  EXPECT_FALSE(with(NAN, NAN, 1).ok());
+  EXPECT_FALSE(with(1, NAN, 0).ok());
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <set>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <hdf5.h>
@@ -582,10 +583,23 @@ TEST_F(Dump, Show) {
   std::ostringstream out;
   show_episode(Reader(good), 2, out);
   EXPECT_TRUE(contains(out.str(), "episode 2 (id 2), sequence:200"));
+  EXPECT_TRUE(contains(out.str(), fmt::format(", error {},", error_text(Reader(good).summary(2), 6))));
   EXPECT_TRUE(contains(out.str(), "length 27"));
   std::size_t lines = 0;
   for (char c : out.str()) lines += c == '\n';
   EXPECT_EQ(lines, 3 + steps_of(2));
+}
+
+TEST(ErrorText, IsADashWhereTrainingDiverged) {
+  Episode e;
+  e.loss = 2;
+  e.error = 3.25f;
+  EXPECT_EQ(error_text(e, 4), "3.25");
+  EXPECT_EQ(error_text(e, 2), "3.2");
+  e.loss = NAN;
+  EXPECT_EQ(error_text(e, 4), "-") << "older files have a number there";
+  e.error = NAN;
+  EXPECT_EQ(error_text(e, 4), "-");
 }
 
 TEST_F(Dump, CsvIsTidy) {
