@@ -87,6 +87,13 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
   return r;
 }
 
+/// How far run.json says that a run has come.
+std::uint64_t sequences_of(const fs::path& run) {
+  std::ifstream in(run / "run.json");
+  const auto j = nlohmann::json::parse(in, nullptr, false);
+  return j.is_object() ? j.value("sequences", std::uint64_t{0}) : 0;
+}
+
 /// The rows and the choice of `j`, the record that is in `directory`, for runs of `config`.
 Restarts from_record(const nlohmann::json& j, const Config& config, const fs::path& directory) {
   Restarts r = empty_record(config, j.at("runs").size(), directory);
@@ -99,7 +106,7 @@ Restarts from_record(const nlohmann::json& j, const Config& config, const fs::pa
       };
       if (e.contains("exit_reason") && !e["exit_reason"].is_null()) one.exit_reason = e["exit_reason"];
       one.message = e.value("message", "");
-      one.sequences = e.value("sequences", std::uint64_t{0});
+      one.sequences = e.contains("sequences") ? e["sequences"].get<std::uint64_t>() : sequences_of(one.directory);
       one.seconds = e.value("seconds", 0.0);
       one.training_loss = number("training_loss");
       if (!e.contains("training_loss") && one.exit_reason != exit_reason_name(ExitReason::diverged))
