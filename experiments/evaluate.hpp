@@ -76,10 +76,10 @@ std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> 
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
 /// One object; `results` lists length, episodes, then each metric by name and NAME_se (null from one episode). With a
-/// test set, where METRIC is the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words,
-/// unseen_answers and cut_questions, and beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`,
-/// where asked for, lists by task number, questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent,
-/// and `hops`: site, top_percent, mass (memory_use.hpp).
+/// test set, where METRIC is the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC,
+/// unknown_words, unseen_answers and cut_questions, and beside it stand mean_METRIC, failed_tasks and tasks_not_asked.
+/// `memory_use`, where asked for, lists by task number, questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC,
+/// chance_percent, and `hops`: site, top_percent, mass (memory_use.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
 /// The same and what was asked, on one line without its end: what append_evaluation() (run_directory.hpp) takes.
 std::string evaluation_line(const Evaluation& evaluation, const std::vector<std::string>& argv);

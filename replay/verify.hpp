@@ -2,11 +2,11 @@
 // model that made it.
 //
 // Each step starts from the logged previous state: the weights of the step before, and the memory rebuilt in float64
-// from the last keyframe and the logged orders. The parts of an addressing scheme are recomputed by rules of their names
-// (rules.hpp), the update rule ntm-erase-add by reference.hpp, loops that share no code with training; any other through
-// the registered memory's own pure functions in float64. The report says which way each site went.
-// What the file promises by itself (finite values, rows of their declared kind, entropy and argmax of the weights) is
-// judged by trace::Checker, whose findings are failures here too.
+// from the last keyframe and the logged orders. The parts of an addressing scheme are recomputed by rules of their
+// names (rules.hpp), the update rule ntm-erase-add by reference.hpp, loops that share no code with training; any other
+// through the registered memory's own pure functions in float64. The report says which way each site went. What the
+// file promises by itself (finite values, rows of their declared kind, entropy and argmax of the weights) is judged by
+// trace::Checker, whose findings are failures here too.
 #pragma once
 
 #include "replay/reference.hpp"

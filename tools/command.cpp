@@ -289,7 +289,9 @@ const Command* find_command(const std::vector<std::string>& words, std::size_t& 
 const std::vector<std::pair<int, std::string>>& exit_codes() {
   static const std::vector<std::pair<int, std::string>> codes = {
       {kOk, "done"},
-      {kFailure, "failed: disk full, no permission, out of memory, a program that is missing; a second Ctrl-C, which saves nothing"},
+      {kFailure,
+       "failed: disk full, no permission, out of memory, a program that is missing; a second Ctrl-C, which saves "
+       "nothing"},
       {kUsage, "wrong usage or configuration: a word, a value, a path where nothing is"},
       {kBadFile, "invalid file: it is there, but damaged, of another format, or newer"},
       {kDiverged, "diverged: a number stopped being finite"},

@@ -196,7 +196,10 @@ TEST(Batch, CheckNamesFieldAndShapes) {
 
 TEST(Batch, CheckLengthsAndPadding) {
   const Batch good = bits_batch();
-  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.parameters = {{"length", {3, 4}}, {"repeats", {2}}}; }),
+  EXPECT_EQ(complaint(bits_spec, good,
+                      [](Batch& b) {
+                        b.parameters = {{"length", {3, 4}}, {"repeats", {2}}};
+                      }),
             "[batch] parameter 'repeats' has 1 rows, B=2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[1] = 0; }), "[batch] row 1 has length 0, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[0] = 5; }), "[batch] row 0 has length 5, T=4");

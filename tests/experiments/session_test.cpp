@@ -137,7 +137,9 @@ TEST(Session, OutOfMemoryInTracingEndsTheTraceAlone) {
   const RunResult r = train(small(given), options);
   allocation_limit = SIZE_MAX;
   EXPECT_EQ(r.reason, ExitReason::max_sequences);
-  expect_has(said, "there is no memory to log more episodes; those that were committed stay; tracing stops here, training goes on");
+  expect_has(
+      said,
+      "there is no memory to log more episodes; those that were committed stay; tracing stops here, training goes on");
   run(small(large), folder / "plain");
   EXPECT_EQ(last_content(folder / "traced", small(large)), last_content(folder / "plain", small(large)));
   const auto files = trace::trace_files(folder / "traced/traces");

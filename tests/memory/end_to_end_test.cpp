@@ -232,7 +232,9 @@ TEST(Bags, TheProgramsEncodingNeedsTheLongestLine) {
   const Stories stories({2});
   Tape<double> tape;
   tape.begin(false);
-  EXPECT_EQ(complaint([&] { item_bags(tape, stories.batch.items, 1, {Encoding::program, 4}); }),
+  EXPECT_EQ(complaint([&] {
+              item_bags(tape, stories.batch.items, 1, {Encoding::program, 4});
+            }),
             "[memory.encoding] program needs a task that says how many words its longest line has");
   item_bags(tape, stories.batch.items, 1, {Encoding::program, 4, 5});
 }

@@ -175,7 +175,8 @@ TEST(Examples, OfTheCheckpointPageWork) {
   std::ofstream(folder / "snippet.py") << page.substr(begin, page.find("\n```", begin) - begin)
                                        << "\nmetadata, arrays = read_safetensors('first.safetensors')\n"
                                           "print(metadata['sequences'], sum(a.size for a in arrays.values()))\n";
-  if (std::system("/usr/bin/python3 -c 'import numpy' > /dev/null 2>&1") != 0) GTEST_SKIP() << "no /usr/bin/python3 with numpy here";
+  if (std::system("/usr/bin/python3 -c 'import numpy' > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "no /usr/bin/python3 with numpy here";
   const std::string shell = "cd '" + folder.path().string() + "' && /usr/bin/python3 snippet.py > said 2>&1";
   EXPECT_EQ(std::system(shell.c_str()), 0) << read_file(folder / "said");
   const auto info = nlohmann::json::parse(mneme({"checkpoint", "info", "runs/first", "--json"}, setting).out);

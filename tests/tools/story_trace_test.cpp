@@ -268,8 +268,7 @@ TEST(StoryTrace, ChangedFilesAreNotTakenForTheOnesOfTheTraining) {
        {std::vector<std::string>{"eval", run}, {"train", "--resume", run, "--max-sequences", "256"}}) {
     const Result r = mneme(words);
     EXPECT_EQ(r.code, 2) << r.err;
-    EXPECT_TRUE(contains(r.err, data + "] has other training data (digest "))
-        << r.err;
+    EXPECT_TRUE(contains(r.err, data + "] has other training data (digest ")) << r.err;
   }
   std::ofstream(file) << before;
   EXPECT_EQ(mneme({"eval", run}).code, 0);
