@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/quote.hpp"
+#include "experiments/checkpoint.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
 #include "trace/atomic_file.hpp"
@@ -171,8 +172,22 @@ std::vector<Job> jobs_of(const Restarts& r, const Config& config) {
   return jobs;
 }
 
-/// Refuses, naming the run, where one that is to go on cannot: its folder is held by another process, or is of another
-/// configuration or other data. Changes nothing.
+/// Refuses a run whose newest checkpoint that can be read is another run's. Damaged ones are left to the run itself.
+void check_checkpoints(const fs::path& run, const Config& config, const Task& task) {
+  const std::vector<fs::path> all = list_checkpoints(run);
+  for (auto path = all.rbegin(); path != all.rend(); ++path) {
+    std::optional<CheckpointInfo> found;
+    try {
+      found = inspect_checkpoint(*path);
+    } catch (const FileError&) {
+      continue;
+    }
+    return require_same_run(run, config, task, *found);
+  }
+}
+
+/// Refuses, naming the run, where one that is to go on cannot: its folder is held by another process, or it, its newest
+/// checkpoint or its data are of another configuration or other content. Changes nothing.
 void require_all_can_go_on(const Restarts& r, const Config& config) {
   const auto task = tasks().find(config.task).make(config.task_options);
   const auto check = [&](std::size_t i, const RunOptions&) {
@@ -190,6 +205,7 @@ void require_all_can_go_on(const Restarts& r, const Config& config) {
       fail<ArgumentError>(directory.string(), "holds a run of another configuration than {}: {}", kRestartsFile,
                           differs);
     check_task(directory, wanted, *task);
+    check_checkpoints(directory, wanted, *task);
     return ExitReason::max_sequences;
   };
   run_side_by_side(jobs_of(r, config), {}, check, [](std::size_t) {});

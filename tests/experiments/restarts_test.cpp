@@ -335,6 +335,14 @@ TEST(Restarts, ARefusedResumeChangesNothing) {
   expect_has(message, "train.batch is 7 in it and ");
   unchanged();
   write_file(out / "seed2" / "config.ini", config);
+  const fs::path newest = list_checkpoints(out / "seed2").back();
+  fs::rename(newest, folder / "its_own");
+  fs::copy_file(list_checkpoints(out / "seed1").back(), newest);
+  const std::string foreign = message_of<ArgumentError>([&] { resume_restarts(out, {longer}, kArgv, {}); });
+  EXPECT_TRUE(foreign.starts_with("seed2: [")) << foreign;
+  expect_has(foreign, "seed is 2 in config.ini and 1 in step-");
+  unchanged();
+  fs::rename(folder / "its_own", newest);
   // What only the run itself finds out: no checkpoint of it can be read.
   const fs::path last = list_checkpoints(out / "seed1").back(), checkpoints = out / "seed1" / "checkpoints";
   fs::rename(checkpoints, folder / "kept");

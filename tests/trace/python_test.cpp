@@ -69,9 +69,13 @@ TEST(Shell, SnippetsOfThePageRun) {
     const fs::path said = folder / "said";
     EXPECT_EQ(std::system(("( " + line.substr(0, line.find(" #")) + " ) > '" + said.string() + "' 2>&1").c_str()), 0)
         << line;
-    if (program == "ncdump") EXPECT_GT(fs::file_size(said), 1000u);
+    if (program == "ncdump") {
+      EXPECT_GT(fs::file_size(said), 1000u);
+    }
   }
-  if (fs::exists(folder / "smaller.trace.h5")) EXPECT_TRUE(check(folder / "smaller.trace.h5").empty());
+  if (fs::exists(folder / "smaller.trace.h5")) {
+    EXPECT_TRUE(check(folder / "smaller.trace.h5").empty());
+  }
   EXPECT_EQ(known, 3);
   if (run < known) GTEST_SKIP() << run << " of " << known << " programs are installed (netcdf-bin, hdf5-tools)";
 }
