@@ -230,7 +230,7 @@ ImportResult import_weights(const ImportOptions& options) {
   if (options.into.empty() && inside == weights.metadata.end())
     fail<ArgumentError>("--into", "is missing: {} names no configuration, so say which model the weights are for",
                         source);
-  const Config config = options.into.empty() ? Config::parse(inside->second, source + ": config", options.given)
+  const Config config = options.into.empty() ? Config::stored(inside->second, source + ": config").with(options.given)
                                              : Config::load(options.into, options.given);
   Session session(config, 1);
   fit_weights(weights, map, session.parameters(), source);

@@ -99,6 +99,24 @@ TEST(Exchange, MetadataSayWhatItIs) {
   for (const NamedArray& a : w.arrays) EXPECT_FALSE(a.name.starts_with("optimizer")) << a.name;
 }
 
+TEST(Exchange, WeightsOfAnOlderVersionKeepWhatStoodForAnOptionThatIsNew) {
+  const Folder folder;
+  auto plugin = optimizers().find("sgd");
+  plugin.options.integer("delay", 3, 0, 9, "").absent("2");
+  optimizers().add("delayed", plugin);
+  const Config config = small({{"optimizer", "delayed", ""}, {"optimizer.delay", "2", ""}});
+  run(config, folder / "older");
+  Weights w = weights_of(inspect_checkpoint(find_checkpoint(folder / "older", "last")));
+  std::string& text = w.metadata.at("config");
+  expect_has(text, "delay = 2\n");
+  text = std::regex_replace(text, std::regex("delay = 2\n"), "");
+  write_weights(folder / "w", "safetensors", w);
+  import_weights({.source = folder / "w", .out = folder / "run"});
+  EXPECT_EQ(read_file(folder / "run" / "config.ini"), config.text());
+  import_weights({.source = folder / "w", .given = {{"optimizer.delay", "4", ""}}, .out = folder / "other"});
+  expect_has(read_file(folder / "other" / "config.ini"), "delay = 4\n");
+}
+
 TEST(Exchange, AllThatDoesNotFitIsNamedAtOnceAndNothingIsChanged) {
   const Folder folder;
   Weights w = trained_weights();
