@@ -365,13 +365,16 @@ TEST(Flow, EvalStopsWhereTrainingWould) {
     const Result r = mneme(words);
     EXPECT_EQ(r.code, 4) << r.err;
     EXPECT_EQ(r.out, "");
-    EXPECT_TRUE(
-        contains(r.err, "mneme: [location] the result [1 128] is not finite at step 0, write_0 (in test episode 0)"))
-        << r.err;
+    // At which step the last bit decides, and so the compiler's flags.
+    const std::regex where(
+        "mneme: \\[location\\] the result \\[1 128\\] is not finite at step [0-9]+, "
+        "(read|write)_0 \\(in test episode [0-2]\\)\n");
+    EXPECT_TRUE(std::regex_search(r.err, where)) << r.err;
   }
 }
 
 TEST(Flow, MoreThreadsThanThereIsMemoryForIsOneMessage) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizer needs more address space than the limit that is tested";
   const Scratch folder;
   Setting setting;
   setting.address_space = std::size_t{1} << 30;

@@ -17,6 +17,12 @@ struct Result {
   std::string out, err;
 };
 
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kSanitized = true;  // many times slower, and needs all the address space
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Setting {
   fs::path folder = {};                                 ///< where it runs
   std::map<std::string, std::string> environment = {};  ///< set on top of ours; "" removes
@@ -27,7 +33,7 @@ struct Setting {
   std::string stdout_to = {};     ///< a file instead of Result::out
   bool stdout_closed = false;     ///< a pipe whose reader is gone
   bool as_nobody = false;         ///< where we are root, whom no permission stops
-  std::chrono::seconds patience = std::chrono::minutes(2);
+  std::chrono::seconds patience = std::chrono::minutes(kSanitized ? 20 : 2);
 };
 
 /// `mneme WORDS...`; killed after setting.patience.

@@ -21,17 +21,20 @@ Fault& fault() {
 
 using mneme::trace::testing::fault;
 
-// The linker takes these before the libraries'.
-void* operator new(std::size_t bytes) {
+// The linker takes these before the libraries'. All that the project calls, or one would free what another allocated.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   auto& f = fault();
-  void* const memory = f.fail_new >= 0 && f.news++ == f.fail_new ? nullptr : std::malloc(bytes ? bytes : 1);
+  return f.fail_new >= 0 && f.news++ == f.fail_new ? nullptr : std::malloc(bytes ? bytes : 1);
+}
+void* operator new(std::size_t bytes) {
+  void* const memory = operator new(bytes, std::nothrow);
   if (!memory) throw std::bad_alloc();
   return memory;
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
 
