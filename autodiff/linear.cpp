@@ -30,7 +30,7 @@ Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b) {
     const T* dy = t.gradient(y);
     t.accumulate(x, [&](auto into, T* dx) {
       if (rows > 2 && gathered && w.slot->leaf->transposed)
-        gemm<T>(false, false, rows, in, out, dy, w.slot->leaf->transposed, dx, decltype(into)::adds);
+        gemm<T>(false, false, rows, in, out, dy, w.slot->leaf->transposed->read(), dx, decltype(into)::adds);
       else
         gemm<T>(false, true, rows, in, out, dy, w.data, dx, decltype(into)::adds);
     });

@@ -34,6 +34,7 @@ template <class T>
 void Tape<T>::begin(bool record) {
   nodes_.clear();
   arena_.reset();
+  pool_.reset();
   touched_.clear();
   taps_.clear();
   watched_ = false;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "autodiff/arena.hpp"
+#include "autodiff/flat_array.hpp"
 #include "core/error.hpp"
 #include "core/shape.hpp"
 
@@ -35,7 +36,7 @@ struct Panel {
 template <class T>
 struct Leaf {
   T* data = nullptr;
-  const T* transposed = nullptr;  ///< of rank 2 only: the same values as [out in], may be null
+  TransposedCopy<T>* transposed = nullptr;  ///< of rank 2 only: the same values as [out in], may be null
   T* gradient = nullptr;
   Shape shape;
 };
@@ -248,7 +249,8 @@ class Tape {
   void poison(T value) { pool_.poison(value); }
 
   std::size_t node_count() const { return nodes_.size(); }
-  std::size_t arena_bytes() const { return arena_.capacity(); }
+  /// All memory it holds: of values, gradients and what closures keep.
+  std::size_t bytes() const { return arena_.capacity() + pool_.capacity(); }
 
  private:
   struct Node {

@@ -135,7 +135,7 @@ double ModelStep<T>::update() {
 template <class T>
 std::size_t ModelStep<T>::arena_bytes() const {
   std::size_t bytes = 0;
-  for (const Shard& s : shards_) bytes += s.tape.arena_bytes();
+  for (const Shard& s : shards_) bytes += s.tape.bytes();
   return bytes;
 }
 

@@ -294,7 +294,7 @@ ModelReport report(const Config& config, int threads) {
     first += session.batch();
     if (update > 3) seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   }
-  r.step_bytes = session.arena_bytes();
+  r.step_bytes = session.step_bytes();
   if (update > 3) r.seconds_per_sequence = seconds / static_cast<double>(steps_of(update - warm));
   r.estimated_seconds = r.seconds_per_sequence * static_cast<double>(config.train.integer("max-sequences"));
   return r;

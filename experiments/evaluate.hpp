@@ -95,7 +95,7 @@ struct ModelReport {
   std::vector<Entry> parameters;  ///< buffers last, with trained = false
   std::size_t count = 0;          ///< trained numbers
   std::size_t parameter_bytes = 0, optimizer_bytes = 0;
-  std::size_t step_bytes = 0;       ///< arenas of all shards after the measured steps
+  std::size_t step_bytes = 0;       ///< Session::step_bytes() after the measured steps
   double seconds_per_sequence = 0;  ///< measured on a few updates with `threads` threads
   double estimated_seconds = 0;     ///< times train.max-sequences
 };

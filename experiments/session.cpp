@@ -104,6 +104,7 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
     row += s.rows;
     s.gradients = std::make_unique<Gradients<float>>(set_, 2 + 5 * i);
     s.tape.bind(s.gradients->leaves());
+    shard_gradients_.push_back(s.gradients->flat());
     s.nats.resize(s.rows);
     s.row_metrics.resize(s.rows * metrics);
     s.metrics.resize(metrics);
@@ -113,9 +114,9 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
 
 Session::~Session() = default;
 
-std::size_t Session::arena_bytes() const {
-  std::size_t bytes = 0;
-  for (const Shard& s : shards_) bytes += s.tape.arena_bytes();
+std::size_t Session::step_bytes() const {
+  std::size_t bytes = set_.transposed_bytes();
+  for (const Shard& s : shards_) bytes += s.tape.bytes() + set_.flat_size() * sizeof(float);
   return bytes;
 }
 
@@ -177,6 +178,16 @@ void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
   s.tape.backward(f.loss);
 }
 
+float* Session::sum_gradients() {
+  constexpr std::size_t range = 1 << 14;  // of two shards, what a core's second cache holds; worth waking a thread for
+  const std::size_t n = set_.flat_size();
+  if (shards_.size() > 1)
+    workers_.run((n + range - 1) / range, [&](std::size_t i, std::size_t) {
+      sum_shards<float>(shard_gradients_, i * range, std::min(n, (i + 1) * range));
+    });
+  return shard_gradients_[0];
+}
+
 const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
   if (loss_ == Loss::element) {
     // The divisor is the whole batch's, so every shard must be drawn before any is run.
@@ -195,14 +206,11 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
 
   report_.loss = 0;
   std::fill(report_.metrics.begin(), report_.metrics.end(), 0.0);
-  float* g = shards_[0].gradients->flat();
-  for (Shard& s : shards_) {
+  for (const Shard& s : shards_) {
     report_.loss += s.loss;
     for (std::size_t m = 0; m < s.metrics.size(); ++m) report_.metrics[m] += s.metrics[m];
-    const float* own = s.gradients->flat();
-    if (own != g)
-      for (std::size_t i = 0; i < set_.flat_size(); ++i) g[i] += own[i];
   }
+  float* g = sum_gradients();
   report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_);
   report_.rate = rate_ * schedule_.at(static_cast<double>(first));
   report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm) && all_finite(report_.metrics);

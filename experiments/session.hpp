@@ -1,8 +1,9 @@
 // Room: experiments. Session: task, model and optimizer of one configuration, ready to take training steps.
 //
 // For: trainer, evaluator, reports, benchmarks; no files here. A batch is cut into shards; each has its own tape,
-// gradient and buffers, so any thread may run any shard. Gradients are added up in the order of the shards: results
-// depend on train.batch and train.shard-size, never on the number of threads. In steady state step() allocates nothing.
+// gradient and buffers, so any thread may run any shard. Gradients are added up over a fixed tree of the shards, ranges
+// of them by all threads: results depend on train.batch and train.shard-size, never on the number of threads. In steady
+// state step() allocates nothing.
 #pragma once
 
 #include "experiments/config.hpp"
@@ -46,8 +47,8 @@ class Session {
   double& usual_norm() { return usual_norm_; }
   std::size_t batch() const { return batch_; }
   std::size_t shards() const { return shards_.size(); }
-  /// Memory that the shards' tapes hold.
-  std::size_t arena_bytes() const;
+  /// Memory beside parameters and optimizer: tapes and gradients of all shards, transposed copies.
+  std::size_t step_bytes() const;
 
   /// One update from the sequences first .. first+batch-1; `update` counts updates, this one included.
   const StepReport& step(std::uint64_t first, std::uint64_t update);
@@ -109,6 +110,8 @@ class Session {
   double loss_scale(std::size_t numbers) const;
   Context<float> context(Shard& shard, std::uint64_t first, double scale) const;
   void run_shard(Shard& shard, std::uint64_t first, double scale);
+  /// -> the batch's gradient
+  float* sum_gradients();
   void score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
                   std::vector<double>& nats, std::vector<double>& row_metrics) const;
   void fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
@@ -134,6 +137,7 @@ class Session {
   double usual_norm_ = 0;
   Workers workers_;
   std::deque<Shard> shards_;  // a deque: a Tape does not move
+  std::vector<float*> shard_gradients_;
   std::deque<Lane> lanes_;
   std::uint64_t record_every_ = 0, record_from_ = 0;
   StepReport report_;

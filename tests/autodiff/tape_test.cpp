@@ -186,15 +186,15 @@ TEST(Tape, BackwardIsOnceAStepFromOneNumber) {
 
 /// A small recurrent net with every kind of gradient flow: gathered weights, slices, several uses.
 struct Net {
-  std::vector<double> w, wt, b, dw, db;
+  std::vector<double> w, b, dw, db;
+  TransposedCopy<double> wt;
   Leaves leaves;
   Tape<double> tape;
 
-  Net() : w(6 * 6), wt(6 * 6), b(6), dw(6 * 6), db(6) {
+  Net() : w(6 * 6), b(6), dw(6 * 6), db(6), wt(w.data(), {6, 6}) {
     for (std::size_t i = 0; i < 36; ++i) w[i] = std::sin(1.0 + static_cast<double>(i));
-    for (std::size_t i = 0; i < 36; ++i) wt[i] = w[i % 6 * 6 + i / 6];
     for (std::size_t i = 0; i < 6; ++i) b[i] = 0.1 * static_cast<double>(i);
-    leaves = {{w.data(), wt.data(), dw.data(), {6, 6}}, {b.data(), nullptr, db.data(), {6}}};
+    leaves = {{w.data(), &wt, dw.data(), {6, 6}}, {b.data(), nullptr, db.data(), {6}}};
     tape.bind(leaves);
   }
 
@@ -222,10 +222,30 @@ TEST(Tape, SteadyStateAllocatesNothing) {
   };
   steps();
   const std::uint64_t before = allocations();
-  const std::size_t bytes = net.tape.arena_bytes();
+  const std::size_t bytes = net.tape.bytes();
   for (int i = 0; i < 3; ++i) steps();
   EXPECT_EQ(allocations(), before);
-  EXPECT_EQ(net.tape.arena_bytes(), bytes);
+  EXPECT_EQ(net.tape.bytes(), bytes);
+}
+
+// Buffers of each size were kept for ever: every new shape added to what a run held, and bytes() did not say so.
+TEST(Tape, MemoryIsThatOfTheLargestStepWhateverShapesWereMet) {
+  Tape<double> tape;
+  const auto step = [&](std::size_t n) {
+    tape.begin(true);
+    V x = tape.variable({n}), y = x;
+    std::fill_n(x.data, n, 0.5);
+    for (int i = 0; i < 4; ++i) y = multiply(tape, y, y);
+    tape.backward(sum(tape, y));
+  };
+  constexpr std::size_t most = 1 << 16;
+  step(most);
+  const std::size_t bytes = tape.bytes();
+  EXPECT_GE(bytes, (5 + 2) * most * sizeof(double)) << "five values, two gradients";
+  const std::uint64_t before = allocations();
+  for (std::size_t n = most; n > 64; n -= 1024) step(n);
+  EXPECT_EQ(tape.bytes(), bytes);
+  EXPECT_LE(allocations() - before, 2u) << "the memory was there";
 }
 
 TEST(Tape, StepsOfDifferentGraphsDoNotDisturbEachOther) {
@@ -364,6 +384,10 @@ TEST(GradientPool, GivesBackTheLastReturnedOfASize) {
   EXPECT_EQ(pool.take(128), a) << "one class of sizes: up to the next multiple of 64";
   EXPECT_EQ(pool.take(60), small);
   EXPECT_NE(pool.take(64), small);
+  const std::size_t bytes = pool.capacity();
+  pool.reset();
+  EXPECT_EQ(pool.take(1000), a) << "the memory serves any size";
+  EXPECT_EQ(pool.capacity(), bytes);
 }
 
 }  // namespace

@@ -42,6 +42,16 @@ TEST(Session, ResultsDoNotDependOnThreads) {
   }
 }
 
+// Enough numbers for several threads to sum some.
+TEST(Session, SumsOverShardsDoNotDependOnThreads) {
+  const Config c = small({{"train.batch", "5", ""}, {"train.shard-size", "1", ""}, {"controller.hidden", "100", ""}});
+  Session one(c, 1), three(c, 3);
+  EXPECT_EQ(one.shards(), 5u);
+  EXPECT_GT(one.parameters().flat_size(), 40'000u);
+  EXPECT_EQ(train_steps(one, 4), train_steps(three, 4));
+  EXPECT_EQ(parameter_hash(one.parameters()), parameter_hash(three.parameters()));
+}
+
 TEST(Session, ShardsAddUpToTheWholeBatch) {
   for (const char* loss : {"sequence", "element", "sum"}) {
     const std::vector<Assignment> base = {{"train.batch", "6", ""},        {"train.loss", loss, ""},
