@@ -73,7 +73,8 @@ class ContentLookup {
   /// key [B M], beta [B 1], memory [B M N] -> [B N]
   Var<T> operator()(Tape<T>& tape, Var<T> key, Var<T> beta, Var<T> memory) const {
     const Shape shape{key.shape[0], memory.shape[2]};
-    const Var<T> score = (*score_)(tape, key.reshaped({key.shape[0], 1, key.shape[1]}), memory);
+    const Var<T> query = key.reshaped({key.shape[0], 1, key.shape[1]});
+    const Var<T> score = (*score_)(tape, query, score_->prepare(tape, memory));
     tape.tap("similarity", score.reshaped(shape));
     const Var<T> w = normalize_->apply(tape, score, {}, beta).reshaped(shape);
     tape.tap("content", w);

@@ -248,6 +248,19 @@ void product_cases(List& list) {
              [transpose](Tape<double>& t, Inputs x) { return batched_product(t, x[0], x[0], transpose); });
   }
 
+  const GradientFunction projected = [](Tape<double>& t, Inputs x) { return project(t, x[0], x[1]); };
+  for (Role role : {variable, parameter})
+    for (std::size_t batch : {1, 3})
+      for (std::size_t a : {1, 4})
+        for (std::size_t n : {1, 5})
+          list.add("project",
+                   fmt::format("{} weight, B={} A={} N={}", role == parameter ? "parameter" : "variable", batch, a, n),
+                   {{.shape = {a, 3}, .role = role}, {{batch, 3, n}}}, projected);
+  list.add("project", "constant weight", {{.shape = {4, 3}, .role = constant}, {{2, 3, 5}}}, projected);
+  list.add("project", "constant sets", {{{4, 3}}, {.shape = {2, 3, 5}, .role = constant}}, projected);
+  list.add("project", "a parameter that a product uses too", {{.shape = {3, 3}, .role = parameter}, {{2, 3, 3}}},
+           [](Tape<double>& t, Inputs x) { return linear(t, project(t, x[0], x[1]), x[0]); });
+
   const auto gather = [](std::vector<std::int32_t> index) {
     return [index](Tape<double>& t, Inputs x) { return gather_rows<double>(t, x[0], index); };
   };

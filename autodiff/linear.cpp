@@ -88,6 +88,29 @@ Var<T> batched_product(Tape<T>& tape, Var<T> a, Var<T> c, bool transpose_c) {
   return y;
 }
 
+// y_b = w x_b   w [A D], x [B D N] -> [B A N];   dx_b = w^T dy_b   dw = sum_b dy_b x_b^T
+template <class T>
+Var<T> project(Tape<T>& tape, Var<T> w, Var<T> x) {
+  if (w.shape.rank() != 2 || x.shape.rank() != 3 || w.shape[1] != x.shape[1])
+    fail<ArgumentError>("project", "w {} is not [A D] for x {} = [B D N]", w.shape.text(), x.shape.text());
+  const std::size_t batch = x.shape[0], a = w.shape[0], d = x.shape[1], n = x.shape[2];
+  Var<T> y = tape.result(Shape{batch, a, n}, w, x);
+  for (std::size_t b = 0; b < batch; ++b)
+    gemm<T>(false, false, a, n, d, w.data, x.data + b * d * n, y.data + b * a * n, false);
+  tape.node("project", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate(x, [&](auto into, T* dx) {
+      for (std::size_t b = 0; b < batch; ++b)
+        gemm<T>(true, false, d, n, a, w.data, dy + b * a * n, dx + b * d * n, decltype(into)::adds);
+    });
+    t.accumulate(w, [&](auto into, T* dw) {
+      for (std::size_t b = 0; b < batch; ++b)
+        gemm<T>(false, true, a, d, n, dy + b * a * n, x.data + b * d * n, dw, b > 0 || decltype(into)::adds);
+    });
+  });
+  return y;
+}
+
 // y[r] = sum_w table[index[r,w]], nothing for index -1   table [V D], index [R bag] -> [R D]
 template <class T>
 Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> index, std::size_t bag) {
@@ -123,6 +146,7 @@ Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> in
 #define MNEME_INSTANTIATE(T)                                       \
   template Var<T> linear(Tape<T>&, Var<T>, Var<T>, Var<T>);        \
   template Var<T> batched_product(Tape<T>&, Var<T>, Var<T>, bool); \
+  template Var<T> project(Tape<T>&, Var<T>, Var<T>);               \
   template Var<T> gather_rows(Tape<T>&, Var<T>, std::span<const std::int32_t>, std::size_t);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)

@@ -76,6 +76,9 @@ Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b = {});
 /// y_b = a_b op(c_b);  a [B m k], c [B k n], or [B n k] when transposed -> [B m n]
 template <class T>
 Var<T> batched_product(Tape<T>& tape, Var<T> a, Var<T> c, bool transpose_c = false);
+/// y_b = w x_b, every element of every set by one weight, nothing repeated;  w [A D], x [B D N] -> [B A N]
+template <class T>
+Var<T> project(Tape<T>& tape, Var<T> w, Var<T> x);
 /// Rows of a table, `bag` of them summed (a sentence's words): table [V D], index i32 [R*bag], -1 adds nothing -> [R D]
 template <class T>
 Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> index, std::size_t bag = 1);

@@ -133,8 +133,9 @@ class KeyValue final : public Memory<T> {
     const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
     const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
     const Var<T> q = query_of(tape, k, parameters, state);
-    const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), state[keys]);  // score
-    return normalize_->apply(tape, scores, mask).reshaped({rows, n});                   // normalize
+    const Var<T> prepared = score_->prepare(tape, state[keys]);
+    const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), prepared);  // score
+    return normalize_->apply(tape, scores, mask).reshaped({rows, n});                // normalize
   }
 
   Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
