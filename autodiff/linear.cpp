@@ -132,10 +132,10 @@ Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> in
   }
   tape.node("gather_rows", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
-    t.accumulate_part(table, [&](T* dtable) {
+    t.accumulate_rows(table, [&](auto at) {
       for (std::size_t w = 0; w < rows * bag; ++w) {
         if (kept[w] < 0) continue;
-        T* to = dtable + static_cast<std::size_t>(kept[w]) * d;
+        T* to = at(static_cast<std::size_t>(kept[w]));
         for (std::size_t m = 0; m < d; ++m) to[m] += dy[w / bag * d + m];
       }
     });

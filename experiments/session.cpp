@@ -167,6 +167,7 @@ void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
     });
   }
   s.tape.begin(true);
+  const EndOfPass<float> end{s.tape};
   const Forward<float> f = model_->forward(s.batch, c);
   s.loss = static_cast<double>(f.loss.data[0]);
   read_prediction(s.batch, f.logits, s.prediction);
@@ -263,6 +264,7 @@ void Session::explain(std::uint64_t first, Recorder* recorder) {
     try {
       searched(s.tape, numbers_text("sequence", c.sequence, s.rows), [&] {
         s.tape.begin(true);
+        const EndOfPass<float> end{s.tape};
         const Forward<float> f = model_->forward(s.batch, c);
         s.tape.backward(f.loss);
       });
@@ -331,6 +333,7 @@ std::exception_ptr Session::recording_error() const {
 
 Forward<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
   lane.tape.begin(false);
+  const EndOfPass<float> end{lane.tape};
   lane.tape.alter_reads(reads);
   const Context<float> c{.tape = lane.tape,
                          .train = false,

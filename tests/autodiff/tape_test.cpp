@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <set>
+#include <stdexcept>
 
 namespace mneme {
 namespace {
@@ -283,6 +285,125 @@ TEST(Tape, GradientBuffersComeBackAsSoonAsTheirNodeHasRun) {
   tape.backward(sum(tape, y));
   EXPECT_LE(buffers.size(), 3u) << "a chain of any length needs two buffers, and the loss one";
   EXPECT_EQ(tape.gradient(x)[2], 1);
+}
+
+/// An op without numbers, whose node notes `name`, and an undo that notes it in capitals, before or after the node.
+V noting(Tape<double>& tape, V x, std::string* notes, char name) {
+  V y = tape.result(x.shape, x);
+  std::copy_n(x.data, x.size(), y.data);
+  tape.undo([=] { notes->push_back(static_cast<char>(name - 'a' + 'A')); });
+  tape.node("noting", {y}, [=](Tape<double>& t) {
+    notes->push_back(name);
+    t.accumulate(x, [&, dy = t.gradient(y)](auto into, double* dx) {
+      for (std::size_t i = 0; i < x.size(); ++i) into(dx[i], dy[i]);
+    });
+  });
+  return y;
+}
+
+TEST(Tape, UndoRunsOnceInTurnWithTheNodesNewestFirst) {
+  std::string notes;
+  Tape<double> tape;
+  tape.begin(true);
+  V x = variable(tape, {1, 2});
+  V y = noting(tape, x, &notes, 'a');
+  noting(tape, y, &notes, 'u');                    // nothing comes back to it
+  noting(tape, tape.filled({2}, 1), &notes, 'c');  // a node without a gradient slot
+  tape.backward(sum(tape, noting(tape, y, &notes, 'b')));
+  EXPECT_EQ(notes, "bBCUaA");
+  tape.end();
+  tape.begin(true);
+  EXPECT_EQ(notes, "bBCUaA") << "once";
+}
+
+TEST(Tape, UndoRunsHoweverAPassEnds) {
+  std::string notes;
+  {
+    Tape<double> tape;
+    const auto pass = [&](bool record) {
+      notes.clear();
+      tape.begin(record);
+      return sum(tape, noting(tape, noting(tape, variable(tape, {1, 2}), &notes, 'a'), &notes, 'b'));
+    };
+    pass(false);
+    tape.end();
+    EXPECT_EQ(notes, "BA") << "nothing recorded";
+    pass(true);
+    tape.begin(false);
+    EXPECT_EQ(notes, "BA") << "begun anew without going back";
+    const auto fails = [&] {
+      const EndOfPass<double> end{tape};
+      pass(true);
+      throw std::runtime_error("on the way");
+    };
+    EXPECT_THROW(fails(), std::runtime_error);
+    EXPECT_EQ(notes, "BA") << "left by an exception";
+    V loss = pass(true);
+    V broken = tape.result(Shape{}, loss);
+    broken.data[0] = 1;
+    tape.node("broken", {broken}, [](Tape<double>&) { throw std::runtime_error("on the way back"); });
+    EXPECT_THROW(tape.backward(broken), std::runtime_error);
+    EXPECT_EQ(notes, "BA") << "left by an exception on the way back";
+    loss = pass(true);
+    EXPECT_THROW(tape.backward(variable(tape, {1, 2})), InvariantError);
+    EXPECT_EQ(notes, "BA") << "a loss that is none";
+    pass(false);
+  }
+  EXPECT_EQ(notes, "BA") << "the tape is gone";
+}
+
+TEST(Tape, ResidentStorageIsOneATapeOwnerAndType) {
+  static int alive;
+  alive = 0;
+  struct Storage {
+    Storage() { ++alive; }
+    ~Storage() { --alive; }
+    std::size_t bytes() const { return 1000; }
+    int value = 7;
+  };
+  {
+    Tape<double> one, two;
+    const int owner = 0, other = 0;
+    const std::size_t before = one.bytes();
+    one.resident<Storage>(&owner).value = 8;
+    one.begin(true);
+    EXPECT_EQ(one.resident<Storage>(&owner).value, 8) << "outlives begin()";
+    EXPECT_EQ(one.resident<Storage>(&other).value, 7);
+    EXPECT_EQ(two.resident<Storage>(&owner).value, 7);
+    EXPECT_EQ(one.resident<int>(&owner), 0);
+    EXPECT_EQ(alive, 3);
+    EXPECT_EQ(one.bytes() - before, 2000 + sizeof(int));
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(RowGradient, HoldsWhatWasTouchedInThatOrder) {
+  RowGradient<double> g;
+  for (std::size_t width : {3, 1}) {
+    g.begin(width);
+    EXPECT_EQ(g.find(0), nullptr);
+    std::map<std::size_t, double> want;
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < 3000; ++i) {
+      const std::size_t r = i * i * 7919 % 100003 * (i % 3 == 0 ? 64 : 1);
+      if (!want.count(r)) order.push_back(r);
+      want[r] += static_cast<double>(i);
+      g.row(r)[width - 1] += static_cast<double>(i);
+    }
+    ASSERT_EQ(g.count(), order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      EXPECT_EQ(g.number(i), order[i]);
+      EXPECT_EQ(g.find(order[i]), g.values(i));
+      EXPECT_EQ(g.values(i)[width - 1], want[order[i]]);
+      if (width == 1) continue;
+      EXPECT_EQ(g.values(i)[0], 0) << "what nobody wrote";
+    }
+    EXPECT_EQ(g.find(100004), nullptr);
+  }
+  const std::size_t bytes = g.bytes();
+  g.begin(1);
+  EXPECT_EQ(g.bytes(), bytes);
+  EXPECT_EQ(g.count(), 0u);
 }
 
 TEST(Tape, CheckFiniteNamesOpSiteAndStepOfAResult) {
