@@ -135,6 +135,18 @@ void shape_cases(List& list) {
   list.add("repeat_rows", "a scalar", {{{}}}, repeat(4));
   list.add("repeat_rows", "a parameter", {{.shape = {8}, .role = parameter}}, repeat(2));
 
+  const auto rows = [](std::size_t begin, std::size_t count) {
+    return [=](Tape<double>& t, Inputs x) { return slice_rows(t, x[0], begin, count); };
+  };
+  list.add("slice_rows", "first row", {{{3, 5}}}, rows(0, 1));
+  list.add("slice_rows", "last rows", {{{5, 3}}}, rows(3, 2));
+  list.add("slice_rows", "everything", {{{2, 13}}}, rows(0, 2));
+  list.add("slice_rows", "of rank 3", {{{2, 3, 4}}}, rows(1, 4));
+  list.add("slice_rows", "of a parameter", {{.shape = {4, 5}, .role = parameter}}, rows(1, 2));
+  list.add("slice_rows", "overlapping, beside a full use", {{{4, 2}}}, [](Tape<double>& t, Inputs x) {
+    return asymmetric_loss(t, {slice_rows(t, x[0], 0, 3), slice_rows(t, x[0], 1, 2), tanh(t, x[0])});
+  });
+
   const auto choose = [](std::vector<std::uint8_t> active) {
     return [active](Tape<double>& t, Inputs x) { return choose_rows(t, active.data(), x[0], x[1]); };
   };

@@ -50,6 +50,9 @@ Var<T> stack_steps(Tape<T>& tape, std::span<const Var<T>> steps, std::size_t par
 /// Columns begin..begin+count of the last axis: [R D] -> [R count].
 template <class T>
 Var<T> slice(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count);
+/// Rows begin..begin+count, read where they lie: [R D] -> [count D].
+template <class T>
+Var<T> slice_rows(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count);
 /// One row for each of B: [D...] -> [B D...]; the gradient is summed over B.
 template <class T>
 Var<T> repeat_rows(Tape<T>& tape, Var<T> x, std::size_t rows);

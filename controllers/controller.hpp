@@ -4,6 +4,7 @@
 // that changes but its parameters.
 #pragma once
 
+#include "controllers/run.hpp"
 #include "core/declared.hpp"
 #include "core/options.hpp"
 #include "core/registry.hpp"
@@ -26,6 +27,17 @@ class Controller {
   virtual std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const = 0;
   /// inputs: [B D_i] each, joined inside; `state` is replaced by the new one -> [B H]
   virtual Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
+  /// All steps at once: x [T*B D], row t*B + b, of rows that have lengths[b] <= T steps -> [T*B H], zeros past a row's
+  /// end. `backwards`: from each row's last step to its first. A row's state stands still where it has no step; `state`
+  /// is replaced by what all steps leave. Step by step, unless a controller has a shorter way to the same.
+  virtual Var<T> run(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+                     std::span<Var<T>>& state) const {
+    const Steps<T> steps(tape, x, lengths, backwards);
+    return steps.each(tape, state, [&](std::size_t t, std::span<Var<T>>& now) {
+      const Var<T> here = slice_rows(tape, x, t * steps.rows(), steps.rows());
+      return step(tape, {&here, 1}, now);
+    });
+  }
 };
 
 struct ControllerPlugin {

@@ -39,6 +39,13 @@ class Feedforward final : public Controller<T> {
     return x;
   }
 
+  /// No step knows of another: all are rows of one.
+  Var<T> run(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    const Steps<T> steps(tape, x, lengths, backwards);
+    return steps.masked(tape, step(tape, {&x, 1}, state));
+  }
+
  private:
   std::size_t hidden_;
   std::string activation_;

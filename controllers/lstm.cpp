@@ -109,6 +109,20 @@ class Lstm final : public Controller<T> {
                       });
   }
 
+  Var<T> run(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    return stack_.run_all(
+        tape, x, lengths, backwards, state, [&](std::size_t l, const Var<T>& inputs, std::size_t rows) {
+          const JoinedSteps<T> z(tape, inputs, tape.parameter(layers_[l].weight),
+                                 tape.parameter(layers_[l].bias).reshaped({4 * stack_.hidden()}), rows);
+          return [&tape, z](std::size_t t, std::span<Var<T>> old, std::span<Var<T>> next) {
+            const LstmState<T> y = lstm_cell(tape, z(tape, t, old[0]), old[1]);
+            next[0] = y.h;
+            next[1] = y.c;
+          };
+        });
+  }
+
  private:
   struct Layer {
     std::size_t weight, bias;

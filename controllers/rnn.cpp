@@ -47,6 +47,19 @@ class Rnn final : public Controller<T> {
                       });
   }
 
+  Var<T> run(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    return stack_.run_all(
+        tape, x, lengths, backwards, state, [&](std::size_t l, const Var<T>& inputs, std::size_t rows) {
+          const JoinedSteps<T> z(tape, inputs, tape.parameter(layers_[l].weight), tape.parameter(layers_[l].bias),
+                                 rows);
+          return [&tape, z, relu_here = relu_](std::size_t t, std::span<Var<T>> old, std::span<Var<T>> next) {
+            const Var<T> sums = z(tape, t, old[0]);
+            next[0] = relu_here ? relu(tape, sums) : tanh(tape, sums);
+          };
+        });
+  }
+
  private:
   struct Layer {
     std::size_t weight, bias;

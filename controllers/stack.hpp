@@ -51,6 +51,29 @@ class Stack {
     return next[(layers_ - 1) * k];
   }
 
+  /// As Controller::run: layer(l, x, rows) is told the inputs of all steps and returns f(t, old, next), which fills
+  /// next.
+  template <class F>
+  Var<T> run_all(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+                 std::span<Var<T>>& state, F layer) const {
+    const std::size_t k = names_.size();
+    std::span<Var<T>> last{tape.template scratch<Var<T>>(state_.size()), state_.size()};
+    for (std::size_t l = 0; l < layers_; ++l) {
+      const Steps<T> steps(tape, x, lengths, backwards);
+      const auto step = layer(l, x, steps.rows());
+      std::span<Var<T>> own = state.subspan(l * k, k);
+      x = steps.each(tape, own, [&](std::size_t t, std::span<Var<T>>& now) {
+        const std::span<Var<T>> next{tape.template scratch<Var<T>>(k), k};
+        step(t, now, next);
+        now = next;
+        return next[0];
+      });
+      std::uninitialized_copy(own.begin(), own.end(), last.begin() + static_cast<std::ptrdiff_t>(l * k));
+    }
+    state = last;
+    return x;
+  }
+
   /// [inputs..., h] joined: what one product over all of a layer's rows wants.
   static Var<T> join(Tape<T>& tape, std::span<const Var<T>> inputs, Var<T> h) {
     auto* parts = tape.template scratch<Var<T>>(inputs.size() + 1);
