@@ -27,7 +27,14 @@ enum class TargetKind {
 
 enum class Phase : std::uint8_t { input = 0, delimiter = 1, answer = 2 };
 
-/// The shapes a task promises for every batch: what models are built from.
+/// One number a row of what the sampler chose, for traces and tables.
+struct BatchParameter {
+  std::string name;      ///< "length": letters, digits and _
+  bool whole = true;     ///< a whole number in every row
+  std::string doc = {};  ///< what it is, in a few words
+};
+
+/// The shapes a task promises for every batch: what models are built from, and what traces have room for.
 struct BatchSpec {
   std::size_t channels = 0;         ///< C, width of a dense step; 0 = none
   std::size_t vocabulary = 0;       ///< V, number of step tokens; 0 = none
@@ -38,8 +45,14 @@ struct BatchSpec {
   /// Class k as a token, where classes are words: models may then share a word's row between stories and answers.
   /// Empty = classes are no words.
   std::vector<std::int32_t> output_tokens = {};
-  std::size_t max_items = 0;     ///< the most items a row will have; 0 = not known
+  std::size_t max_items = 0;     ///< the most items a row will have; 0 = not known (pointer targets: `outputs`)
   std::size_t longest_line = 0;  ///< words of training's longest item or question; 0 = not known, or items are no words
+  std::size_t max_steps = 0;     ///< the most steps a row will have; 0 = not known
+  std::vector<BatchParameter> parameters = {};  ///< of every batch, in this order
+
+  bool has_items() const { return item_width > 0 || item_vocabulary > 0; }
+  /// The most items a row will have, whichever field says so; 0 = not known.
+  std::size_t item_limit() const { return target == TargetKind::pointer && has_items() ? outputs : max_items; }
 };
 
 struct Target {
@@ -66,7 +79,7 @@ struct Batch {
   Tensor<std::uint8_t, 2> phase;       ///< [T B], a Phase
   ItemSet items;
   Target target;
-  /// What the sampler chose, for traces and tables: names fixed by the task, values [B] each ("length", "repeats").
+  /// What the sampler chose, for traces and tables: names as BatchSpec::parameters, values [B] each.
   std::vector<std::pair<std::string, std::vector<float>>> parameters;
 
   /// True where some row ends before the last step.
@@ -74,11 +87,15 @@ struct Batch {
 
   /// Shapes everything for B rows of at most T steps (and N items of W words) and fills with "nothing": zeros, -1.
   /// Lengths are set to T. Allocates only when larger than ever before.
-  void reset(const BatchSpec& spec, std::size_t rows, std::size_t max_steps, std::size_t max_items = 0,
-             std::size_t max_words = 0);
+  void reset(const BatchSpec& spec, std::size_t rows, std::size_t step_count, std::size_t item_count = 0,
+             std::size_t word_count = 0);
 
-  /// Throws InvariantError naming the field and both shapes where the batch breaks `spec` or the rules above.
-  void check(const BatchSpec& spec) const;
+  /// Throws InvariantError naming `whose` batch it is, the field and both shapes where it breaks `spec` or the rules
+  /// above.
+  void check(const BatchSpec& spec, const std::string& whose = "batch") const;
+
+ private:
+  void check_parameters(const BatchSpec& spec, const std::string& whose) const;
 };
 
 }  // namespace mneme

@@ -93,7 +93,7 @@ MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std
   episodes.reads = Reads::shuffled;
   session.evaluate(episodes, values[2]);
 
-  const BatchSpec spec = task.spec();
+  const BatchSpec& spec = task.spec();
   const bool facts = spec.item_vocabulary || spec.item_width;
   std::map<int, TaskUse> tasks;
   for (std::size_t i = 0; i < count; ++i) {

@@ -73,7 +73,7 @@ void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
 
 trace::Layout make_layout(const Config& config, const Task& task, const ModelParts& parts, const std::string& phase,
                           std::uint64_t checkpoint_step, trace::Level level) {
-  const BatchSpec spec = task.spec();
+  const BatchSpec& spec = task.spec();
   trace::Layout layout;
   layout.git_rev = build_info().git_rev;
   layout.git_dirty = build_info().git_dirty;
@@ -109,15 +109,11 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
     for (std::size_t i = 0; i < v.axes.size(); ++i)
       if (v.axes[i] == "hidden_unit" && v.declared.dims[i] != layout.hidden) v.axes.clear();
 
-  Batch probe;
-  task.sample({config.seed, "eval", 0, 0, 32}, probe);
-  for (const auto& [name, values] : probe.parameters) {
-    const bool whole = std::all_of(values.begin(), values.end(), [](float v) { return v == std::floor(v); });
-    layout.episode_params.push_back({name, whole, ""});
-  }
-  if (spec.item_width || spec.item_vocabulary) {
-    layout.items =
-        std::max(layout.items, spec.target == TargetKind::pointer ? spec.outputs : probe.items.support.shape()[1]);
+  for (const BatchParameter& p : spec.parameters) layout.episode_params.push_back({p.name, p.whole, p.doc});
+  if (spec.has_items()) {
+    if (spec.item_limit() == 0)
+      fail<InvariantError>("task " + config.task, "gives items and does not declare how many at most (max_items)");
+    layout.items = std::max(layout.items, spec.item_limit());
     layout.item_width = spec.item_width;
     layout.item_tokens = spec.item_vocabulary > 0;
     layout.item_support = true;
@@ -264,22 +260,21 @@ void Recorder::finish(const Batch& batch, const Prediction* prediction) {
       } else {
         std::copy_n(&batch.target.values(t, b, 0), k, &e.target[t * k]);
       }
+      std::fill_n(&e.output[t * k], k, 0.0f);  // a pointer's batch may have fewer items than k
       if (prediction)
         std::copy_n(&prediction->values(t, b, 0), std::min(k, prediction->values.shape()[2]), &e.output[t * k]);
-      else
-        std::fill_n(&e.output[t * k], k, 0.0f);
       e.mask[t] = batch.target.scored(t, b);
       e.phase[t] = batch.phase(t, b);
       if (layout_.tokens) e.token[t] = batch.tokens(t, b);
     }
     for (std::size_t p = 0; p < e.params.size() && p < batch.parameters.size(); ++p)
       e.params[p] = batch.parameters[p].second[b];
+    e.items.token.clear();
     for (std::size_t n = 0; n < e.items.count; ++n) {
       if (layout_.item_width)
         std::copy_n(&batch.items.values(b, n, 0), layout_.item_width, &e.items.values[n * layout_.item_width]);
       if (layout_.item_support) e.items.support[n] = batch.items.support(b, n);
       if (!layout_.item_tokens) continue;
-      if (n == 0) e.items.token.clear();
       e.items.token_count[n] = 0;
       for (std::size_t w = 0; w < batch.items.tokens.shape()[2]; ++w)
         if (const std::int32_t token = batch.items.tokens(b, n, w); token >= 0) {

@@ -16,7 +16,7 @@
 namespace mneme::experiments {
 
 /// The trace's schema for this model on this task; `phase` is train or eval, `checkpoint_step` the sequences trained on
-/// before. The task is sampled once, for the names of its parameters and the size of its item sets.
+/// before. InvariantError naming the task where it gives items and does not say how many at most.
 trace::Layout make_layout(const Config& config, const Task& task, const ModelParts& parts, const std::string& phase,
                           std::uint64_t checkpoint_step, trace::Level level);
 

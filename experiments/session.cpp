@@ -121,7 +121,13 @@ std::size_t Session::arena_bytes() const {
 
 void Session::sample(Shard& s, std::uint64_t first) const {
   task_->sample({config_.seed, "task", first, s.row_begin, s.rows}, s.batch);
+  if (!s.checked) check(*task_, s.batch);
+  s.checked = true;
   s.numbers = loss_ == Loss::element ? scored_numbers(s.batch) : 0;
+}
+
+void Session::check(const Task& task, const Batch& batch) const {
+  batch.check(task.spec(), "task " + config_.task);
 }
 
 double Session::loss_scale(std::size_t numbers) const {
@@ -161,6 +167,7 @@ void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
       for (std::size_t b = 0; b < s.rows; ++b)
         if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
           s.recorded_rows.push_back(b);
+      if (!s.recorded_rows.empty()) check(*task_, s.batch);
       s.recorder->start(s.batch, s.recorded_rows);
       if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
     });
@@ -374,6 +381,7 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     Lane& lane = lanes_[worker];
     const Draw draw{e.seed, "eval", e.first + begin, 0, now};
     task.sample(draw, lane.batch);
+    check(task, lane.batch);
     const std::unique_ptr<Observer<float>> observer = e.watch ? e.watch(begin, lane.batch) : nullptr;
     judge(task, draw, lane, observer.get(), e.reads);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
@@ -391,6 +399,7 @@ trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std
   const std::size_t row = 0;
   const Draw draw{seed, "eval", number, 0, 1};
   task.sample(draw, lane.batch);
+  check(task, lane.batch);
   recorder.start(lane.batch, {&row, 1});
   judge(task, draw, lane, &recorder, Reads::as_read);
   recorder.finish(lane.batch, &lane.prediction);

@@ -92,6 +92,7 @@ class Session {
  private:
   struct Shard {
     std::size_t row_begin = 0, rows = 0;
+    bool checked = false;
     Tape<float> tape;
     std::unique_ptr<Gradients<float>> gradients;
     Batch batch;
@@ -105,7 +106,9 @@ class Session {
   };
   struct Lane;  // what one worker evaluates with
 
+  /// InvariantError naming the task where a shard's first batch is not as declared.
   void sample(Shard& shard, std::uint64_t first) const;
+  void check(const Task& task, const Batch& batch) const;
   double loss_scale(std::size_t numbers) const;
   Context<float> context(Shard& shard, std::uint64_t first, double scale) const;
   void run_shard(Shard& shard, std::uint64_t first, double scale);

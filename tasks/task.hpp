@@ -53,7 +53,9 @@ struct TestPart {
 class Task {
  public:
   virtual ~Task() = default;
-  virtual BatchSpec spec() const = 0;
+  /// What every batch of sample() keeps to: most items, most steps, names of its parameters and which are whole numbers
+  /// included. A task with items says how many at most.
+  virtual const BatchSpec& spec() const = 0;
   virtual void sample(const Draw& draw, Batch& batch) const = 0;
 
   virtual const std::vector<Metric>& metrics() const = 0;

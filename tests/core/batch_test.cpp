@@ -196,11 +196,6 @@ TEST(Batch, CheckNamesFieldAndShapes) {
 
 TEST(Batch, CheckLengthsAndPadding) {
   const Batch good = bits_batch();
-  EXPECT_EQ(complaint(bits_spec, good,
-                      [](Batch& b) {
-                        b.parameters = {{"length", {3, 4}}, {"repeats", {2}}};
-                      }),
-            "[batch] parameter 'repeats' has 1 rows, B=2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[1] = 0; }), "[batch] row 1 has length 0, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[0] = 5; }), "[batch] row 0 has length 5, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.target.scored(2, 1) = 1; }),
@@ -210,6 +205,34 @@ TEST(Batch, CheckLengthsAndPadding) {
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(2, 0) = 1; }),
             "[batch] step 2 of row 0 holds input, the row ends at 2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.phase(1, 0) = 3; }), "[batch] step 1 row 0 has phase 3");
+}
+
+TEST(Batch, ResetNamesTheParametersAndCheckHoldsTheTaskToThem) {
+  BatchSpec spec = bits_spec;
+  spec.max_steps = 4;
+  spec.parameters = {{"length"}, {"share", false}};
+  Batch good;
+  good.reset(spec, 2, 4);
+  EXPECT_EQ(good.parameters[1].first, "share");
+  EXPECT_EQ(good.parameters[1].second, (std::vector<float>{0, 0}));
+  good.parameters[0].second = {3, -1};
+  good.parameters[1].second = {0.5f, 3};
+  EXPECT_NO_THROW(good.check(spec));
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[1].second.pop_back(); }),
+            "[batch] parameter 'share' has 1 rows, B=2");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters.pop_back(); }),
+            "[batch] 1 parameters, the task promised 2");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { std::swap(b.parameters[0], b.parameters[1]); }),
+            "[batch] parameter 0 is 'share', the task promised 'length'");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[0].second[1] = 2.5f; }),
+            "[batch] parameter 'length' is 2.5, the task promised whole numbers");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[1].second[0] = std::numeric_limits<float>::infinity(); }),
+            "[batch] parameter 'share' is inf, the task promised finite numbers");
+  Batch longer;
+  longer.reset(spec, 2, 5);
+  EXPECT_EQ(complaint(spec, longer, [](Batch&) {}), "[batch] T=5, the task promised at most 4 steps");
+  longer.reset(bits_spec, 2, 4);
+  EXPECT_TRUE(longer.parameters.empty()) << "nothing is left of another task's";
 }
 
 TEST(Batch, CheckValues) {
@@ -262,6 +285,9 @@ TEST(Batch, CheckItems) {
   EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [](Batch& b) { b.target.indices(1, 1) = 3; }),
             "[batch] target 3 at step 1 row 1 chooses from 3")
       << "a pointer chooses from its own row's items";
+  BatchSpec few = story_spec;
+  few.max_items = 3;
+  EXPECT_EQ(complaint(few, story_batch(), [](Batch&) {}), "[batch] row 0 has 4 items, the task promised at most 3");
   Batch without_support = pointer_batch();
   without_support.items.support.resize({0, 0});
   EXPECT_NO_THROW(without_support.check(pointer_spec)) << "a task without supporting facts may leave them out";

@@ -67,6 +67,15 @@ inline void expect_has(const std::string& text, const std::string& part) {
   EXPECT_NE(text.find(part), std::string::npos) << "no '" << part << "' in: " << text;
 }
 
+/// `given`, where `more` comes first.
+inline std::vector<Assignment> merged(std::vector<Assignment> given, const std::vector<Assignment>& more) {
+  for (const Assignment& a : more) {
+    std::erase_if(given, [&](const Assignment& g) { return g.key == a.key; });
+    given.push_back(a);
+  }
+  return given;
+}
+
 /// A run that takes milliseconds: NTM of 8 x 4 with an LSTM of 12 on short copies.
 inline Config small(const std::vector<Assignment>& more = {}) {
   std::vector<Assignment> given = {{"task", "copy", ""},
@@ -81,11 +90,7 @@ inline Config small(const std::vector<Assignment>& more = {}) {
                                    {"train.eval-every", "100", ""},
                                    {"train.eval-episodes", "10", ""},
                                    {"train.checkpoint-every", "100", ""}};
-  for (const Assignment& a : more) {
-    std::erase_if(given, [&](const Assignment& g) { return g.key == a.key; });
-    given.push_back(a);
-  }
-  return Config::from(given);
+  return Config::from(merged(given, more));
 }
 
 inline RunResult run(const Config& config, const fs::path& out, int threads = 1) {

@@ -219,6 +219,104 @@ TEST(Trace, HopsOverItemsAreTraced) {
     }
 }
 
+/// Of toy_items, whose later sequences are unlike the early ones.
+Config toy(const std::string& answer, const std::vector<Assignment>& more = {}) {
+  std::vector<Assignment> given = {{"task", "toy_items", ""},
+                                   {"task.answer", answer, ""},
+                                   {"memory", answer == "pointer" ? "none" : "end_to_end", ""},
+                                   {"controller.hidden", "6", ""},
+                                   {"train.max-sequences", "60", ""},
+                                   {"train.eval-every", "30", ""},
+                                   {"train.eval-episodes", "4", ""},
+                                   {"trace.level", "weights", ""},
+                                   {"trace.every", "1", ""}};
+  return Config::from(merged(given, more));
+}
+
+/// What the task gave for an episode, alone.
+Batch batch_of(const Config& config, const trace::Episode& e) {
+  Batch batch;
+  tasks()
+      .find(config.task)
+      .make(config.task_options)
+      ->sample({config.seed, "task", static_cast<std::uint64_t>(e.sequence), 0, 1}, batch);
+  return batch;
+}
+
+TEST(Trace, APointerOfFewItemsKeepsNothingOfALongerSet) {
+  Folder folder;
+  const Config c = toy("pointer");
+  run(c, folder / "run");
+  const auto episodes = episodes_of(folder / "run");
+  ASSERT_EQ(episodes.size(), 60u);
+  for (const trace::Episode& e : episodes) {
+    const std::size_t k = e.output.size() / e.steps;
+    ASSERT_EQ(k, 7u);
+    for (std::size_t t = 0; t < e.steps; ++t) {
+      double total = 0;
+      for (std::size_t i = 0; i < k; ++i) {
+        total += static_cast<double>(e.output[t * k + i]);
+        if (i >= e.items.count) {
+          EXPECT_EQ(e.output[t * k + i], 0) << "sequence " << e.sequence << " item " << i;
+        }
+      }
+      EXPECT_NEAR(total, 1, 1e-5) << "sequence " << e.sequence;
+    }
+  }
+}
+
+TEST(Trace, AnEpisodeWithoutItemsHasNoWords) {
+  Folder folder;
+  const Config c = toy("class");
+  run(c, folder / "run");
+  std::size_t empty = 0;
+  for (const trace::Episode& e : episodes_of(folder / "run")) {
+    const Batch batch = batch_of(c, e);
+    std::vector<std::int32_t> words;
+    for (const std::int32_t w : batch.items.tokens.storage())
+      if (w >= 0) words.push_back(w);
+    EXPECT_EQ(e.items.token, words) << "sequence " << e.sequence;
+    EXPECT_EQ(e.items.count, batch.items.count[0]);
+    empty += e.items.count == 0;
+  }
+  EXPECT_EQ(empty, 10u);
+}
+
+// The first sequences have at most 3 items and whole numbers, later ones up to 7 and halves.
+TEST(Trace, TheTaskDeclaresWhatLaterEpisodesAreLike) {
+  Folder folder;
+  const Config c = toy("class");
+  run(c, folder / "run");
+  const auto episodes = episodes_of(folder / "run");
+  ASSERT_EQ(episodes.size(), 60u) << "none was refused";
+  std::size_t most = 0;
+  for (const trace::Episode& e : episodes) {
+    EXPECT_EQ(e.params, std::vector<double>{static_cast<double>(batch_of(c, e).parameters[0].second[0])});
+    most = std::max(most, e.items.count);
+  }
+  EXPECT_EQ(most, 7u);
+}
+
+TEST(Trace, ATaskThatBreaksItsDeclarationIsNamed) {
+  const auto said = [](const char* breaks, const char* answer) {
+    return message_of<InvariantError>([&] {
+      Session s(toy(answer, {{"task.breaks", breaks, ""}}), 1);
+      for (std::uint64_t n = 0; n < 60; ++n) {
+        std::vector<double> metrics;
+        s.evaluate({.first = n, .count = 1}, metrics);
+      }
+    });
+  };
+  EXPECT_EQ(said("items", "class"), "[task toy_items] row 0 has 3 items, the task promised at most 2");
+  EXPECT_EQ(said("whole", "class"), "[task toy_items] parameter 'share' is 40.5, the task promised whole numbers");
+  EXPECT_EQ(said("steps", "pointer"), "[task toy_items] T=3, the task promised at most 2 steps");
+  const Config silent = toy("class", {{"task.breaks", "silence", ""}});
+  Session s(silent, 1);
+  EXPECT_EQ(message_of<InvariantError>(
+                [&] { make_layout(silent, s.task(), s.model().parts(), "train", 0, trace::Level::weights); }),
+            "[task toy_items] gives items and does not declare how many at most (max_items)");
+}
+
 TEST(Trace, AResumedRunTracesEachSequenceOnce) {
   Folder folder;
   const Config c = traced("params");
