@@ -136,7 +136,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     std::error_code error;
     fs::create_directories(directory / "traces", error);
     sink = std::make_unique<trace::Sink>(directory / "traces" / "eval.trace.h5", layout, how);
-    recorder.emplace(layout, session.model().parts());
+    recorder.emplace(layout, session.model().parts(), session.task().spec());
   }
 
   std::vector<std::vector<TestPart>> parts;

@@ -62,6 +62,8 @@ void require_memory_use(const Session& session, std::size_t count) {
   const MemoryLayout* layout = session.model().parts().memory;
   if (!layout || layout->read_size() == 0)
     fail<ArgumentError>("--memory-use", "the model '{}' reads no memory here", session.config().model);
+  if (session.task().spec().target_over != Along::steps)
+    fail<ArgumentError>("--memory-use", "attention is judged where steps are scored; this task scores items");
   if (count < 2) fail<ArgumentError>("--memory-use", "{} episode; reads are shuffled among 2 or more", count);
 }
 

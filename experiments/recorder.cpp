@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <map>
+#include <string_view>
+#include <variant>
 
 namespace mneme::experiments {
 
@@ -69,6 +71,54 @@ void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
   for (const std::string& s : schemes) layout.addressing += (layout.addressing.empty() ? "" : ",") + s;
 }
 
+using Column = std::variant<std::vector<float>*, std::vector<std::int32_t>*, std::vector<std::uint8_t>*>;
+
+/// The fields of a batch that every trace has a column for; the others are Layout::fields.
+const std::map<std::string_view, Column (*)(trace::Episode&)>& places() {
+  static const std::map<std::string_view, Column (*)(trace::Episode&)> all = {
+      {"dense", [](trace::Episode& e) -> Column { return &e.input; }},
+      {"tokens", [](trace::Episode& e) -> Column { return &e.token; }},
+      {"phase", [](trace::Episode& e) -> Column { return &e.phase; }},
+      {"items.values", [](trace::Episode& e) -> Column { return &e.items.values; }},
+      {"items.tokens", [](trace::Episode& e) -> Column { return &e.items.token; }},
+      {"items.support", [](trace::Episode& e) -> Column { return &e.items.support; }},
+      {"target.values", [](trace::Episode& e) -> Column { return &e.target; }},
+      {"target.indices", [](trace::Episode& e) -> Column { return &e.target; }},
+      {"target.scored", [](trace::Episode& e) -> Column { return &e.mask; }},
+  };
+  return all;
+}
+
+bool has_place(const BatchField& field) {
+  const bool moved = std::string_view(field.name).starts_with("target") && field.along != Along::steps;
+  return !moved && places().count(field.name) > 0;
+}
+
+Column place_of(const BatchField& field, trace::Episode& e) {
+  return places().at(field.name)(e);
+}
+
+/// What the task gives or wants beside what every trace has a column for, in the order of Batch::each; the answers to
+/// targets over items come last.
+void add_fields(const BatchSpec& spec, trace::Layout& layout) {
+  const auto axis = [](Along along) {
+    return along == Along::steps ? "step" : along == Along::items ? "item_row" : "edge_row";
+  };
+  const Batch none;
+  Batch::each(spec, none, [&](const BatchField& f, const auto&) {
+    if (has_place(f)) return;
+    std::string name = f.name;
+    if (name.starts_with("items.")) name.erase(0, 6);
+    std::replace(name.begin(), name.end(), '.', '_');
+    layout.fields.push_back({name, axis(f.along), f.width, f.whole, f.doc, f.least, f.most});
+  });
+  if (spec.target_over != Along::items) return;
+  layout.fields.push_back({"output", "item_row", spec.outputs, false, "output y_i"});
+  if (spec.target == TargetKind::real) return;
+  layout.fields.back().least = 0;
+  layout.fields.back().most = 1 + 1e-5;  // of a probability that float32 arithmetic made
+}
+
 }  // namespace
 
 trace::Layout make_layout(const Config& config, const Task& task, const ModelParts& parts, const std::string& phase,
@@ -86,17 +136,13 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
   layout.level = level;
   layout.keyframe_every = static_cast<int>(config.trace.integer("keyframe-every"));
   layout.channels_in = spec.channels;
-  layout.channels_out = spec.outputs;
+  const bool over_steps = spec.target_over == Along::steps;
+  layout.channels_out = over_steps ? spec.outputs : 0;
   layout.tokens = spec.vocabulary > 0;
   layout.vocab = task.token_names();
-  if (spec.target == TargetKind::classes) layout.classes = task.class_names();
+  if (spec.target == TargetKind::classes && over_steps) layout.classes = task.class_names();
   layout.error_name = task.metrics()[task.solved_metric()].name;
-  switch (spec.target) {
-    case TargetKind::bits: layout.target_kind = "bits"; break;
-    case TargetKind::classes: layout.target_kind = "classes"; break;
-    case TargetKind::pointer: layout.target_kind = "pointer"; break;
-    case TargetKind::real: layout.target_kind = "real"; break;
-  }
+  layout.target_kind = target_name(spec.target);
   if (parts.memory) add_memory(*parts.memory, layout);
   if (parts.controller)
     for (const Declared& d : *parts.controller) {
@@ -118,13 +164,15 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
     layout.item_tokens = spec.item_vocabulary > 0;
     layout.item_support = true;
   }
+  add_fields(spec, layout);
   layout.config_ini = config.text();
   layout.config_json = config.json();
   layout.env_json = environment_json();
   return layout;
 }
 
-Recorder::Recorder(const trace::Layout& layout, const ModelParts& parts) : layout_(layout) {
+Recorder::Recorder(const trace::Layout& layout, const ModelParts& parts, const BatchSpec& spec)
+    : layout_(layout), spec_(spec) {
   const auto logs = [&](const trace::Logged& v) { return layout_.logs(v); };
   if (parts.memory) {
     const MemoryLayout& m = *parts.memory;
@@ -174,7 +222,8 @@ void Recorder::start(const Batch& batch, std::span<const std::size_t> rows) {
     lengths_.push_back(steps);
     trace::Episode& e = episodes_[i];
     const auto keyframes = trace::keyframe_steps(layout_, steps);
-    e.resize(layout_, steps, keyframes.size(), batch.items.count.empty() ? 0 : batch.items.count[rows[i]]);
+    e.resize(layout_, steps, keyframes.size(), spec_.has_items() ? batch.items.count[rows[i]] : 0,
+             spec_.edges ? batch.items.edge_count[rows[i]] : 0);
     e.keyframes = keyframes;
   }
 }
@@ -238,50 +287,64 @@ void Recorder::step(const StepView<float>& view) {
   keyframe(view, t + 1);  // the state before the next step's write
 }
 
+void Recorder::words(const Batch& batch, std::size_t b, trace::ItemRows& items) {
+  items.token.clear();
+  for (std::size_t n = 0; n < items.count; ++n) {
+    items.token_count[n] = 0;
+    for (std::size_t w = 0; w < batch.items.tokens.shape()[2]; ++w)
+      if (const std::int32_t token = batch.items.tokens(b, n, w); token >= 0) {
+        items.token.push_back(token);
+        ++items.token_count[n];
+      }
+  }
+}
+
+void Recorder::choices(const Batch& batch, std::size_t b, trace::Episode& e) const {
+  const std::size_t k = layout_.channels_out;
+  std::fill(e.target.begin(), e.target.end(), 0.0f);
+  for (std::size_t t = 0; t < e.steps; ++t)
+    if (const std::int32_t chosen = batch.target.indices(t, b); chosen >= 0 && static_cast<std::size_t>(chosen) < k)
+      e.target[t * k + static_cast<std::size_t>(chosen)] = 1;
+}
+
+void Recorder::answers(const Batch& batch, std::size_t b, const Prediction* prediction, trace::Episode& e) const {
+  const bool over_items = spec_.target_over == Along::items;
+  std::vector<float>& output = over_items ? std::get<std::vector<float>>(e.fields.back()) : e.output;
+  std::fill(output.begin(), output.end(), 0.0f);  // a batch may have fewer choices than the task, or no answer
+  if (!prediction) return;
+  const std::size_t k = spec_.outputs, n = over_items ? batch.items.count[b] : e.steps;
+  for (std::size_t i = 0; i < n; ++i)
+    std::copy_n(&prediction->values(i, b, 0), std::min(k, prediction->values.shape()[2]), &output[i * k]);
+}
+
 void Recorder::finish(const Batch& batch, const Prediction* prediction) {
-  const bool indexed = batch.target.kind == TargetKind::classes || batch.target.kind == TargetKind::pointer;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     trace::Episode& e = episodes_[i];
-    const std::size_t b = rows_[i], k = layout_.channels_out;
+    const std::size_t b = rows_[i];
     if (reached_ < lengths_[i]) {
       const std::size_t steps = std::max<std::size_t>(reached_, 1);
       lengths_[i] = steps;
       const auto keyframes = trace::keyframe_steps(layout_, steps);
-      e.resize(layout_, steps, keyframes.size(), e.items.count);
+      e.resize(layout_, steps, keyframes.size(), e.items.count, e.items.edges);
       e.keyframes = keyframes;
     }
-    for (std::size_t t = 0; t < e.steps; ++t) {
-      if (layout_.channels_in)
-        std::copy_n(&batch.dense(t, b, 0), layout_.channels_in, &e.input[t * layout_.channels_in]);
-      if (indexed) {
-        std::fill_n(&e.target[t * k], k, 0.0f);
-        const std::int32_t chosen = batch.target.indices(t, b);
-        if (chosen >= 0 && static_cast<std::size_t>(chosen) < k) e.target[t * k + static_cast<std::size_t>(chosen)] = 1;
-      } else {
-        std::copy_n(&batch.target.values(t, b, 0), k, &e.target[t * k]);
-      }
-      std::fill_n(&e.output[t * k], k, 0.0f);  // a pointer's batch may have fewer items than k
-      if (prediction)
-        std::copy_n(&prediction->values(t, b, 0), std::min(k, prediction->values.shape()[2]), &e.output[t * k]);
-      e.mask[t] = batch.target.scored(t, b);
-      e.phase[t] = batch.phase(t, b);
-      if (layout_.tokens) e.token[t] = batch.tokens(t, b);
-    }
-    for (std::size_t p = 0; p < e.params.size() && p < batch.parameters.size(); ++p)
-      e.params[p] = batch.parameters[p].second[b];
-    e.items.token.clear();
-    for (std::size_t n = 0; n < e.items.count; ++n) {
-      if (layout_.item_width)
-        std::copy_n(&batch.items.values(b, n, 0), layout_.item_width, &e.items.values[n * layout_.item_width]);
-      if (layout_.item_support) e.items.support[n] = batch.items.support(b, n);
-      if (!layout_.item_tokens) continue;
-      e.items.token_count[n] = 0;
-      for (std::size_t w = 0; w < batch.items.tokens.shape()[2]; ++w)
-        if (const std::int32_t token = batch.items.tokens(b, n, w); token >= 0) {
-          e.items.token.push_back(token);
-          ++e.items.token_count[n];
+    std::size_t further = 0;
+    Batch::each(spec_, batch, [&](const BatchField& field, const auto& tensor) {
+      const auto copy = [&](auto& column) {
+        using Number = typename std::decay_t<decltype(column)>::value_type;
+        for (std::size_t n = 0; n * field.width < column.size(); ++n) {
+          const auto* from = batch.element(field, tensor, b, n);
+          std::transform(from, from + field.width, column.data() + n * field.width,
+                         [](auto v) { return static_cast<Number>(v); });
         }
-    }
+      };
+      if (!has_place(field)) return std::visit(copy, e.fields[further++]);
+      if (field.name == std::string_view("items.tokens")) return words(batch, b, e.items);
+      if (field.name == std::string_view("target.indices")) return choices(batch, b, e);
+      std::visit([&](auto* column) { copy(*column); }, place_of(field, e));
+    });
+    answers(batch, b, prediction, e);
+    for (std::size_t p = 0; p < e.params.size(); ++p) e.params[p] = static_cast<double>(batch.parameters[p].second[b]);
   }
 }
 

@@ -22,7 +22,8 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
 
 class Recorder final : public Observer<float> {
  public:
-  Recorder(const trace::Layout& layout, const ModelParts& parts);
+  /// `layout` is make_layout()'s of a task of this `spec`.
+  Recorder(const trace::Layout& layout, const ModelParts& parts, const BatchSpec& spec);
 
   /// Rows of the coming batch to record, none to begin with; call before the forward pass.
   void start(const Batch& batch, std::span<const std::size_t> rows);
@@ -54,8 +55,12 @@ class Recorder final : public Observer<float> {
   Source source_of(From from, std::size_t index, const Declared& declared, bool logged) const;
   static void copy(const StepView<float>& view, const Source& source, std::size_t batch_row, float* to);
   void keyframe(const StepView<float>& view, std::size_t step);
+  static void words(const Batch& batch, std::size_t row, trace::ItemRows& items);
+  void choices(const Batch& batch, std::size_t row, trace::Episode& e) const;
+  void answers(const Batch& batch, std::size_t row, const Prediction* prediction, trace::Episode& e) const;
 
   trace::Layout layout_;
+  BatchSpec spec_;
   std::vector<SiteSource> sites_;
   std::vector<Source> memory_, controller_;
   std::vector<std::size_t> rows_, lengths_;

@@ -301,7 +301,7 @@ void Session::require_finite_state() const {
 void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from) {
   record_every_ = every;
   record_from_ = from;
-  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->parts());
+  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->parts(), task_->spec());
 }
 
 void Session::stop_recording() {

@@ -339,6 +339,15 @@ std::vector<ModelSpecimen> model_specimens() {
        {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3, .longest_line = 3}},
       {"pointer to sentences",
        {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4, .longest_line = 3}},
+      {"class of each node",
+       {.item_width = 2,
+        .target = TargetKind::classes,
+        .outputs = 3,
+        .max_items = 4,
+        .edges = true,
+        .target_over = Along::items}},
+      {"bits of each item",
+       {.item_width = 3, .target = TargetKind::bits, .outputs = 2, .max_items = 4, .target_over = Along::items}},
   };
   // At least one entry each, so that the loops below run for models that use none.
   std::vector<std::pair<std::string, const MemoryPlugin*>> all_memories;
@@ -405,10 +414,22 @@ Forward<T> ModelRig<T>::forward(const Batch& batch, bool record, double loss_sca
 
 Batch random_batch(const BatchSpec& spec, std::size_t rows, std::size_t steps, std::uint64_t seed) {
   constexpr std::size_t words = 3;
-  const bool has_items = spec.item_width || spec.item_vocabulary;
-  const std::size_t items = spec.target == TargetKind::pointer ? spec.outputs : 4;
+  const bool has_items = spec.has_items(), over_items = spec.target_over == Along::items;
+  const std::size_t items = spec.target == TargetKind::pointer ? spec.outputs : 4, edges = spec.edges ? 5 : 0;
   Batch batch;
-  batch.reset(spec, rows, steps, has_items ? items : 0, spec.item_vocabulary ? words : 0);
+  batch.reset(spec, rows, steps, has_items ? items : 0, spec.item_vocabulary ? words : 0, edges);
+  const auto score = [&](std::size_t i, std::size_t b, Random& random) {
+    const auto below = [&](std::size_t n) {
+      return static_cast<std::int32_t>(random.integer(0, static_cast<std::int64_t>(n) - 1));
+    };
+    batch.target.scored(i, b) = 1;
+    if (chooses(spec.target))
+      batch.target.indices(i, b) = below(spec.target == TargetKind::pointer ? batch.items.count[b] : spec.outputs);
+    else
+      for (std::size_t k = 0; k < spec.outputs; ++k)
+        batch.target.values(i, b, k) =
+            spec.target == TargetKind::bits ? static_cast<float>(below(2)) : static_cast<float>(random.uniform(-1, 1));
+  };
   for (std::size_t b = 0; b < rows; ++b) {
     Random random(seed, "specimen batch", b);
     const auto below = [&](std::size_t n) {
@@ -428,47 +449,25 @@ Batch random_batch(const BatchSpec& spec, std::size_t rows, std::size_t steps, s
     for (std::size_t t = 0; t < length; ++t) {
       for (std::size_t c = 0; c < spec.channels; ++c) batch.dense(t, b, c) = static_cast<float>(random.uniform(-1, 1));
       if (spec.vocabulary) batch.tokens(t, b) = below(spec.vocabulary);
+      if (over_items) continue;
       const bool scored = t + 1 == length || below(3) > 0;
       if (!scored) continue;
-      batch.target.scored(t, b) = 1;
       batch.phase(t, b) = static_cast<std::uint8_t>(Phase::answer);
-      switch (spec.target) {
-        case TargetKind::bits:
-        case TargetKind::real:
-          for (std::size_t k = 0; k < spec.outputs; ++k)
-            batch.target.values(t, b, k) = spec.target == TargetKind::bits ? static_cast<float>(below(2))
-                                                                           : static_cast<float>(random.uniform(-1, 1));
-          break;
-        case TargetKind::classes: batch.target.indices(t, b) = below(spec.outputs); break;
-        case TargetKind::pointer: batch.target.indices(t, b) = below(batch.items.count[b]); break;
-      }
+      score(t, b, random);
     }
+    for (std::size_t i = 0; over_items && i < batch.items.count[b]; ++i)
+      if (i == 0 || below(3) > 0) score(i, b, random);
+    if (!spec.edges) continue;
+    batch.items.edge_count[b] = static_cast<std::uint32_t>(std::min(edges, b + batch.items.count[b] - 1));
+    for (std::size_t e = 0; e < batch.items.edge_count[b]; ++e)
+      for (std::size_t end = 0; end < 2; ++end) batch.items.edges(b, e, end) = below(batch.items.count[b]);
   }
   batch.check(spec);
   return batch;
 }
 
 Batch single_row(const Batch& batch, const BatchSpec& spec, std::size_t b) {
-  const bool has_items = spec.item_width || spec.item_vocabulary;
-  const std::size_t steps = batch.lengths[b], items = has_items ? batch.items.count[b] : 0,
-                    words = spec.item_vocabulary ? batch.items.tokens.shape()[2] : 0;
-  Batch one;
-  one.reset(spec, 1, steps, items, words);
-  if (has_items) one.items.count[0] = static_cast<std::uint32_t>(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    for (std::size_t k = 0; k < spec.item_width; ++k) one.items.values(0, i, k) = batch.items.values(b, i, k);
-    for (std::size_t w = 0; w < words; ++w) one.items.tokens(0, i, w) = batch.items.tokens(b, i, w);
-  }
-  const bool indexed = spec.target == TargetKind::classes || spec.target == TargetKind::pointer;
-  for (std::size_t t = 0; t < steps; ++t) {
-    for (std::size_t c = 0; c < spec.channels; ++c) one.dense(t, 0, c) = batch.dense(t, b, c);
-    if (spec.vocabulary) one.tokens(t, 0) = batch.tokens(t, b);
-    one.phase(t, 0) = batch.phase(t, b);
-    one.target.scored(t, 0) = batch.target.scored(t, b);
-    if (indexed) one.target.indices(t, 0) = batch.target.indices(t, b);
-    if (!indexed)
-      for (std::size_t k = 0; k < spec.outputs; ++k) one.target.values(t, 0, k) = batch.target.values(t, b, k);
-  }
+  Batch one = batch.row(spec, b);
   one.check(spec);
   return one;
 }

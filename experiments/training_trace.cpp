@@ -101,7 +101,7 @@ Recorder* TrainingTrace::divergence_recorder() {
   const auto make = [&] {
     const trace::Level level = std::max(trace::parse_level(config.trace.text("level")), trace::Level::params);
     divergence_layout_ = make_layout(config, session_->task(), parts, "train", started_at_, level);
-    divergence_.emplace(divergence_layout_, parts);
+    divergence_.emplace(divergence_layout_, parts, session_->task().spec());
   };
   attempt(make, kNotTraced);
   return divergence_ ? &*divergence_ : nullptr;

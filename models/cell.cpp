@@ -20,6 +20,7 @@ class Cell final : public Model<T> {
   }
   static void validate(const BatchSpec& spec) {
     if (!spec.channels && !spec.vocabulary) fail<ArgumentError>("model cell", "reads steps, and the task gives none");
+    if (spec.target_over != Along::steps) fail<ArgumentError>("model cell", "answers at steps, not for each item");
   }
 
   Cell(const Builder<T>& build, const Options& o, const ModelSetup& setup) : spec_(setup.batch) {

@@ -19,7 +19,8 @@ class MemoryNetwork final : public Model<T> {
  public:
   static OptionTable options() { return {}; }
   static void validate(const BatchSpec& spec) {
-    if (!spec.vocabulary || !spec.item_vocabulary || spec.target != TargetKind::classes)
+    if (!spec.vocabulary || !spec.item_vocabulary || spec.target != TargetKind::classes ||
+        spec.target_over != Along::steps)
       fail<ArgumentError>("model memory_network",
                           "asks a question in words about items in words, answered by a class; the task gives other "
                           "things (babi: task.form items)");

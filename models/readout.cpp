@@ -87,11 +87,10 @@ Var<T> Readout<T>::loss(Tape<T>& tape, const Batch& batch, Var<T> logits, double
 
 template <class T>
 void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
-  const std::size_t rows = batch.steps * batch.size, k = logits.shape.last();
+  const std::size_t count = batch.target.count(), rows = count * batch.size, k = logits.shape.last();
   const TargetKind kind = batch.target.kind;
-  out.values.resize({batch.steps, batch.size, k});
-  const bool chosen = kind == TargetKind::classes || kind == TargetKind::pointer;
-  out.indices.resize({chosen ? batch.steps : 0, batch.size});
+  out.values.resize({count, batch.size, k});
+  out.indices.resize({chooses(kind) ? count : 0, batch.size});
   float* to = out.values.storage().data();
   for (std::size_t r = 0; r < rows; ++r) {
     const T* x = logits.data + r * k;

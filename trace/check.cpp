@@ -105,9 +105,10 @@ void check_values(const ColumnSpec& c, const std::vector<float>& values, std::si
 
 template <class T>
 void check_values(const ColumnSpec& c, const std::vector<T>& values, std::size_t episode, Report& report) {
-  for (std::size_t r = 0; r < values.size(); ++r) {
-    const std::string why = range_fault(c, static_cast<double>(values[r]));
-    if (!why.empty()) return report.add(c.path, "episode {}, {} {}: {}", episode, c.axes[0], r, why);
+  const std::size_t row = c.row_size();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string why = range_fault(c, static_cast<double>(values[i]));
+    if (!why.empty()) return report.add(c.path, "episode {}, {} {}: {}", episode, c.axes[0], i / row, why);
   }
 }
 
@@ -361,6 +362,7 @@ struct Checker::Impl {
     reader.derived(i, e, buffer);
     check_counting("step", buffer.step, 0, e.steps, i, report);
     if (layout.items) check_items(layout, e, buffer, i, report);
+    if (layout.has_edges()) check_counting("edge_row", buffer.edge_row, 0, e.items.edges, i, report);
     for (std::size_t s = 0; s < layout.sites.size(); ++s)
       check_site(layout.sites[s], layout.width(layout.sites[s]), e.sites[s].weights, buffer.entropy[s],
                  buffer.argmax[s], e, i, report);

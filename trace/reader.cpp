@@ -71,6 +71,27 @@ Logged load_value(const File& f, const std::string& path) {
   return v;
 }
 
+/// A field as its dataset and attributes tell it.
+FieldLayout load_field(const File& f, const std::string& path) {
+  FieldLayout field;
+  const Dims dims = f.dims(path);
+  const std::vector<std::string> axes = split_list(f.text_attr(path, "axes"));
+  const bool fits = (dims.size() == 1 || dims.size() == 2) && axes.size() == dims.size();
+  if (!fits)
+    fail<FileError>(f.path(), "dataset {} has {} axes, its attribute axes names {}", path, dims.size(), axes.size());
+  field.name = path.substr(path.rfind('/') + 1);
+  field.axis = axes[0];
+  field.width = dims.size() == 2 ? dims[1] : 1;
+  field.whole = f.describe(path).type == scalar_name(Scalar::i32);
+  if (f.has_attr(path, "long_name")) field.doc = f.text_attr(path, "long_name");
+  if (!f.has_attr(path, "bounds")) return field;
+  const std::vector<std::string> bounds = split_list(f.text_attr(path, "bounds"));
+  if (bounds.size() != 2) fail<FileError>(f.path(), "attribute bounds of {} is no pair", path);
+  field.least = std::strtod(bounds[0].c_str(), nullptr);
+  field.most = std::strtod(bounds[1].c_str(), nullptr);
+  return field;
+}
+
 Layout load_layout(const File& f) {
   Layout l;
   const auto text = [&](const char* name) { return f.text_attr("/", name); };
@@ -109,6 +130,8 @@ Layout load_layout(const File& f) {
   l.item_tokens = f.exists("/items/token");
   l.item_support = f.exists("/items/support");
   l.item_truth = f.exists("/items/truth");
+  if (f.has_attr("/meta", "fields"))
+    for (const std::string& path : split_list(f.text_attr("/meta", "fields"))) l.fields.push_back(load_field(f, path));
 
   l.update = f.text_attr("/memory", "update");
   l.step_order = f.text_attr("/memory", "step_order");
@@ -199,8 +222,8 @@ struct Reader::Impl {
   std::vector<Dataset> derived;  // as derived_columns
   Dataset keyframe;
   mutable std::map<std::string, Dataset> scales;  // kept open, so that HDF5 unpacks a chunk once
-  std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin;
-  std::vector<std::int32_t> step_count, keyframe_count, item_count;
+  std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin, edge_begin;
+  std::vector<std::int32_t> step_count, keyframe_count, item_count, edge_count;
   std::vector<std::uint64_t> seed, hash;
   std::vector<float> loss, error;
   std::vector<std::uint8_t> correct;
@@ -250,6 +273,11 @@ struct Reader::Impl {
       item_count = file.read<std::int32_t>(table[kItemCount].path);
       episodes = std::min({episodes, item_begin.size(), item_count.size()});
     }
+    if (layout.has_edges()) {
+      edge_begin = file.read<std::int64_t>(table[kEdgeBegin].path);
+      edge_count = file.read<std::int32_t>(table[kEdgeCount].path);
+      episodes = std::min({episodes, edge_begin.size(), edge_count.size()});
+    }
     for (std::size_t p = 0; p < layout.episode_params.size(); ++p) {
       const ColumnSpec& c = table[first_param(layout) + p];
       std::vector<double> values;
@@ -288,6 +316,7 @@ struct Reader::Impl {
     std::vector<Axis> owned = {{"step", step_begin, step_count, rows_there("step"), any},
                                {"keyframe", keyframe_begin, keyframe_count, rows_there("keyframe"), any}};
     if (layout.items) owned.push_back({"item", item_begin, item_count, rows_there("item_row"), layout.items});
+    if (layout.has_edges()) owned.push_back({"edge", edge_begin, edge_count, rows_there("edge_row"), any});
     const std::size_t listed = episodes;
     for (episodes = 0; episodes < listed; ++episodes) {
       const std::size_t e = episodes;
@@ -326,13 +355,15 @@ struct Reader::Impl {
     e.params.resize(params.size());
     for (std::size_t p = 0; p < params.size(); ++p) e.params[p] = params[p][i];
     e.items.count = layout.items ? static_cast<std::size_t>(item_count[i]) : 0;
+    e.items.edges = layout.has_edges() ? static_cast<std::size_t>(edge_count[i]) : 0;
   }
 
   void load(std::size_t i, Episode& e) const {
     const auto keyframes = static_cast<std::size_t>(keyframe_count[i]);
     expect_plausible(i);
     e.resize(layout, static_cast<std::size_t>(step_count[i]), keyframes,
-             layout.items ? static_cast<std::size_t>(item_count[i]) : 0);
+             layout.items ? static_cast<std::size_t>(item_count[i]) : 0,
+             layout.has_edges() ? static_cast<std::size_t>(edge_count[i]) : 0);
     load_row(i, e);
     std::size_t token_first = 0, tokens = 0;
     std::size_t k = 0;
@@ -351,6 +382,9 @@ struct Reader::Impl {
       } else if (axis == "item_row") {
         begin = static_cast<std::size_t>(item_begin[i]);
         rows = e.items.count;
+      } else if (axis == "edge_row") {
+        begin = static_cast<std::size_t>(edge_begin[i]);
+        rows = e.items.edges;
       } else {
         begin = token_first;
         rows = tokens;
@@ -403,6 +437,8 @@ struct Reader::Impl {
       read(derived[2 * s + 1], first, e.steps, d.argmax[s]);
     }
     read(scale("step", Scalar::i32), first, e.steps, d.step);
+    if (layout.has_edges())
+      read(scale("edge_row", Scalar::i64), static_cast<std::size_t>(edge_begin[i]), e.items.edges, d.edge_row);
     if (!layout.items) return;
     const auto item = static_cast<std::size_t>(item_begin[i]);
     read(scale("item_row", Scalar::i64), item, e.items.count, d.item_row);

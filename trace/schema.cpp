@@ -53,6 +53,10 @@ bool Layout::logs_memory() const {
   return std::any_of(memory.begin(), memory.end(), [this](const Logged& v) { return logs(v); });
 }
 
+bool Layout::has_edges() const {
+  return std::any_of(fields.begin(), fields.end(), [](const FieldLayout& f) { return f.axis == "edge_row"; });
+}
+
 std::string Layout::word(std::int32_t token) const {
   const bool named = token >= 0 && static_cast<std::size_t>(token) < vocab.size();
   return named ? vocab[static_cast<std::size_t>(token)] : fmt::format("#{}", token);
@@ -98,6 +102,12 @@ void validate(const Layout& l) {
     expect_legal("episode parameter", p.name);
     if (!names.insert(p.name).second) fail<ArgumentError>("trace", "two episode parameters are named {}", p.name);
   }
+  for (const FieldLayout& f : l.fields) {
+    expect_legal("field", f.name);
+    expect_one_of("axis of field " + f.name, f.axis, {"step", "item_row", "edge_row"});
+    if (f.width == 0) fail<ArgumentError>("trace", "field {} has no numbers", f.name);
+    if (f.axis != "step" && l.items == 0) fail<ArgumentError>("trace", "field {} needs items", f.name);
+  }
   for (const auto& [name, value] : l.constants) expect_legal("constant", name);
   if (!l.classes.empty() && l.classes.size() != l.channels_out)
     fail<ArgumentError>("trace", "{} names of classes, the output has {}", l.classes.size(), l.channels_out);
@@ -110,7 +120,8 @@ void validate(const Layout& l) {
   }
 }
 
-void Episode::resize(const Layout& l, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count) {
+void Episode::resize(const Layout& l, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count,
+                     std::size_t edge_count) {
   steps = step_count;
   params.resize(l.episode_params.size());
   input.resize(step_count * l.channels_in);
@@ -145,6 +156,13 @@ void Episode::resize(const Layout& l, std::size_t step_count, std::size_t keyfra
   items.values.resize(items.count * l.item_width);
   items.support.resize(l.item_support ? items.count : 0);
   items.truth.resize(l.item_truth ? items.count : 0);
+  items.edges = l.has_edges() ? edge_count : 0;
+  fields.resize(l.fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (l.fields[i].whole != std::holds_alternative<std::vector<std::int32_t>>(fields[i]))
+      fields[i] = l.fields[i].whole ? FieldRows(std::vector<std::int32_t>()) : FieldRows(std::vector<float>());
+    std::visit([&](auto& rows) { rows.resize(rows_of(l.fields[i]) * l.fields[i].width); }, fields[i]);
+  }
 }
 
 std::vector<std::int64_t> keyframe_steps(const Layout& l, std::size_t steps) {

@@ -11,8 +11,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace mneme::trace {
@@ -52,6 +54,19 @@ struct EpisodeParam {
   std::string doc = {};
 };
 
+/// What a task gives or wants beside the columns that every trace may have: numbers of each step, item or edge (dataset
+/// /io/<name> for steps, else /items/<name>). Edges are pairs of items, so they come with items.
+struct FieldLayout {
+  std::string name;       ///< "edges", "target_values"
+  std::string axis;       ///< step, item_row or edge_row
+  std::size_t width = 1;  ///< numbers of one
+  bool whole = false;     ///< stored as i32, else f32
+  std::string doc = {};
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+
+  std::string path() const { return (axis == "step" ? "/io/" : "/items/") + name; }
+};
+
 struct Layout {
   // Root attributes.
   std::string producer = "mneme";
@@ -75,6 +90,8 @@ struct Layout {
   bool tokens = false;                  ///< /io/token
   std::size_t item_width = 0;           ///< numbers per item; a point has 2
   bool item_tokens = false, item_support = false, item_truth = false;
+
+  std::vector<FieldLayout> fields = {};
 
   // Where attention is paid, in the order of the model's declaration. A step visits them in this order in two halves,
   // write sites and the others; step_order says which half comes first.
@@ -103,6 +120,7 @@ struct Layout {
   std::size_t width(const SiteLayout& s) const { return s.site.slot_axis == "item" ? items : slots; }
   bool logs(const Logged& v) const { return v.level <= level && v.declared.kind != Kind::opaque; }
   bool logs_memory() const;
+  bool has_edges() const;  ///< a field is along edges
   /// A token or class in words: "kitchen", or "#17" where there is no name.
   std::string word(std::int32_t token) const;
   std::string class_name(std::size_t k) const;
@@ -121,6 +139,9 @@ struct SiteRows {
   std::vector<std::vector<float>> values;  ///< as SiteLayout::values: [steps, dims]
 };
 
+/// One field's numbers, row by row.
+using FieldRows = std::variant<std::vector<float>, std::vector<std::int32_t>>;
+
 /// The sentences or points of one episode. Flat; what the layout does not declare stays empty.
 struct ItemRows {
   std::size_t count = 0;
@@ -129,6 +150,7 @@ struct ItemRows {
   std::vector<float> values;              ///< [count, item_width]
   std::vector<std::uint8_t> support;      ///< [count]
   std::vector<std::int32_t> truth;        ///< [count]
+  std::size_t edges = 0;                  ///< of a graph of the items
 };
 
 /// One episode: one row of a batch. Reuse the object: resize() keeps the buffers.
@@ -150,9 +172,15 @@ struct Episode {
   std::vector<std::vector<float>> memory;      ///< as Layout::memory: [keyframes, dims]
   std::vector<std::vector<float>> controller;  ///< as Layout::controller: [steps, dims]
   ItemRows items;
+  std::vector<FieldRows> fields;  ///< as Layout::fields: [steps, items or edges, width]
 
   /// Sizes every column that `layout` logs (zeros where new) and empties the others; `item_count` items without tokens.
-  void resize(const Layout& layout, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count = 0);
+  void resize(const Layout& layout, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count = 0,
+              std::size_t edge_count = 0);
+  /// Rows that a field has in this episode.
+  std::size_t rows_of(const FieldLayout& field) const {
+    return field.axis == "step" ? steps : field.axis == "item_row" ? items.count : items.edges;
+  }
 };
 
 /// Steps of an episode at which a keyframe stands: 0, every, 2 every, ...

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace mneme::trace {
@@ -23,6 +24,7 @@ class AxisBook {
     grows("episode", Scalar::i64, "episode id");
     if (l.logs_memory()) grows("keyframe", Scalar::i64, "row of /step that the keyframe belongs to");
     if (l.items) grows("item_row", Scalar::i64, "item within the episode");
+    if (l.has_edges()) grows("edge_row", Scalar::i64, "edge within the episode");
     if (l.items && l.item_tokens) grows("token_row", Scalar::i64, "token within the item");
     const auto fixed = [this](const char* name, std::size_t size, const char* long_name) {
       if (size) axes_.push_back({name, Scalar::i32, size, false, {}, "1", long_name});
@@ -182,6 +184,17 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
       within(-1, static_cast<double>(l.items) - 1);
     }
   }
+  for (const FieldLayout& f : l.fields) {
+    std::vector<std::string> field_axes = {f.axis};
+    if (f.width > 1) {
+      field_axes.push_back(f.name + "_axis");
+      book.want(field_axes[1], f.width, f.path());
+    }
+    add(f.path(), f.whole ? Scalar::i32 : Scalar::f32, field_axes, f.doc.empty() ? f.name.c_str() : f.doc.c_str());
+    within(f.least, f.most);
+    if (std::isfinite(f.least) && std::isfinite(f.most))
+      out.back().attributes = {{"bounds", fmt::format("{},{}", f.least, f.most)}};
+  }
   for (const Logged& v : l.memory) {
     if (l.logs(v)) out.push_back(value_column(book, v, "keyframe", "/memory", nullptr));
   }
@@ -284,6 +297,10 @@ std::vector<ColumnSpec> episode_columns(const Layout& l) {
     add("item_begin", Scalar::i64, "first row on the item_row axis");
     add("item_count", Scalar::i32, "items");
   }
+  if (l.has_edges()) {
+    add("edge_begin", Scalar::i64, "first row on the edge_row axis");
+    add("edge_count", Scalar::i32, "edges");
+  }
   for (const EpisodeParam& p : l.episode_params) {
     add("param_" + p.name, p.integer ? Scalar::i32 : Scalar::f32, p.doc.empty() ? p.name : p.doc);
   }
@@ -291,7 +308,7 @@ std::vector<ColumnSpec> episode_columns(const Layout& l) {
 }
 
 std::size_t first_param(const Layout& l) {
-  return l.items ? kItemCount + 1 : kItemBegin;
+  return l.has_edges() ? kEdgeCount + 1 : l.items ? kItemCount + 1 : kItemBegin;
 }
 
 }  // namespace mneme::trace

@@ -63,7 +63,9 @@ enum EpisodeColumn {
   kError,
   kCorrect,
   kItemBegin,
-  kItemCount,  // only with items; the parameters come last
+  kItemCount,  // only with items
+  kEdgeBegin,
+  kEdgeCount,  // only with fields along edges; the parameters come last
 };
 std::vector<ColumnSpec> episode_columns(const Layout& layout);
 std::size_t first_param(const Layout& layout);  ///< index of param_<first> in episode_columns
@@ -92,6 +94,7 @@ void each_column(const Layout& l, E& e, F&& f) {
     if (l.item_support) f(e.items.support);
     if (l.item_truth) f(e.items.truth);
   }
+  for (auto& field : e.fields) std::visit(f, field);
   for (std::size_t i = 0; i < l.memory.size(); ++i) {
     if (l.logs(l.memory[i])) f(e.memory[i]);
   }

@@ -217,8 +217,11 @@ void Writer::create(const std::filesystem::path& path) const {
     }
   }
   write_meta(f, l);
+  std::vector<std::string> names;
   for (const char* group : {"/io", "/items", "/meta"})
     if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group)));
+  for (const FieldLayout& field : l.fields) names.push_back(field.path());
+  if (!names.empty()) f.set_attr("/meta", "fields", join(names));
   f.close();
 }
 
@@ -226,6 +229,7 @@ Writer::AxisId Writer::axis_id(const std::string& name) {
   if (name == "step") return kStep;
   if (name == "keyframe") return kKeyframe;
   if (name == "item_row") return kItemRow;
+  if (name == "edge_row") return kEdgeRow;
   if (name == "token_row") return kTokenRow;
   return kEpisode;
 }
@@ -268,6 +272,7 @@ void Writer::check(const Episode& e) const {
   expect("sites", e.sites.size(), l.sites.size());
   expect("memory", e.memory.size(), l.memory.size());
   expect("controller", e.controller.size(), l.controller.size());
+  expect("fields", e.fields.size(), l.fields.size());
   expect("episode parameters", e.params.size(), l.episode_params.size());
   for (std::size_t s = 0; s < l.sites.size(); ++s) {
     expect("values of site " + l.sites[s].site.name, e.sites[s].values.size(), l.sites[s].values.size());
@@ -290,7 +295,7 @@ void Writer::check(const Episode& e) const {
     if (n < 0) fail<ArgumentError>(where, "an item of {} tokens", n);
     tokens += static_cast<std::size_t>(n);
   }
-  const std::array<std::size_t, kAxes> count = {e.steps, e.keyframes.size(), e.items.count, tokens, 1};
+  const std::array<std::size_t, kAxes> count = {e.steps, e.keyframes.size(), e.items.count, e.items.edges, tokens, 1};
   std::size_t i = 0;
   each_column(l, e, [&](const auto& values) {
     const Column& c = columns_[i++];
@@ -338,7 +343,8 @@ void Writer::append(const Episode& e) {
   put_derived(e);
   for (std::size_t t = 0; t < e.steps; ++t) put_one(scale_[kStep], static_cast<std::int32_t>(t));
   const auto end = [&](AxisId a) { return static_cast<std::int64_t>(rows_[a].written + rows_[a].pending); };
-  const std::int64_t step_begin = end(kStep), keyframe_begin = end(kKeyframe), item_begin = end(kItemRow);
+  const std::int64_t step_begin = end(kStep), keyframe_begin = end(kKeyframe), item_begin = end(kItemRow),
+                     edge_begin = end(kEdgeRow);
   for (std::int64_t t : e.keyframes) put_one(scale_[kKeyframe], step_begin + t);
   rows_[kStep].pending += e.steps;
   rows_[kKeyframe].pending += e.keyframes.size();
@@ -354,6 +360,10 @@ void Writer::append(const Episode& e) {
       rows_[kTokenRow].pending += e.items.token.size();
     }
     rows_[kItemRow].pending += e.items.count;
+  }
+  if (layout_.has_edges()) {
+    for (std::size_t k = 0; k < e.items.edges; ++k) put_one(scale_[kEdgeRow], static_cast<std::int64_t>(k));
+    rows_[kEdgeRow].pending += e.items.edges;
   }
   for (std::size_t s = 0; s < e.sites.size(); ++s) {
     put(first_initial_ + s, e.sites[s].initial_weights.data(), e.sites[s].initial_weights.size() * sizeof(float));
@@ -372,6 +382,10 @@ void Writer::append(const Episode& e) {
   if (layout_.items) {
     put_one(row + kItemBegin, item_begin);
     put_one(row + kItemCount, static_cast<std::int32_t>(e.items.count));
+  }
+  if (layout_.has_edges()) {
+    put_one(row + kEdgeBegin, edge_begin);
+    put_one(row + kEdgeCount, static_cast<std::int32_t>(e.items.edges));
   }
   for (std::size_t p = 0; p < e.params.size(); ++p) {
     const std::size_t column = row + first_param(layout_) + p;
@@ -418,6 +432,7 @@ void Writer::commit(bool everything) {
   }
   if (ready == 0) return;
   write_rows(kItemRow, rows_[kItemRow].pending);
+  write_rows(kEdgeRow, rows_[kEdgeRow].pending);
   write_rows(kTokenRow, rows_[kTokenRow].pending);
   file_.flush();
   // 2. Their rows in the table, once all that they point to is safe.

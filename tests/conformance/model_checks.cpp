@@ -78,7 +78,7 @@ void expect_model_values(Complaints& out, const ModelSpecimen& s) {
   for (const std::string& c : watcher.complaints) out.push_back((std::is_same_v<T, float> ? "float " : "double ") + c);
   if (!f.loss || f.loss.size() != 1 || !std::isfinite(f.loss.data[0]))
     out.push_back("the loss is not one finite number");
-  const Shape shape{steps * rows, spec.outputs};
+  const Shape shape{batch.target.count() * rows, spec.outputs};
   if (!f.logits || !(f.logits.shape == shape))
     out.push_back(fmt::format("logits {}, not [T*B K] = {}", f.logits.shape.text(), shape.text()));
   else if (!finite(f.logits.data, f.logits.size()))
@@ -134,7 +134,7 @@ Complaints check_batch(const ModelSpecimen& s) {
     Record mine, its;
     mine.emplace_back("logits", std::vector<double>(single.logits.data, single.logits.data + single.logits.size()));
     its.emplace_back("logits", std::vector<double>());
-    for (std::size_t t = 0; t < one.steps; ++t)
+    for (std::size_t t = 0; t < one.target.count(); ++t)
       for (std::size_t i = 0; i < own_k; ++i) its.back().second.push_back(logits[(t * rows + b) * k + i]);
     expect_same(out, where, mine, its, 1e-12);
     losses += single.loss.data[0];
@@ -206,13 +206,13 @@ Complaints check_predictions(const ModelSpecimen& s) {
   Prediction p;
   rig.tape.begin(false);
   rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, p);
-  const bool chooses = spec.target == TargetKind::classes || spec.target == TargetKind::pointer;
-  if (p.values.shape()[0] != steps || p.values.shape()[1] != rows || p.values.shape()[2] != spec.outputs)
+  const std::size_t count = batch.target.count();
+  if (p.values.shape()[0] != count || p.values.shape()[1] != rows || p.values.shape()[2] != spec.outputs)
     return {fmt::format("values are [{} {} {}], not [T B K] = [{} {} {}]", p.values.shape()[0], p.values.shape()[1],
-                        p.values.shape()[2], steps, rows, spec.outputs)};
-  if (p.indices.size() != (chooses ? steps * rows : 0))
-    return {fmt::format("{} choices for {} steps of {} rows", p.indices.size(), steps, rows)};
-  for (std::size_t t = 0; t < steps; ++t)
+                        p.values.shape()[2], count, rows, spec.outputs)};
+  if (p.indices.size() != (chooses(spec.target) ? count * rows : 0))
+    return {fmt::format("{} choices for {} steps of {} rows", p.indices.size(), count, rows)};
+  for (std::size_t t = 0; t < count; ++t)
     for (std::size_t b = 0; b < rows; ++b) {
       const std::string where = fmt::format("step {} row {}", t, b);
       double total = 0;
@@ -226,7 +226,7 @@ Complaints check_predictions(const ModelSpecimen& s) {
         if (spec.target == TargetKind::pointer && k >= batch.items.count[b] && v != 0)
           out.push_back(fmt::format("{}: item {} of {} has probability {}", where, k, batch.items.count[b], v));
       }
-      if (!chooses) continue;
+      if (!chooses(spec.target)) continue;
       if (std::abs(total - 1) > 1e-5) out.push_back(fmt::format("{}: probabilities sum to {}", where, total));
       if (p.indices(t, b) < 0 || static_cast<std::size_t>(p.indices(t, b)) >= spec.outputs ||
           p.values(t, b, static_cast<std::size_t>(p.indices(t, b))) < p.values(t, b, best))

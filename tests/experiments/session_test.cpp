@@ -160,7 +160,7 @@ TEST(Session, TheGuardStopsBeforeTheUpdateAndNamesOpSiteStepAndSequence) {
     EXPECT_FALSE(s.step(8, 3).finite);
     EXPECT_EQ(parameter_hash(set), hash) << "nothing was updated";
     const trace::Layout layout = make_layout(s.config(), s.task(), s.model().parts(), "train", 8, trace::Level::params);
-    Recorder recorder(layout, s.model().parts());
+    Recorder recorder(layout, s.model().parts(), s.task().spec());
     const std::string message = message_of<NonFiniteError>([&] { s.explain(8, &recorder); });
     EXPECT_TRUE(std::regex_search(message, std::regex("^\\[[a-z_. 0-9]+\\]"))) << message;
     expect_has(message, "step 0");
@@ -200,7 +200,7 @@ TEST(Session, AnEvaluationStopsAsTrainingDoesWhereAValueIsNotFinite) {
                       [&](Session& s) {
                         const ModelParts parts = s.model().parts();
                         Recorder recorder(make_layout(s.config(), s.task(), parts, "eval", 0, trace::Level::params),
-                                          parts);
+                                          parts, s.task().spec());
                         s.trace_episode(s.task(), 1, kTestNumbers, recorder);
                       }),
              "(in test episode 0)");

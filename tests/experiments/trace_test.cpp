@@ -94,7 +94,7 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   for (std::uint64_t i = 0; i < 20; ++i) s.step(i, i + 1);
   const MemoryLayout& memory = *s.model().parts().memory;
   const trace::Layout layout = make_layout(c, s.task(), s.model().parts(), "eval", 20, trace::Level::full);
-  Recorder recorder(layout, s.model().parts());
+  Recorder recorder(layout, s.model().parts(), s.task().spec());
   const trace::Episode e = s.trace_episode(s.task(), 1, 5, recorder);
 
   Tape<float> tape;

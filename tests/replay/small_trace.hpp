@@ -79,7 +79,7 @@ inline fs::path small_trace(const fs::path& folder, const std::vector<std::pair<
   set_of.refresh();
   const auto layout = experiments::make_layout(config, session.task(), session.model().parts(), "eval", 0,
                                                trace::parse_level(config.trace.text("level")));
-  experiments::Recorder recorder(layout, session.model().parts());
+  experiments::Recorder recorder(layout, session.model().parts(), session.task().spec());
   trace::Sink sink(folder / "small.trace.h5", layout);
   for (std::size_t e = 0; e < episodes; ++e) sink.append(session.trace_episode(session.task(), 1, e, recorder));
   sink.close();
