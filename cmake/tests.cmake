@@ -70,6 +70,11 @@ if(TARGET test_faults)
   set_tests_properties(faults:long PROPERTIES LABELS slow TIMEOUT 7200 ENVIRONMENT MNEME_KILLS=100)
 endif()
 
+# A model for graphs that conformance knows is also trained.
+if(TARGET test_experiments)
+  target_sources(test_experiments PRIVATE ${PROJECT_SOURCE_DIR}/tests/conformance/graph_model.cpp)
+endif()
+
 # What help and README.md tell people to type, with nothing cut short, takes hours: `slow`.
 if(TARGET test_tools)
   add_test(NAME tools:examples-whole COMMAND test_tools --gtest_filter=Examples.*)

@@ -24,59 +24,54 @@ namespace fs = std::filesystem;
 
 namespace {
 
-LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values,
-                     const std::vector<Metric>& metrics) {
-  LengthResult r{length, episodes, {}, {}};
-  const std::size_t n = metrics.size();
-  const auto count = static_cast<double>(episodes);
-  for (std::size_t m = 0; m < n; ++m) {
-    double sum = 0, squares = 0;
-    for (std::size_t i = 0; i < episodes; ++i) sum += values[i * n + m];
-    const double mean = sum / count;
-    for (std::size_t i = 0; i < episodes; ++i) squares += (values[i * n + m] - mean) * (values[i * n + m] - mean);
-    require_finite("mean " + metrics[m].name, mean);
-    r.mean.push_back(mean);
-    r.standard_error.emplace_back();
-    if (episodes < 2) continue;
-    r.standard_error.back() = std::sqrt(squares / (count - 1) / count);
-    require_finite("standard error of " + metrics[m].name, *r.standard_error.back());
+/// The task's figures of these rows; NonFiniteError where one is not finite, of `what` ("", " of part 3").
+std::vector<Figure> figures_of(const Task& task, const std::vector<double>& rows, const std::string& what) {
+  std::vector<Figure> figures = task.summary(rows);
+  const std::vector<Metric>& metrics = task.metrics();
+  if (figures.size() != metrics.size())
+    fail<InvariantError>("task", "summary gives {} figures for {} metrics", figures.size(), metrics.size());
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    if (figures[m].value) require_finite("mean " + metrics[m].name + what, *figures[m].value);
+    if (figures[m].standard_error)
+      require_finite("standard error of " + metrics[m].name + what, *figures[m].standard_error);
   }
-  return r;
+  return figures;
 }
 
 /// The test set's parts, from the metrics of its first questions.
 void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::vector<double>& values, Evaluation& e) {
   if (parts.empty()) return;
-  std::vector<PartResult> results;
-  for (const TestPart& p : parts) results.push_back({p});
   const std::size_t n = e.metrics.size();
+  std::vector<std::vector<double>> rows(parts.size());
   for (std::size_t i = 0; i * n < values.size(); ++i) {
-    PartResult& r = results[task.test_part(e.seed, kTestNumbers + i)];
-    ++r.questions;
-    r.error += values[i * n + e.solved_metric];
+    auto& own = rows[task.test_part(e.seed, kTestNumbers + i)];
+    own.insert(own.end(), values.begin() + static_cast<std::ptrdiff_t>(i * n),
+               values.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
   }
-  for (PartResult& r : results) {
-    if (r.questions == 0) {
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (rows[p].empty()) {
       ++e.parts_not_asked;
       continue;
     }
-    r.error /= static_cast<double>(r.questions);
-    require_finite(fmt::format("mean {} of part {}", e.metrics[e.solved_metric].name, r.part.number), r.error);
-    e.parts.push_back(r);
+    const auto figures = figures_of(task, rows[p], fmt::format(" of part {}", parts[p].number));
+    e.parts.push_back({parts[p], rows[p].size() / n, figures[e.solved_metric].value});
   }
 }
 
 }  // namespace
 
-double Evaluation::mean_error() const {
+std::optional<double> Evaluation::mean_error() const {
   double sum = 0;
-  for (const PartResult& p : parts) sum += p.error;
+  for (const PartResult& p : parts) {
+    if (!p.error) return std::nullopt;
+    sum += *p.error;
+  }
   return parts.empty() ? 0 : sum / static_cast<double>(parts.size());
 }
 
 std::size_t Evaluation::failed_parts() const {
   return static_cast<std::size_t>(
-      std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return p.error > solved_threshold; }));
+      std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return failed(p); }));
 }
 
 std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
@@ -174,7 +169,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
       done += now;
       if (options.progress) options.progress(done, all);
     }
-    result.results.push_back(summary(lengths[l], episodes[l], values, result.metrics));
+    result.results.push_back({lengths[l], episodes[l], figures_of(*tasks[l], values, "")});
     add_parts(*tasks[l], parts[l], values, result);
     if (options.memory_use)
       result.memory_use = memory_use(session, *tasks[l], result.seed, kTestNumbers, episodes[l], stop);
@@ -192,6 +187,9 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
 }
 
 std::string evaluation_json(const Evaluation& e) {
+  const auto or_null = [](const std::optional<double>& v) {
+    return v ? nlohmann::ordered_json(*v) : nlohmann::ordered_json(nullptr);
+  };
   nlohmann::ordered_json j;
   j["directory"] = e.directory.string();
   j["checkpoint"] = e.checkpoint.string();
@@ -204,9 +202,8 @@ std::string evaluation_json(const Evaluation& e) {
     entry["length"] = r.length ? nlohmann::ordered_json(*r.length) : nlohmann::ordered_json(nullptr);
     entry["episodes"] = r.episodes;
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
-      entry[e.metrics[m].name] = r.mean[m];
-      entry[e.metrics[m].name + "_se"] =
-          r.standard_error[m] ? nlohmann::ordered_json(*r.standard_error[m]) : nlohmann::ordered_json(nullptr);
+      entry[e.metrics[m].name] = or_null(r.figures[m].value);
+      entry[e.metrics[m].name + "_se"] = or_null(r.figures[m].standard_error);
     }
     j["results"].push_back(entry);
   }
@@ -217,14 +214,14 @@ std::string evaluation_json(const Evaluation& e) {
       nlohmann::ordered_json entry;
       entry["number"] = p.part.number;
       entry["questions"] = p.questions;
-      entry[metric] = p.error;
+      entry[metric] = or_null(p.error);
       entry["majority_" + metric] = p.part.majority;
       entry["unknown_words"] = p.part.unknown_words;
       entry["unseen_answers"] = p.part.unseen_answers;
       entry["cut_questions"] = p.part.cut;
       j["tasks"].push_back(entry);
     }
-    j["mean_" + metric] = e.mean_error();
+    j["mean_" + metric] = or_null(e.mean_error());
     j["failed_tasks"] = e.failed_parts();
     j["tasks_not_asked"] = e.parts_not_asked;
   }
@@ -233,9 +230,9 @@ std::string evaluation_json(const Evaluation& e) {
     for (const TaskUse& t : e.memory_use->tasks) {
       nlohmann::ordered_json entry = {{"number", t.number ? nlohmann::ordered_json(t.number) : nullptr},
                                       {"questions", t.questions},
-                                      {e.memory_use->metric, t.as_read},
-                                      {"reads_zeroed_" + e.memory_use->metric, t.zeroed},
-                                      {"reads_shuffled_" + e.memory_use->metric, t.shuffled},
+                                      {e.memory_use->metric, or_null(t.as_read)},
+                                      {"reads_zeroed_" + e.memory_use->metric, or_null(t.zeroed)},
+                                      {"reads_shuffled_" + e.memory_use->metric, or_null(t.shuffled)},
                                       {"chance_percent", 100 * t.chance},
                                       {"hops", nlohmann::ordered_json::array()}};
       for (const HopUse& h : t.hops)

@@ -98,13 +98,15 @@ MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std
   const BatchSpec& spec = task.spec();
   const bool facts = spec.item_vocabulary || spec.item_width;
   std::map<int, TaskUse> tasks;
+  std::map<int, std::array<std::vector<double>, 3>> asked;  // rows of metrics: as read, zeroed, shuffled
   for (std::size_t i = 0; i < count; ++i) {
     TaskUse& t = tasks[number[i]];
     t.number = number[i];
     ++t.questions;
-    t.as_read += values[0][i * metrics + solved];
-    t.zeroed += values[1][i * metrics + solved];
-    t.shuffled += values[2][i * metrics + solved];
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const auto row = values[k].begin() + static_cast<std::ptrdiff_t>(i * metrics);
+      asked[number[i]][k].insert(asked[number[i]][k].end(), row, row + static_cast<std::ptrdiff_t>(metrics));
+    }
     t.chance += rows[i].chance;
     if (t.hops.empty() && facts)
       for (std::size_t s : item_sites(*layout)) t.hops.push_back({layout->sites[s].name});
@@ -116,16 +118,17 @@ MemoryUse memory_use(Session& session, const Task& task, std::uint64_t seed, std
   for (auto& [n, t] : tasks) {
     const auto questions = static_cast<double>(t.questions);
     if (t.chance == 0) t.hops.clear();  // no supporting fact in any of them
-    t.as_read /= questions;
-    t.zeroed /= questions;
-    t.shuffled /= questions;
+    std::size_t k = 0;
+    for (std::optional<double>* figure : {&t.as_read, &t.zeroed, &t.shuffled}) {
+      *figure = task.summary(asked[n][k++]).at(solved).value;
+      if (*figure) require_finite("mean " + use.metric, **figure);
+    }
     t.chance /= questions;
     for (HopUse& h : t.hops) {
       h.top_percent /= questions;
       h.mass /= questions;
       require_finite("attention of " + h.site, h.mass);
     }
-    for (const double v : {t.as_read, t.zeroed, t.shuffled}) require_finite("mean " + use.metric, v);
     use.tasks.push_back(std::move(t));
   }
   return use;

@@ -9,6 +9,7 @@
 
 #include "experiments/session.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,12 @@ struct HopUse {
 };
 
 struct TaskUse {
-  int number = 0;                   ///< the batches' parameter "task"; 0 where they have none
-  std::size_t questions = 0;        ///< or episodes
-  double chance = 0;                ///< mean share of supporting facts among the items: of `mass` and of `top`, 0..1
-  std::vector<HopUse> hops;         ///< empty where no site is over items, or the task knows no supporting facts
-  double as_read = 0;               ///< mean of the metric that says whether the task is solved
-  double zeroed = 0, shuffled = 0;  ///< of the same, with reads altered
+  int number = 0;                 ///< the batches' parameter "task"; 0 where they have none
+  std::size_t questions = 0;      ///< or episodes
+  double chance = 0;              ///< mean share of supporting facts among the items: of `mass` and of `top`, 0..1
+  std::vector<HopUse> hops;       ///< empty where no site is over items, or the task knows no supporting facts
+  std::optional<double> as_read;  ///< figure of the metric that says whether the task is solved
+  std::optional<double> zeroed, shuffled;  ///< of the same, with reads altered
 };
 
 struct MemoryUse {

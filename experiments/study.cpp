@@ -185,7 +185,7 @@ void judge_lengths(const Study& study, const StudyOptions& options, const Ended&
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
   for (const LengthResult& r : evaluate(ended.directory, evaluation).results)
-    row.figures.emplace_back(r.mean[task->solved_metric()]);
+    row.figures.push_back(r.figures[task->solved_metric()].value);
 }
 
 constexpr std::size_t kHops = 3;  // of a memory with items, whose attention has columns

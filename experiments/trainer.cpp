@@ -309,12 +309,12 @@ class Run {
                        .rows = config_.train.size("eval-batch"),
                        .stop = [this] { return asked_to_stop().has_value(); }},
                       values_);
+    const std::vector<Figure> figures = session_.task().summary(values_);
     const std::size_t n = names_->size();
-    means_.assign(n, 0.0);
-    for (std::size_t i = 0; i < values_.size(); ++i) means_[i % n] += values_[i];
-    for (double& mean : means_) mean /= static_cast<double>(eval_episodes_);
-    for (std::size_t m = 0; m < n; ++m) require_finite("mean " + (*names_)[m].name + " of an evaluation", means_[m]);
-    const double value = means_[metric_], threshold = session_.task().solved_threshold();
+    for (std::size_t m = 0; m < n; ++m)
+      if (figures.at(m).value) require_finite("mean " + (*names_)[m].name + " of an evaluation", *figures[m].value);
+    constexpr double failed = std::numeric_limits<double>::infinity();  // by the task's rule: no figure
+    const double value = figures[metric_].value.value_or(failed), threshold = session_.task().solved_threshold();
 
     if (!state_.solved && passed() && value <= threshold) {
       state_.solved = true;
@@ -345,7 +345,7 @@ class Run {
     }
     begin_line("eval");
     fmt::format_to(std::back_inserter(line_), R"(,"episodes":{})", eval_episodes_);
-    for (std::size_t m = 0; m < n; ++m) append_number(line_, (*names_)[m].name, means_[m]);
+    for (std::size_t m = 0; m < n; ++m) append_number(line_, (*names_)[m].name, figures[m].value.value_or(failed));
     fmt::format_to(std::back_inserter(line_), ",\"solved\":{}}}\n", state_.solved);
     metrics_.append(line_);
     if (!better) return;
@@ -399,13 +399,13 @@ class Run {
         message = fmt::format("solved at {} sequences, {:.1f} s of training", state_.solved_at, state_.solved_seconds);
         break;
       case ExitReason::max_sequences:
-        message =
-            state_.evaluations == 0
-                ? fmt::format("ended at {} sequences, before any evaluation", state_.sequences)
-                : fmt::format("ended at {} sequences; {} = {:.4g}, {}", state_.sequences, name, state_.last_evaluation,
-                              state_.solved ? fmt::format("solved at {}", state_.solved_at)
-                              : passed()    ? "but solved takes two evaluations in a row at or under the threshold"
-                                            : "not solved");
+        message = state_.evaluations == 0
+                      ? fmt::format("ended at {} sequences, before any evaluation", state_.sequences)
+                      : fmt::format("ended at {} sequences; {} = {}, {}", state_.sequences, name,
+                                    state_.evaluation() ? fmt::format("{:.4g}", state_.last_evaluation) : "FAIL",
+                                    state_.solved ? fmt::format("solved at {}", state_.solved_at)
+                                    : passed() ? "but solved takes two evaluations in a row at or under the threshold"
+                                               : "not solved");
         message += above_chance();
         break;
       default:
@@ -530,7 +530,7 @@ class Run {
   std::uint64_t averaged_ = 0;  // sequences of the last line; 0 = none written by this start
   double loss_ = 0, error_ = 0, rate_ = 0;
   std::string line_;
-  std::vector<double> values_, means_;
+  std::vector<double> values_;
   std::vector<double> latest_;  // means of the metrics over the sequences of the last line
 };
 

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,11 +34,18 @@ struct Draw {
   std::size_t rows = 1;
 };
 
-/// A figure per sequence: lower is better.
+/// A number per sequence, and the figure of many (Task::summary): lower is better.
 struct Metric {
   std::string name;  ///< "wrong_bits_per_sequence"
   std::string unit;  ///< "bits"
   std::string doc;   ///< its definition in one line
+};
+
+/// What a metric says of many sequences.
+struct Figure {
+  std::optional<double> value;           ///< none where the task's rule says that they failed
+  std::optional<double> standard_error;  ///< none where there is none, as of a single sequence
+  bool operator==(const Figure&) const = default;
 };
 
 /// A part of a finite test set, with a figure of its own.
@@ -64,10 +72,13 @@ class Task {
   /// error for real targets).
   virtual void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
                      const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const = 0;
+  /// The figure of each metric over sequences, whose rows of metrics stand one after the other: the mean and its
+  /// standard error, unless a task says otherwise (a ratio of sums, a set that has failed as a whole).
+  virtual std::vector<Figure> summary(std::span<const double> rows) const;
   /// Expected metrics of a guess that knows the distribution but not the input, at the configured lengths.
   virtual std::vector<double> chance() const = 0;
 
-  /// Index into metrics() of the figure that says whether the task is solved, and the threshold on its mean.
+  /// Index into metrics() of the figure that says whether the task is solved, and the threshold on it.
   virtual std::size_t solved_metric() const = 0;
   virtual double solved_threshold() const = 0;
 
@@ -87,8 +98,9 @@ class Task {
   virtual std::string data_digest() const { return ""; }
   virtual std::string test_digest() const { return ""; }
 
-  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
-  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;
+  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked. By default a line for
+  /// each of the batch's fields.
+  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const;
 };
 
 struct TaskPlugin {

@@ -26,8 +26,8 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_EQ(e.sequences, 400u);
   EXPECT_EQ(e.config_hash, small().run_id(""));
   EXPECT_EQ(e.checkpoint.filename(), "step-000000400.ckpt.h5");
-  EXPECT_LE(e.results[0].mean[1], 6);
-  EXPECT_GT(e.results[1].mean[0], e.results[0].mean[0]) << "longer is harder";
+  EXPECT_LE(e.results[0].figures[1].value.value(), 6);
+  EXPECT_GT(e.results[1].figures[0].value.value(), e.results[0].figures[0].value.value()) << "longer is harder";
 
   // The same by hand.
   Session s(small({{"task.length", "9", ""}}), 1);
@@ -37,13 +37,13 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   double mean = 0, squares = 0;
   for (std::size_t i = 0; i < 50; ++i) mean += values[2 * i] / 50;
   for (std::size_t i = 0; i < 50; ++i) squares += (values[2 * i] - mean) * (values[2 * i] - mean);
-  EXPECT_NEAR(e.results[1].mean[0], mean, 1e-9);
-  EXPECT_NEAR(e.results[1].standard_error[0].value(), std::sqrt(squares / 49 / 50), 1e-9);
+  EXPECT_NEAR(e.results[1].figures[0].value.value(), mean, 1e-9);
+  EXPECT_NEAR(e.results[1].figures[0].standard_error.value(), std::sqrt(squares / 49 / 50), 1e-9);
 }
 
 TEST_F(Evaluate, OneEpisodeHasNoErrorOfItsMean) {
   const Evaluation e = judge({.episodes = 1});
-  EXPECT_EQ(e.results[0].standard_error, (std::vector<std::optional<double>>{{}, {}}));
+  for (const Figure& f : e.results[0].figures) EXPECT_FALSE(f.standard_error);
   EXPECT_TRUE(nlohmann::json::parse(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
 }
 
@@ -129,12 +129,12 @@ TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
     EXPECT_EQ(e.parts[i].questions, 1000u);
     // The same task asked alone, in another order.
     const Evaluation alone = evaluate(folder / "run", {.lengths = {e.parts[i].part.number}, .seed = 9});
-    EXPECT_NEAR(alone.results[0].mean[1], e.parts[i].error, 1e-9);
-    EXPECT_NEAR(alone.parts.at(0).error, e.parts[i].error, 1e-9);
-    mean += e.parts[i].error / 3;
+    EXPECT_NEAR(alone.results[0].figures[1].value.value(), e.parts[i].error.value(), 1e-9);
+    EXPECT_NEAR(alone.parts.at(0).error.value(), e.parts[i].error.value(), 1e-9);
+    mean += e.parts[i].error.value() / 3;
   }
-  EXPECT_NEAR(e.mean_error(), mean, 1e-9);
-  EXPECT_NEAR(e.results[0].mean[1], mean, 1e-9);
+  EXPECT_NEAR(e.mean_error().value(), mean, 1e-9);
+  EXPECT_NEAR(e.results[0].figures[1].value.value(), mean, 1e-9);
   EXPECT_EQ(e.failed_parts(), 3u);
   const auto j = nlohmann::json::parse(evaluation_json(e));
   EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
@@ -159,7 +159,7 @@ TEST_F(Evaluate, ATaskWithoutATestSetHasNoParts) {
 }
 
 TEST_F(Evaluate, SeedsCheckpointsAndThreads) {
-  const auto bits = [](const Evaluation& e) { return e.results[0].mean[0]; };
+  const auto bits = [](const Evaluation& e) { return e.results[0].figures[0].value.value(); };
   const double base = bits(judge({.episodes = 70}));
   EXPECT_EQ(base, bits(judge({.episodes = 70, .threads = 2})));
   EXPECT_NE(base, bits(judge({.episodes = 70, .seed = 7})));

@@ -71,11 +71,11 @@ TEST(MemoryUse, ATrainedStoryModelLooksAtTheFactsAndNeedsThem) {
   EXPECT_EQ(e.memory_use->rows, 101u) << "of 100 the last of 401 would be alone";
   EXPECT_EQ(t.number, 1);
   EXPECT_EQ(t.questions, 401u);
-  EXPECT_DOUBLE_EQ(t.as_read, e.results[0].mean[1]) << "the same questions";
-  EXPECT_LT(t.as_read, 10);
+  EXPECT_DOUBLE_EQ(t.as_read.value(), e.results[0].figures[1].value.value()) << "the same questions";
+  EXPECT_LT(t.as_read.value(), 10);
   const auto plugin = tasks().find("babi").make(config.task_options);
-  EXPECT_NEAR(t.zeroed, plugin->chance()[1], 10) << "no better than always the same answer";
-  EXPECT_GT(t.shuffled, t.as_read + 50);
+  EXPECT_NEAR(t.zeroed.value(), plugin->chance()[1], 10) << "no better than always the same answer";
+  EXPECT_GT(t.shuffled.value(), *t.as_read + 50);
   ASSERT_EQ(t.hops.size(), 3u);
   EXPECT_EQ(t.hops[2].site, "hop_2");
   EXPECT_GT(t.chance, 0.1);
@@ -88,9 +88,9 @@ TEST(MemoryUse, ATrainedStoryModelLooksAtTheFactsAndNeedsThem) {
   EXPECT_EQ(evaluation_json(e), evaluation_json(two));
   const auto j = nlohmann::json::parse(evaluation_json(e))["memory_use"][0];
   EXPECT_EQ(j["number"], 1);
-  EXPECT_EQ(j["error_percent"], t.as_read);
-  EXPECT_EQ(j["reads_zeroed_error_percent"], t.zeroed);
-  EXPECT_EQ(j["reads_shuffled_error_percent"], t.shuffled);
+  EXPECT_EQ(j["error_percent"], t.as_read.value());
+  EXPECT_EQ(j["reads_zeroed_error_percent"], t.zeroed.value());
+  EXPECT_EQ(j["reads_shuffled_error_percent"], t.shuffled.value());
   EXPECT_EQ(j["hops"][1]["site"], "hop_1");
   EXPECT_EQ(j["hops"][1]["top_percent"], t.hops[1].top_percent);
   EXPECT_EQ(j["hops"][1]["mass"], t.hops[1].mass);
@@ -122,8 +122,8 @@ TEST(MemoryUse, AnNtmCannotCopyWithoutItsReads) {
   const TaskUse& t = use.tasks[0];
   EXPECT_EQ(t.number, 0);
   EXPECT_TRUE(t.hops.empty());
-  EXPECT_LT(t.as_read, 0.6 * t.zeroed);
-  EXPECT_LT(t.as_read, 0.6 * t.shuffled);
+  EXPECT_LT(t.as_read.value(), 0.6 * t.zeroed.value());
+  EXPECT_LT(t.as_read.value(), 0.6 * t.shuffled.value());
   EXPECT_NE(t.zeroed, t.shuffled);
 }
 
@@ -148,7 +148,8 @@ TEST(MemoryUse, AsksTheEpisodesOfTheEvaluation) {
   run(small({{"train.eval-batch", "10", ""}}), folder / "run");
   const Evaluation e = evaluate(folder / "run", {.episodes = 40, .memory_use = true});
   EXPECT_EQ(e.memory_use->rows, 10u);
-  EXPECT_DOUBLE_EQ(e.memory_use->tasks[0].as_read, e.results[0].mean[e.solved_metric]) << "lengths drawn per batch";
+  EXPECT_DOUBLE_EQ(e.memory_use->tasks[0].as_read.value(), e.results[0].figures[e.solved_metric].value.value())
+      << "lengths drawn per batch";
   bool begun = false;
   EvaluationOptions one{.episodes = 1, .memory_use = true};
   one.progress = [&](std::size_t, std::size_t) { begun = true; };

@@ -48,7 +48,7 @@ TEST(Restarts, AreRunsOfSeedsAndTheSameBitsForAnyNumberOfJobs) {
     EXPECT_EQ(one.runs[i].error, two.runs[i].error);
     EXPECT_EQ(without_times(one.runs[i].directory / "metrics.jsonl"),
               without_times(two.runs[i].directory / "metrics.jsonl"));
-    EXPECT_EQ(*one.runs[i].error, evaluate(one.runs[i].directory, {}).mean_error());
+    EXPECT_EQ(one.runs[i].error, evaluate(one.runs[i].directory, {}).mean_error());
   }
   EXPECT_EQ(without_times(folder / "one" / "seed5" / "metrics.jsonl"),
             without_times(folder / "alone" / "metrics.jsonl"));
