@@ -63,6 +63,7 @@ void Batch::reset(const BatchSpec& spec, const BatchSize& most) {
   items.count.assign(spec.has_items() ? size : 0, 0);
   items.edge_count.assign(spec.edges ? size : 0, 0);
   target.kind = spec.target;
+  target.over = spec.target_over;
   fields(spec, most, [&](const BatchField& field, bool there, auto of) {
     auto& tensor = of(*this);
     using Numbers = std::decay_t<decltype(tensor)>;
@@ -81,7 +82,8 @@ void Batch::reset(const BatchSpec& spec, const BatchSize& most) {
 void Batch::check(const BatchSpec& spec, const std::string& whose) const {
   check_counts(spec, whose);
   check_parameters(spec, whose);
-  if (target.kind != spec.target) fail<InvariantError>(whose, "the target's kind is not the one promised");
+  if (target.kind != spec.target || target.over != spec.target_over)
+    fail<InvariantError>(whose, "the target's kind is not the one promised");
   each(spec, *this, [&](const BatchField& field, const auto& tensor) {
     constexpr std::size_t rank = std::tuple_size_v<typename std::decay_t<decltype(tensor)>::shape_type>;
     const auto promised = shape_of<rank>(field, size, extent(field.along));

@@ -69,6 +69,7 @@ struct BatchSpec {
 
 struct Target {
   TargetKind kind = TargetKind::bits;
+  Along over = Along::steps;        ///< BatchSpec::target_over
   Tensor<float, 3> values;          ///< bits (0 or 1) and real: [T B K]; over items [N B K], as the next two
   Tensor<std::int32_t, 2> indices;  ///< classes and pointer: [T B]; -1 where not scored
   Tensor<std::uint8_t, 2> scored;   ///< [T B]: 1 where the step (or item) counts
@@ -145,6 +146,10 @@ struct Batch {
 
   /// How many elements along this row b has.
   std::size_t count(Along along, std::size_t b) const;
+  /// How many elements of the target each row has: steps, or items.
+  const std::vector<std::uint32_t>& target_lengths() const {
+    return target.over == Along::items ? items.count : lengths;
+  }
   /// The numbers of element i of row b of one of its fields.
   template <class T>
   auto* element(const BatchField& field, T& tensor, std::size_t b, std::size_t i) const {

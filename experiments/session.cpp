@@ -156,7 +156,7 @@ void Session::score_rows(const Task& task, const Batch& batch, const Prediction&
   row_metrics.resize(batch.size * n);
   row_nats(batch, logits.data, logits.shape.last(), nats);
   for (std::size_t b = 0; b < batch.size; ++b)
-    task.score(batch, b, prediction.values, prediction.indices, nats[b], {row_metrics.data() + b * n, n});
+    task.score(batch, b, prediction, nats[b], {row_metrics.data() + b * n, n});
 }
 
 void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
@@ -328,25 +328,30 @@ std::exception_ptr Session::recording_error() const {
   return nullptr;
 }
 
-Forward<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
-  lane.tape.begin(false);
-  lane.tape.alter_reads(reads);
-  const Context<float> c{.tape = lane.tape,
-                         .train = false,
-                         .loss_scale = 1,
-                         .progress = 1,
-                         .seed = draw.seed,
-                         .sequence = draw.first + draw.row_begin,
-                         .observer = observer};
-  return model_->forward(lane.batch, c);
+Context<float> Session::context(const Draw& draw, Lane& lane, Observer<float>* observer) const {
+  return {.tape = lane.tape,
+          .train = false,
+          .loss_scale = 1,
+          .progress = 1,
+          .seed = draw.seed,
+          .sequence = draw.first + draw.row_begin,
+          .observer = observer};
 }
 
-void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
-  const Forward<float> f = forward(draw, lane, observer, reads);
-  read_prediction(lane.batch, f.logits, lane.prediction);
-  score_rows(task, lane.batch, lane.prediction, f.logits, lane.nats, lane.row_metrics);
+Var<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
+  lane.tape.begin(false);
+  lane.tape.alter_reads(reads);
+  return model_->forward(lane.batch, context(draw, lane, observer)).logits;
+}
+
+Var<float> Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads,
+                          std::size_t beam) const {
+  const Var<float> logits = forward(draw, lane, observer, reads);
+  model_->predict(lane.batch, context(draw, lane, nullptr), {beam, task.validity()}, logits, lane.prediction);
+  score_rows(task, lane.batch, lane.prediction, logits, lane.nats, lane.row_metrics);
   if (!std::all_of(lane.nats.begin(), lane.nats.end(), finite_cost) || !all_finite(lane.row_metrics))
     explain_judged(task, draw, lane, reads);
+  return logits;
 }
 
 void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const {
@@ -383,7 +388,7 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     task.sample(draw, lane.batch);
     check(task, lane.batch);
     const std::unique_ptr<Observer<float>> observer = e.watch ? e.watch(begin, lane.batch) : nullptr;
-    judge(task, draw, lane, observer.get(), e.reads);
+    judge(task, draw, lane, observer.get(), e.reads, e.beam);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
   if (stopped) fail<Stopped>("evaluate", "stopped before it was done");
@@ -401,7 +406,9 @@ trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std
   task.sample(draw, lane.batch);
   check(task, lane.batch);
   recorder.start(lane.batch, {&row, 1});
-  judge(task, draw, lane, &recorder, Reads::as_read);
+  // What was seen is the pass that knows the targets, so its outputs stand beside it, whatever the answer was.
+  const Var<float> logits = judge(task, draw, lane, &recorder, Reads::as_read, 1);
+  read_prediction(lane.batch, logits, lane.prediction);
   recorder.finish(lane.batch, &lane.prediction);
   fill_episode(recorder.episode(0), task, seed, number, lane.nats[0], lane.row_metrics.data(), parameter_hash(set_));
   return recorder.episode(0);

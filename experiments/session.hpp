@@ -80,6 +80,7 @@ class Session {
     std::size_t rows = 1;             ///< computed together, and sharing what a batch shares
     std::function<bool()> stop = {};  ///< true: give up (Stopped); asked before each batch, by any thread
     Reads reads = Reads::as_read;     ///< shuffled: among the rows computed together
+    std::size_t beam = 1;             ///< of models whose answers feed back
     /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
     std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};
   };
@@ -119,9 +120,11 @@ class Session {
   /// A part of the recording; an error of it is kept, and ends this step's recording of the shard alone.
   template <class F>
   void recording(Shard& shard, F f) const;
-  /// The lane's batch, which `draw` gave.
-  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
-  Forward<float> forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
+  /// The lane's batch, which `draw` gave; the logits that know its targets.
+  Var<float> judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads,
+                   std::size_t beam) const;
+  Var<float> forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
+  Context<float> context(const Draw& draw, Lane& lane, Observer<float>* observer) const;
   [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const;
 
   Config config_;

@@ -87,10 +87,6 @@ class Cell final : public Model<T> {
     return {readout_->loss(tape, batch, logits, context.loss_scale), logits};
   }
 
-  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
-    read_prediction(batch, forward(batch, context).logits, out);
-  }
-
  private:
   static Var<T> dense_step(Tape<T>& tape, const Batch& batch, std::size_t t) {
     const std::size_t n = batch.dense.shape()[1] * batch.dense.shape()[2];

@@ -60,10 +60,6 @@ class MemoryNetwork final : public Model<T> {
             logits};
   }
 
-  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
-    read_prediction(batch, forward(batch, context).logits, out);
-  }
-
  private:
   std::unique_ptr<Memory<T>> memory_;
 };

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "controllers/controller.hpp"
-#include "core/batch.hpp"
+#include "core/prediction.hpp"
 #include "memory/memory.hpp"
 
 #include <functional>
@@ -58,15 +58,10 @@ struct Forward {
   Var<T> logits;  ///< [T*B K], row t*B + b; for real targets the values; for pointer targets masked_logit past count
 };
 
-/// How predict() turns distributions into answers. Only models whose answers feed back need more than greedy.
+/// How answers that feed back are searched for.
 struct Search {
-  std::size_t beam = 1;  ///< 1 = greedy
-};
-
-/// Answers in the batch's own terms, one a step and row.
-struct Prediction {
-  Tensor<float, 3> values;          ///< [T B K]: probability of each bit or class, or the real value
-  Tensor<std::int32_t, 2> indices;  ///< [T B]: chosen class or item; empty for bits and real
+  std::size_t beam = 1;    ///< lines of choices kept side by side; 1 = greedy
+  Validity validity = {};  ///< the task's rule
 };
 
 /// What a model is made of, for run.json, `mneme show` and the trace.
@@ -75,19 +70,27 @@ struct ModelParts {
   const std::vector<Declared>* controller = nullptr;  ///< null: no controller in it
 };
 
+/// Logits [T*B K] -> values, choices and lengths, by the target's kind.
+template <class T>
+void read_prediction(const Batch& batch, Var<T> logits, Prediction& out);
+/// And the score of what was read.
+template <class T>
+void read_score(const Batch& batch, Var<T> logits, Prediction& out);
+
 template <class T>
 class Model {
  public:
   virtual ~Model() = default;
   virtual ModelParts parts() const = 0;
   virtual Forward<T> forward(const Batch& batch, const Context<T>& context) const = 0;
-  /// Runs on a tape that does not record. Without feedback this is forward() and read_prediction().
-  virtual void predict(const Batch& batch, const Context<T>& context, const Search& search, Prediction& out) const = 0;
+  /// The way answers are made, on a tape that does not record. `forced`: the logits of forward(), which has seen the
+  /// targets; without feedback they are the answer, and this reads them. A model whose answers feed back makes its own
+  /// by models/decode/.
+  virtual void predict(const Batch& batch, const Context<T>&, const Search&, Var<T> forced, Prediction& out) const {
+    read_prediction(batch, forced, out);
+    read_score(batch, forced, out);
+  }
 };
-
-/// Logits [T*B K] -> probabilities, values and choices by the target's kind.
-template <class T>
-void read_prediction(const Batch& batch, Var<T> logits, Prediction& out);
 
 /// Everything a model is built from: names resolved, options validated.
 struct ModelSetup {

@@ -1,7 +1,7 @@
 #include "models/readout.hpp"
 
 #include "autodiff/lanes.hpp"
-#include "models/model.hpp"
+#include "models/decode/decode.hpp"
 
 #include <algorithm>
 
@@ -91,6 +91,7 @@ void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
   const TargetKind kind = batch.target.kind;
   out.values.resize({count, batch.size, k});
   out.indices.resize({chooses(kind) ? count : 0, batch.size});
+  out.lengths = batch.target_lengths();
   float* to = out.values.storage().data();
   for (std::size_t r = 0; r < rows; ++r) {
     const T* x = logits.data + r * k;
@@ -114,9 +115,26 @@ void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
   }
 }
 
+template <class T>
+void read_score(const Batch& batch, Var<T> logits, Prediction& out) {
+  const std::size_t rows = batch.size, k = logits.shape.last();
+  out.score.assign(rows, 0.0);
+  for (std::size_t i = 0; i < batch.target.count(); ++i)
+    for (std::size_t b = 0; b < rows; ++b) {
+      if (!batch.target.scored(i, b)) continue;
+      const T* x = logits.data + (i * rows + b) * k;
+      if (batch.target.kind == TargetKind::bits)
+        for (std::size_t n = 0; n < k; ++n) out.score[b] -= std::log1p(std::exp(-std::abs(static_cast<double>(x[n]))));
+      else if (chooses(batch.target.kind))
+        out.score[b] += log_probability(x, k, static_cast<std::size_t>(out.indices(i, b)));
+    }
+}
+
 template class Readout<float>;
 template class Readout<double>;
 template void read_prediction(const Batch&, Var<float>, Prediction&);
 template void read_prediction(const Batch&, Var<double>, Prediction&);
+template void read_score(const Batch&, Var<float>, Prediction&);
+template void read_score(const Batch&, Var<double>, Prediction&);
 
 }  // namespace mneme

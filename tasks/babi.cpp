@@ -133,11 +133,12 @@ class Babi final : public Task {
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
 
-  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
-             const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const override {
+  void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+             std::span<double> out) const override {
     const std::size_t t = batch.lengths[row] - 1;
-    const std::int32_t want = batch.target.indices(t, row), have = indices(t, row);
-    const bool right = have == want && want != unseen_answer() && values(t, row, static_cast<std::size_t>(have)) > 0;
+    const std::int32_t want = batch.target.indices(t, row), have = answer.indices(t, row);
+    const bool right =
+        have == want && want != unseen_answer() && answer.values(t, row, static_cast<std::size_t>(have)) > 0;
     out[0] = nats;
     out[1] = right ? 0 : 100;
   }

@@ -73,13 +73,14 @@ class Copy final : public Task {
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
 
-  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values, const Tensor<std::int32_t, 2>&,
-             double nats, std::span<double> out) const override {
+  void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+             std::span<double> out) const override {
     out[0] = nats / std::numbers::ln2;
     out[1] = 0;
     for (std::size_t t = 0; t < batch.steps; ++t)
       if (batch.target.scored(t, row))
-        for (std::size_t k = 0; k < width_; ++k) out[1] += !right(values(t, row, k), batch.target.values(t, row, k));
+        for (std::size_t k = 0; k < width_; ++k)
+          out[1] += !right(answer.values(t, row, k), batch.target.values(t, row, k));
   }
 
   std::vector<double> chance() const override {

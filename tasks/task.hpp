@@ -4,8 +4,8 @@
 // the bit. Tasks never see models: they judge predictions given in the batch's own terms.
 #pragma once
 
-#include "core/batch.hpp"
 #include "core/options.hpp"
+#include "core/prediction.hpp"
 #include "core/random.hpp"
 #include "core/registry.hpp"
 
@@ -67,11 +67,12 @@ class Task {
   virtual void sample(const Draw& draw, Batch& batch) const = 0;
 
   virtual const std::vector<Metric>& metrics() const = 0;
-  /// Metrics of row b, in the order of metrics(). `values` and `indices` are the Prediction's (models/model.hpp):
-  /// probabilities [T B K] and choices [T B]; `nats` is the row's cross-entropy over scored steps (half the squared
+  /// Metrics of row b, in the order of metrics(); `nats` is the row's cross-entropy over scored steps (half the squared
   /// error for real targets).
-  virtual void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
-                     const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const = 0;
+  virtual void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+                     std::span<double> out) const = 0;
+  /// The rule that answers which feed back are held to; empty = every choice is allowed.
+  virtual Validity validity() const { return {}; }
   /// The figure of each metric over sequences, whose rows of metrics stand one after the other: the mean and its
   /// standard error, unless a task says otherwise (a ratio of sums, a set that has failed as a whole).
   virtual std::vector<Figure> summary(std::span<const double> rows) const;

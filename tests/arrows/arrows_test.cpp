@@ -40,6 +40,7 @@ const std::map<std::string, Names> arrows = {
 // The sub-folders of a room, one level deep: where plug-ins of a kind have one file each.
 const std::map<std::string, Names> sub_folders = {
     {"attention", {"scores", "normalizers", "combiners", "schemes"}},
+    {"models", {"decode"}},
     {"replay", {"rules"}},
 };
 

@@ -40,9 +40,6 @@ class Neighbours final : public Model<T> {
     const Var<T> logits = readout_->logits(tape, batch, {features, items}, 1);
     return {readout_->loss(tape, batch, logits, context.loss_scale), logits};
   }
-  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
-    read_prediction(batch, forward(batch, context).logits, out);
-  }
 
  private:
   /// The numbers of item i of row b, then the mean of its neighbours'; an edge joins both ways.

@@ -183,8 +183,8 @@ Complaints check_allocations(const ModelSpecimen& s) {
   Prediction prediction;
   const auto train = [&] { rig.tape.backward(rig.forward(batch, true).loss); };
   const auto judge = [&] {
-    rig.tape.begin(false);
-    rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, prediction);
+    const Var<float> logits = rig.forward(batch, false).logits;
+    rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, logits, prediction);
   };
   train();
   judge();
@@ -204,8 +204,8 @@ Complaints check_predictions(const ModelSpecimen& s) {
   const BatchSpec& spec = s.setup.batch;
   const Batch batch = random_batch(spec, rows, steps);
   Prediction p;
-  rig.tape.begin(false);
-  rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, p);
+  const Var<float> logits = rig.forward(batch, false).logits;
+  rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, logits, p);
   const std::size_t count = batch.target.count();
   if (p.values.shape()[0] != count || p.values.shape()[1] != rows || p.values.shape()[2] != spec.outputs)
     return {fmt::format("values are [{} {} {}], not [T B K] = [{} {} {}]", p.values.shape()[0], p.values.shape()[1],

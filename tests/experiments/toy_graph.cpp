@@ -55,13 +55,13 @@ class ToyGraph final : public Task {
   }
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
-  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>&, const Tensor<std::int32_t, 2>& indices,
-             double nats, std::span<double> out) const override {
+  void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+             std::span<double> out) const override {
     double wrong = 0, asked = 0;
     for (std::size_t i = 0; i < batch.items.count[row]; ++i)
       if (batch.target.scored(i, row)) {
         ++asked;
-        wrong += indices(i, row) != batch.target.indices(i, row);
+        wrong += answer.indices(i, row) != batch.target.indices(i, row);
       }
     const double values[] = {nats, wrong, asked, wrong == asked ? 1.0 : 0.0, wrong / asked};
     std::copy(std::begin(values), std::end(values), out.begin());

@@ -59,8 +59,7 @@ class ToyItems final : public Task {
   }
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
-  void score(const Batch&, std::size_t, const Tensor<float, 3>&, const Tensor<std::int32_t, 2>&, double nats,
-             std::span<double> out) const override {
+  void score(const Batch&, std::size_t, const Prediction&, double nats, std::span<double> out) const override {
     out[0] = nats;
   }
   std::vector<double> chance() const override { return {1}; }

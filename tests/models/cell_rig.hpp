@@ -44,7 +44,8 @@ class CellRig {
   }
   void predict(const Batch& batch, Prediction& out) {
     tape.begin(false);
-    model->predict(batch, Context<T>{.tape = tape}, {}, out);
+    const Context<T> context{.tape = tape};
+    model->predict(batch, context, {}, model->forward(batch, context).logits, out);
   }
 
   /// A parameter of rank 2 as [in][out], of rank 1 as one row.
