@@ -70,9 +70,11 @@ if(TARGET test_faults)
   set_tests_properties(faults:long PROPERTIES LABELS slow TIMEOUT 7200 ENVIRONMENT MNEME_KILLS=100)
 endif()
 
-# A model for graphs that conformance knows is also trained.
-if(TARGET test_experiments)
+# The tasks and models that exist in the tests alone are trained in one folder and held to their contract in the other.
+if(TARGET test_experiments AND TARGET test_conformance)
   target_sources(test_experiments PRIVATE ${PROJECT_SOURCE_DIR}/tests/conformance/graph_model.cpp)
+  target_sources(test_conformance PRIVATE ${PROJECT_SOURCE_DIR}/tests/experiments/toy_graph.cpp
+    ${PROJECT_SOURCE_DIR}/tests/experiments/toy_items.cpp ${PROJECT_SOURCE_DIR}/tests/experiments/toy_route.cpp)
 endif()
 
 # What help and README.md tell people to type, with nothing cut short, takes hours: `slow`.

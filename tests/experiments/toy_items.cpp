@@ -49,7 +49,7 @@ class ToyItems final : public Task {
       batch.dense(0, b, 0) = 1;
       for (std::size_t i = 0; i < n; ++i)
         for (std::size_t w = 0; w < 1 + i % 2; ++w)
-          batch.items.tokens(b, i, w) = static_cast<std::int32_t>((number(b) + i + w) % 5);
+          batch.items.tokens(b, i, w) = static_cast<std::int32_t>((draw.seed + number(b) + i + w) % 5);
       for (std::size_t t = 0; t < batch.lengths[b]; ++t) {
         batch.target.scored(t, b) = 1;
         batch.target.indices(t, b) = static_cast<std::int32_t>(pointer_ ? n - 1 - t : n % 3);
@@ -65,7 +65,6 @@ class ToyItems final : public Task {
   std::vector<double> chance() const override { return {1}; }
   std::size_t solved_metric() const override { return 0; }
   double solved_threshold() const override { return 0; }
-  std::string display(const Batch&, std::size_t, const Tensor<float, 3>*) const override { return ""; }
 
  private:
   bool pointer_;
