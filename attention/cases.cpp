@@ -133,7 +133,8 @@ void addressing_cases(std::vector<GradientCase>& cases) {
                [module, count](Tape<double>& t, Inputs x) {
                  auto* parameters = t.scratch<V>(count);
                  std::uninitialized_copy_n(x.begin(), count, parameters);
-                 return (*module->scheme)(t, {parameters, count}, x[count], x[count + 1]);
+                 Pass<double> pass{t};
+                 return (*module->scheme)(pass, {parameters, count}, x[count], x[count + 1]);
                });
     }
 }

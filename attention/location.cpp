@@ -185,7 +185,7 @@ Var<T> sharpen(Tape<T>& tape, Var<T> w, Var<T> gamma) {
 
 // Kept for the backward pass, per row: the gated weighting with its neighbours, the shifted one and its logarithm.
 template <class T>
-Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma) {
+Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma, Moved<T>* between) {
   check("location", content, g, 1);
   check("location", content, gamma, 1);
   if (!(content.shape == previous.shape))
@@ -207,11 +207,9 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
     shift_row(gated + b * stride, s.data + b * width, width, n, shifted + b * n);
     sharpen_row(shifted + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
   }
-  if (tape.watched()) {
-    Var<T> inner = tape.constant(content.shape);
-    for (std::size_t b = 0; b < batch; ++b) std::copy_n(gated + b * stride + k, n, inner.data + b * n);
-    tape.tap("gated", inner);
-    tape.tap("shifted", {shifted, content.shape, nullptr});
+  if (between) {
+    *between = {tape.constant(content.shape), {shifted, content.shape, nullptr}};
+    for (std::size_t b = 0; b < batch; ++b) std::copy_n(gated + b * stride + k, n, between->gated.data + b * n);
   }
   tape.node("location", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
@@ -328,7 +326,7 @@ const bool location_cases = register_cases("location", [](CaseList& list) {
   template Var<T> interpolate(Tape<T>&, Var<T>, Var<T>, Var<T>); \
   template Var<T> shift(Tape<T>&, Var<T>, Var<T>);               \
   template Var<T> sharpen(Tape<T>&, Var<T>, Var<T>);             \
-  template Var<T> location(Tape<T>&, Var<T>, Var<T>, Var<T>, Var<T>, Var<T>);
+  template Var<T> location(Tape<T>&, Var<T>, Var<T>, Var<T>, Var<T>, Var<T>, Moved<T>*);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)
 #undef MNEME_INSTANTIATE

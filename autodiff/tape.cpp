@@ -35,9 +35,6 @@ void Tape<T>::begin(bool record) {
   nodes_.clear();
   arena_.reset();
   touched_.clear();
-  taps_.clear();
-  watched_ = false;
-  reads_ = Reads::as_read;
   recording_ = record;
   ran_ = false;
   for (GradientSlot<T>& slot : leaf_slots_) {

@@ -94,10 +94,6 @@ struct Add {
   }
 };
 
-/// Every memory's reads during a pass: as they are; all zero; each row those of the row after it (the last row: the
-/// first one's), so that every number is a read's, of another sequence.
-enum class Reads { as_read, zeroed, shuffled };
-
 template <class T>
 class Tape {
  public:
@@ -167,29 +163,6 @@ class Tape {
   void node(const char* op, std::initializer_list<Var<T>> outputs, F backward) {
     node(op, std::span<const Var<T>>(outputs.begin(), outputs.size()), backward);
   }
-
-  // --- taps: values on the way to a result, kept for whoever looks (a trace of level full) ---------------------------
-  struct Tap {
-    const char* name;
-    Var<T> value;
-  };
-  /// While on, tap() keeps handles; begin() turns it off. No number depends on it.
-  void watch(bool on) { watched_ = on; }
-  bool watched() const { return watched_; }
-  /// `name` must be a literal.
-  void tap(const char* name, const Var<T>& value) {
-    if (watched_) taps_.push_back({name, value.detached()});
-  }
-  std::span<const Tap> taps() const { return taps_; }
-  void forget_taps() { taps_.clear(); }
-
-  // --- what if the reads of the memory were others (memory/memory.hpp) -----------------------------------------------
-  /// Off after begin(). Only where nothing is recorded: InvariantError otherwise.
-  void alter_reads(Reads how) {
-    if (recording_ && how != Reads::as_read) fail<InvariantError>("tape", "altered reads have no gradient");
-    reads_ = how;
-  }
-  Reads reads() const { return reads_; }
 
   // --- inside a backward closure ------------------------------------------------------------------------------------
   bool has_gradient(const Var<T>& y) const { return y.slot && y.slot->written; }
@@ -280,12 +253,9 @@ class Tape {
   std::span<const Leaf<T>> leaves_;
   std::vector<GradientSlot<T>> leaf_slots_;
   std::vector<GradientSlot<T>*> touched_;
-  std::vector<Tap> taps_;
   bool recording_ = false;
   bool ran_ = false;
   bool check_finite_ = false;
-  bool watched_ = false;
-  Reads reads_ = Reads::as_read;
   std::size_t step_ = 0;
   const char* site_ = "";
 };

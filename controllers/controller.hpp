@@ -4,6 +4,7 @@
 // that changes but its parameters.
 #pragma once
 
+#include "autodiff/pass.hpp"
 #include "core/declared.hpp"
 #include "core/options.hpp"
 #include "core/registry.hpp"
@@ -20,15 +21,16 @@ class Controller {
  public:
   virtual ~Controller() = default;
   /// Declared state; site is the layer ("layer_0"), empty for one layer's h and c alone.
-  virtual const std::vector<Declared>& state() const = 0;
+  virtual const DeclaredList& state() const = 0;
   /// H, width of the output.
   virtual std::size_t output_size() const = 0;
-  virtual std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const = 0;
+  virtual std::span<Var<T>> begin(Pass<T>& pass, std::size_t rows) const = 0;
   /// inputs: [B D_i] each, joined inside; `state` is replaced by the new one -> [B H]
-  virtual Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
+  virtual Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
 };
 
 struct ControllerPlugin {
+  std::string name;  ///< as registered, for messages
   std::string summary;
   std::string source;
   OptionTable options;  ///< controller.* keys
@@ -57,6 +59,7 @@ bool register_controller(const std::string& name, std::string summary, std::stri
                          std::source_location where = std::source_location::current()) {
   const auto make = [&]() -> ControllerPlugin {
     return {
+        name,
         std::move(summary),
         std::move(source),
         C<float>::options(),

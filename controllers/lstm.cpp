@@ -93,11 +93,12 @@ class Lstm final : public Controller<T> {
     }
   }
 
-  const std::vector<Declared>& state() const override { return stack_.state(); }
+  const DeclaredList& state() const override { return stack_.state(); }
   std::size_t output_size() const override { return stack_.hidden(); }
-  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override { return stack_.begin(tape, rows); }
+  std::span<Var<T>> begin(Pass<T>& pass, std::size_t rows) const override { return stack_.begin(pass.tape, rows); }
 
-  Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+  Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+    Tape<T>& tape = pass.tape;
     return stack_.run(tape, inputs, state,
                       [&](std::size_t l, std::span<const Var<T>> x, std::span<Var<T>> old, std::span<Var<T>> next) {
                         const Var<T> z =

@@ -17,7 +17,7 @@ class Stack {
       : hidden_(o.size("hidden")), layers_(o.size("layers")), names_(std::move(names)) {
     for (std::size_t l = 0; l < layers_; ++l)
       for (const std::string& name : names_) {
-        state_.push_back(
+        state_.add(
             {name, site(l), {hidden_}, Kind::plain, name == "h" ? "hidden state h_t" : "cell state c_t", {"hidden"}});
         if (o.text("initial-state") == "learned")
           initial_.push_back(scope(build, l).parameter("initial_" + name, {hidden_}, Initializer::constant(0)));
@@ -26,7 +26,7 @@ class Stack {
 
   std::size_t hidden() const { return hidden_; }
   std::size_t layers() const { return layers_; }
-  const std::vector<Declared>& state() const { return state_; }
+  const DeclaredList& state() const { return state_; }
   /// Where layer l declares its parameters: "layer_0."
   Builder<T> scope(const Builder<T>& build, std::size_t l) const { return build.scope(site(l)); }
 
@@ -64,7 +64,7 @@ class Stack {
 
   std::size_t hidden_, layers_;
   std::vector<std::string> names_;
-  std::vector<Declared> state_;
+  DeclaredList state_;
   std::vector<std::size_t> initial_;  // parameters by state, empty where states start at zero
 };
 

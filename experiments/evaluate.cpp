@@ -128,7 +128,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   std::optional<Recorder> recorder;
   if (asked && level != trace::Level::off) {
     trace::Layout layout =
-        make_layout(config, session.task(), session.model().parts(), "eval", result.sequences, level);
+        make_layout(config, session.task(), session.model().components(), "eval", result.sequences, level);
     layout.keyframe_every = static_cast<int>(traced.trace.integer("keyframe-every"));
     trace::SinkOptions how;
     how.budget_bytes = static_cast<std::uint64_t>(traced.trace.integer("budget-mb")) * 1000 * 1000;
@@ -136,7 +136,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     std::error_code error;
     fs::create_directories(directory / "traces", error);
     sink = std::make_unique<trace::Sink>(directory / "traces" / "eval.trace.h5", layout, how);
-    recorder.emplace(layout, session.model().parts());
+    recorder.emplace(layout, session.model().components());
   }
 
   std::vector<std::vector<TestPart>> parts;

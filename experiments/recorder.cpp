@@ -1,4 +1,4 @@
-// Room: experiments. Declarations -> trace layout, and step views -> trace episodes.
+// Room: experiments. Declarations -> trace layout, and what a run shows -> trace episodes.
 #include "experiments/recorder.hpp"
 
 #include "attention/location.hpp"
@@ -34,21 +34,22 @@ trace::Logged logged(const Declared& d, trace::Level level) {
 
 /// The memory's own state, and a head's other than its weights: what is stored and what the recorder copies agree.
 bool stored(const Declared& d) {
-  return d.kind != Kind::opaque;
+  return d.life != Life::rebuilt;
 }
 
 void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
   layout.slots = memory.slots;
   layout.cells = memory.width;
   layout.update = memory.update;
-  layout.step_order = memory.write_first ? "write-before-read" : "read-before-write";
+  const bool write_first = !memory.turns.empty() && memory.turns[0].writes;
+  layout.step_order = write_first ? "write-before-read" : "read-before-write";
   layout.keyframe_position = "before_write";
   layout.constants = {{"cosine_epsilon", cosine_epsilon}, {"sharpen_epsilon", sharpen_epsilon}};
   for (const Declared& d : memory.state)
     if (d.site.empty() && stored(d)) layout.memory.push_back(logged(d, trace::Level::params));
   std::vector<std::string> schemes;
   for (const Site& site : memory.sites) {
-    const Declared& weights = memory.state[memory.state_index(site.name, "weights")];
+    const Declared& weights = memory.state[site.weights];
     trace::SiteLayout s{site, weights.kind, {}};
     for (const Declared& d : memory.parameters) {
       if (d.site != site.name) continue;
@@ -71,8 +72,8 @@ void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
 
 }  // namespace
 
-trace::Layout make_layout(const Config& config, const Task& task, const ModelParts& parts, const std::string& phase,
-                          std::uint64_t checkpoint_step, trace::Level level) {
+trace::Layout make_layout(const Config& config, const Task& task, const Components& components,
+                          const std::string& phase, std::uint64_t checkpoint_step, trace::Level level) {
   const BatchSpec spec = task.spec();
   trace::Layout layout;
   layout.git_rev = build_info().git_rev;
@@ -97,13 +98,14 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
     case TargetKind::pointer: layout.target_kind = "pointer"; break;
     case TargetKind::real: layout.target_kind = "real"; break;
   }
-  if (parts.memory) add_memory(*parts.memory, layout);
-  if (parts.controller)
-    for (const Declared& d : *parts.controller) {
-      if (!stored(d)) continue;
+  for (const Component& c : components) {
+    if (c.memory) add_memory(*c.memory, layout);
+    for (const Declared& d : c.declared->state) {
+      if (c.memory || !stored(d)) continue;
       layout.controller.push_back(logged(d, trace::Level::full));
       if (!d.axes.empty() && d.axes.back() == "hidden" && layout.hidden == 0) layout.hidden = d.dims.back();
     }
+  }
   // Controllers of several widths: only the first one's axis is shared, the others get one each.
   for (trace::Logged& v : layout.controller)
     for (std::size_t i = 0; i < v.axes.size(); ++i)
@@ -128,48 +130,57 @@ trace::Layout make_layout(const Config& config, const Task& task, const ModelPar
   return layout;
 }
 
-Recorder::Recorder(const trace::Layout& layout, const ModelParts& parts) : layout_(layout) {
-  const auto logs = [&](const trace::Logged& v) { return layout_.logs(v); };
-  if (parts.memory) {
-    const MemoryLayout& m = *parts.memory;
-    for (const trace::Logged& v : layout_.memory)
-      memory_.push_back(source_of(From::memory, m.state_index("", v.declared.name),
-                                  m.state[m.state_index("", v.declared.name)], logs(v)));
-    for (const trace::SiteLayout& s : layout_.sites) {
-      const std::string& site = s.site.name;
-      const std::size_t w = m.state_index(site, "weights");
-      SiteSource sources{source_of(From::memory, w, m.state[w], true), {}};
-      for (const trace::Logged& v : s.values) {
-        const auto named = [&](const Declared& d) { return d.site == site && d.name == v.declared.name; };
-        for (const auto& [from, list] : {std::pair{From::memory, &m.state}, std::pair{From::parameters, &m.parameters},
-                                         std::pair{From::stages, &m.stages}}) {
-          const auto d = std::find_if(list->begin(), list->end(), named);
-          if (d == list->end()) continue;
-          sources.values.push_back(source_of(from, static_cast<std::size_t>(d - list->begin()), *d, logs(v)));
-          wants_stages_ |= from == From::stages && logs(v);
-          break;
-        }
-      }
-      sites_.push_back(std::move(sources));
-    }
-  }
-  for (const trace::Logged& v : layout_.controller)
-    for (std::size_t i = 0; i < parts.controller->size(); ++i)
-      if ((*parts.controller)[i].full_name() == v.declared.full_name())
-        controller_.push_back(source_of(From::controller, i, (*parts.controller)[i], logs(v)));
+Recorder::Recorder(const trace::Layout& layout, const Components& components) : layout_(layout) {
+  for (const Component& c : components) add_columns(c);
 }
 
-Recorder::Source Recorder::source_of(From from, std::size_t index, const Declared& d, bool logged) const {
-  Source s{from, index, d.count(), 0, 0, logged};
-  if (swapped(d)) {
-    s.swap_rows = d.dims[0];
-    s.swap_columns = d.dims[1];
+void Recorder::add_column(Column c) {
+  // An axis "item" may be longer in the trace: the task's largest set.
+  const std::size_t count = c.declared->count();
+  const bool items = std::count(c.declared->axes.begin(), c.declared->axes.end(), "item") > 0;
+  if (count > c.count || (count < c.count && !items))
+    fail<InvariantError>(c.component->plugin, "{} is declared {}, and has {} numbers in the trace",
+                         c.declared->full_name(), c.declared->shape(1).text(), c.count);
+  if (c.seen) {
+    c.index = handles_.size();
+    handles_.emplace_back();
   }
-  return s;
+  columns_.push_back(c);
+}
+
+void Recorder::add_columns(const Component& component) {
+  const Declaration& d = *component.declared;
+  const auto add_of_site = [&](const Site& own, const Declared& value, bool seen, std::size_t index) {
+    const auto site = static_cast<std::size_t>(layout_.find_site(own.name));
+    const trace::SiteLayout& s = layout_.sites.at(site);
+    if (!seen && index == own.weights)
+      return add_column({&component, &value, false, index, To::weights, site, 0, layout_.width(s)});
+    for (std::size_t v = 0; v < s.values.size(); ++v)
+      if (s.values[v].declared.name == value.name && layout_.logs(s.values[v]))
+        add_column({&component, &value, seen, index, To::site, site, v, s.values[v].declared.count()});
+  };
+  const auto add_own = [&](const Declared& value, std::size_t index) {
+    const std::vector<trace::Logged>& list = component.memory ? layout_.memory : layout_.controller;
+    for (std::size_t v = 0; v < list.size(); ++v)
+      if (list[v].declared.full_name() == value.full_name() && layout_.logs(list[v]))
+        add_column({&component, &value, false, index, component.memory ? To::memory : To::controller, 0, v,
+                    list[v].declared.count()});
+  };
+  for (const DeclaredList* list : {&d.state, &d.parameters, &d.stages})
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const Declared& value = (*list)[i];
+      const auto at = std::find_if(d.sites.begin(), d.sites.end(), [&](const Site& s) { return s.name == value.site; });
+      if (at != d.sites.end())
+        add_of_site(*at, value, list != &d.state, i);
+      else if (list == &d.state)
+        add_own(value, i);
+    }
 }
 
 void Recorder::start(const Batch& batch, std::span<const std::size_t> rows) {
   rows_.assign(rows.begin(), rows.end());
+  batch_rows_ = batch.size;
+  std::fill(handles_.begin(), handles_.end(), Var<float>{});
   lengths_.clear();
   reached_ = 0;
   if (episodes_.size() < rows.size()) episodes_.resize(rows.size());
@@ -183,63 +194,67 @@ void Recorder::start(const Batch& batch, std::span<const std::size_t> rows) {
   }
 }
 
-void Recorder::copy(const StepView<float>& view, const Source& s, std::size_t row, float* to) {
-  const auto& list = s.from == From::memory       ? view.memory
-                     : s.from == From::parameters ? view.parameters
-                     : s.from == From::stages     ? view.stages
-                                                  : view.controller;
-  const Var<float>& v = list[s.index];
-  const std::size_t rows = v.shape.rank() == 0 ? 1 : v.shape[0];
-  const std::size_t own = v.size() / rows;  // an item axis may be shorter than declared
+Recorder::Column* Recorder::column_of(const Place& place) {
+  for (Column& c : columns_)
+    if (c.seen && c.declared->site == place.site && c.declared->name == place.name) return &c;
+  return nullptr;
+}
+
+bool Recorder::wants(const Place& place) {
+  return column_of(place) != nullptr;
+}
+
+void Recorder::seen(const Pass<float>&, const Place& place, const Var<float>& value) {
+  handles_[column_of(place)->index] = value;
+}
+
+void Recorder::copy(const Column& c, const Var<float>& v, std::size_t row, float* to) const {
+  const std::size_t own = v.size() / batch_rows_;  // an item axis may be shorter than declared
   const float* from = v.data + row * own;
-  if (s.swap_rows) {
-    const std::size_t columns = own / s.swap_rows;
-    std::fill_n(to + own, s.count - own, 0.0f);
-    for (std::size_t m = 0; m < s.swap_rows; ++m)
-      for (std::size_t n = 0; n < columns; ++n) to[n * s.swap_rows + m] = from[m * columns + n];
-    return;
+  if (!swapped(*c.declared)) {
+    std::copy_n(from, own, to);
+  } else {
+    const std::size_t cells = c.declared->dims[0], slots = own / cells;
+    for (std::size_t m = 0; m < cells; ++m)
+      for (std::size_t n = 0; n < slots; ++n) to[n * cells + m] = from[m * slots + n];
   }
-  const std::size_t n = std::min(own, s.count);
-  std::copy_n(from, n, to);
-  std::fill_n(to + n, s.count - n, 0.0f);
+  std::fill_n(to + own, c.count - own, 0.0f);
 }
 
-void Recorder::keyframe(const StepView<float>& view, std::size_t step) {
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    trace::Episode& e = episodes_[i];
-    const auto at = std::find(e.keyframes.begin(), e.keyframes.end(), static_cast<std::int64_t>(step));
-    if (at == e.keyframes.end()) continue;
-    const auto k = static_cast<std::size_t>(at - e.keyframes.begin());
-    for (std::size_t m = 0; m < memory_.size(); ++m)
-      if (memory_[m].logged) copy(view, memory_[m], rows_[i], e.memory[m].data() + k * memory_[m].count);
+float* Recorder::place_in(trace::Episode& e, const Column& c, std::ptrdiff_t step) {
+  const std::size_t row = static_cast<std::size_t>(step) * c.count;
+  if (c.to == To::weights)
+    return step < 0 ? e.sites[c.site].initial_weights.data() : e.sites[c.site].weights.data() + row;
+  if (c.to == To::memory) {  // as the next step finds it
+    const auto at = std::find(e.keyframes.begin(), e.keyframes.end(), step + 1);
+    return at == e.keyframes.end()
+               ? nullptr
+               : e.memory[c.value].data() + static_cast<std::size_t>(at - e.keyframes.begin()) * c.count;
+  }
+  if (step < 0) return nullptr;
+  return (c.to == To::site ? e.sites[c.site].values[c.value] : e.controller[c.value]).data() + row;
+}
+
+void Recorder::copy_all(std::string_view component, std::span<const Var<float>> now, std::ptrdiff_t step) {
+  for (const Column& c : columns_) {
+    if (c.component->name != component || (c.seen && step < 0)) continue;
+    const Var<float>& v = c.seen ? handles_[c.index] : now[c.index];
+    if (c.seen && !v)
+      fail<InvariantError>(c.component->plugin, "declares {} and never shows it", c.declared->full_name());
+    check_value(*c.declared, c.component->plugin, v.shape, batch_rows_);
+    for (std::size_t i = 0; i < rows_.size(); ++i)
+      if (step < static_cast<std::ptrdiff_t>(lengths_[i]))
+        if (float* to = place_in(episodes_[i], c, step)) copy(c, v, rows_[i], to);
   }
 }
 
-void Recorder::begin(const StepView<float>& view) {
-  for (std::size_t i = 0; i < rows_.size(); ++i)
-    for (std::size_t s = 0; s < sites_.size(); ++s)
-      copy(view, sites_[s].weights, rows_[i], episodes_[i].sites[s].initial_weights.data());
-  keyframe(view, 0);
+void Recorder::start(const Pass<float>&, std::string_view component, std::span<const Var<float>> now) {
+  copy_all(component, now, -1);
 }
 
-void Recorder::step(const StepView<float>& view) {
-  const std::size_t t = view.step;
-  reached_ = t + 1;
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    if (t >= lengths_[i]) continue;
-    trace::Episode& e = episodes_[i];
-    for (std::size_t s = 0; s < sites_.size(); ++s) {
-      const SiteSource& site = sites_[s];
-      copy(view, site.weights, rows_[i], e.sites[s].weights.data() + t * site.weights.count);
-      for (std::size_t v = 0; v < site.values.size(); ++v)
-        if (site.values[v].logged)
-          copy(view, site.values[v], rows_[i], e.sites[s].values[v].data() + t * site.values[v].count);
-    }
-    for (std::size_t c = 0; c < controller_.size(); ++c)
-      if (controller_[c].logged)
-        copy(view, controller_[c], rows_[i], e.controller[c].data() + t * controller_[c].count);
-  }
-  keyframe(view, t + 1);  // the state before the next step's write
+void Recorder::state(const Pass<float>& pass, std::string_view component, std::span<const Var<float>> now) {
+  reached_ = pass.step + 1;
+  copy_all(component, now, static_cast<std::ptrdiff_t>(pass.step));
 }
 
 void Recorder::finish(const Batch& batch, const Prediction* prediction) {

@@ -133,14 +133,8 @@ double Session::loss_scale(std::size_t numbers) const {
   return 1;
 }
 
-Context<float> Session::context(Shard& s, std::uint64_t first, double scale) const {
-  return {.tape = s.tape,
-          .train = true,
-          .loss_scale = scale,
-          .progress = std::min(static_cast<double>(first) / total_, 1.0),
-          .seed = config_.seed,
-          .sequence = first + s.row_begin,
-          .observer = nullptr};
+Pass<float> Session::training_pass(Shard& s, std::uint64_t first, double scale) const {
+  return {.tape = s.tape, .train = true, .loss_scale = scale, .seed = config_.seed, .sequence = first + s.row_begin};
 }
 
 void Session::score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
@@ -154,19 +148,19 @@ void Session::score_rows(const Task& task, const Batch& batch, const Prediction&
 }
 
 void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
-  Context<float> c = context(s, first, scale);
+  Pass<float> pass = training_pass(s, first, scale);
   if (s.recorder) {
     recording(s, [&] {
       s.recorded_rows.clear();
       for (std::size_t b = 0; b < s.rows; ++b)
-        if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
+        if (const std::uint64_t n = pass.sequence + b; n >= record_from_ && n % record_every_ == 0)
           s.recorded_rows.push_back(b);
       s.recorder->start(s.batch, s.recorded_rows);
-      if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
+      if (!s.recorded_rows.empty()) pass.look = s.recorder.get();
     });
   }
   s.tape.begin(true);
-  const Forward<float> f = model_->forward(s.batch, c);
+  const Forward<float> f = model_->forward(s.batch, pass);
   s.loss = static_cast<double>(f.loss.data[0]);
   read_prediction(s.batch, f.logits, s.prediction);
   score_rows(*task_, s.batch, s.prediction, f.logits, s.nats, s.row_metrics);
@@ -245,17 +239,17 @@ void Session::explain(std::uint64_t first, Recorder* recorder) {
     numbers += s.numbers;
   }
   for (Shard& s : shards_) {
-    Context<float> c = context(s, first, loss_scale(numbers));
+    Pass<float> pass = training_pass(s, first, loss_scale(numbers));
     if (recorder) {
       std::vector<std::size_t> rows(std::min<std::size_t>(s.rows, 8));
       for (std::size_t b = 0; b < rows.size(); ++b) rows[b] = b;
       recorder->start(s.batch, rows);
-      c.observer = recorder;
+      pass.look = recorder;
     }
     try {
-      searched(s.tape, numbers_text("sequence", c.sequence, s.rows), [&] {
+      searched(s.tape, numbers_text("sequence", pass.sequence, s.rows), [&] {
         s.tape.begin(true);
-        const Forward<float> f = model_->forward(s.batch, c);
+        const Forward<float> f = model_->forward(s.batch, pass);
         s.tape.backward(f.loss);
       });
     } catch (const NonFiniteError&) {
@@ -294,7 +288,7 @@ void Session::require_finite_state() const {
 void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from) {
   record_every_ = every;
   record_from_ = from;
-  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->parts());
+  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->components());
 }
 
 void Session::stop_recording() {
@@ -321,39 +315,32 @@ std::exception_ptr Session::recording_error() const {
   return nullptr;
 }
 
-Forward<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
+Forward<float> Session::forward(const Draw& draw, Lane& lane, Look<float>* look) const {
   lane.tape.begin(false);
-  lane.tape.alter_reads(reads);
-  const Context<float> c{.tape = lane.tape,
-                         .train = false,
-                         .loss_scale = 1,
-                         .progress = 1,
-                         .seed = draw.seed,
-                         .sequence = draw.first + draw.row_begin,
-                         .observer = observer};
-  return model_->forward(lane.batch, c);
+  Pass<float> pass{.tape = lane.tape, .seed = draw.seed, .sequence = draw.first + draw.row_begin, .look = look};
+  return model_->forward(lane.batch, pass);
 }
 
-void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
-  const Forward<float> f = forward(draw, lane, observer, reads);
+void Session::judge(const Task& task, const Draw& draw, Lane& lane, Look<float>* look, const std::string& how) const {
+  const Forward<float> f = forward(draw, lane, look);
   read_prediction(lane.batch, f.logits, lane.prediction);
   score_rows(task, lane.batch, lane.prediction, f.logits, lane.nats, lane.row_metrics);
   if (!std::all_of(lane.nats.begin(), lane.nats.end(), finite_cost) || !all_finite(lane.row_metrics))
-    explain_judged(task, draw, lane, reads);
+    explain_judged(task, draw, lane, look, how);
 }
 
-void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const {
-  const std::string episodes = episodes_text(draw);
-  const char* how = reads == Reads::zeroed ? ", reads zeroed" : reads == Reads::shuffled ? ", reads shuffled" : "";
-  searched(lane.tape, episodes + how, [&] { forward(draw, lane, nullptr, reads); });
+void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Look<float>* look,
+                             const std::string& how) const {
+  const std::string episodes = episodes_text(draw) + (how.empty() ? "" : ", " + how);
+  searched(lane.tape, episodes, [&] { forward(draw, lane, look); });
   require_finite_state();
   const std::size_t n = task.metrics().size();
   for (std::size_t b = 0; b < lane.nats.size(); ++b)
     for (std::size_t m = 0; m < n; ++m)
       if (!finite_cost(lane.nats[b]) || !std::isfinite(lane.row_metrics[b * n + m]))
         fail<NonFiniteError>("finite guard",
-                             "cross-entropy {} and {} {}: every op's values are finite, these are not (in {}{})",
-                             lane.nats[b], task.metrics()[m].name, lane.row_metrics[b * n + m], episodes, how);
+                             "cross-entropy {} and {} {}: every op's values are finite, these are not (in {})",
+                             lane.nats[b], task.metrics()[m].name, lane.row_metrics[b * n + m], episodes);
   fail<InvariantError>("finite guard", "a second pass over {} is finite, the first was not", episodes);
 }
 
@@ -374,8 +361,8 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     Lane& lane = lanes_[worker];
     const Draw draw{e.seed, "eval", e.first + begin, 0, now};
     task.sample(draw, lane.batch);
-    const std::unique_ptr<Observer<float>> observer = e.watch ? e.watch(begin, lane.batch) : nullptr;
-    judge(task, draw, lane, observer.get(), e.reads);
+    const std::unique_ptr<Look<float>> look = e.look ? e.look(begin, lane.batch) : nullptr;
+    judge(task, draw, lane, look.get(), e.how);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
   if (stopped) fail<Stopped>("evaluate", "stopped before it was done");
@@ -392,7 +379,7 @@ trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std
   const Draw draw{seed, "eval", number, 0, 1};
   task.sample(draw, lane.batch);
   recorder.start(lane.batch, {&row, 1});
-  judge(task, draw, lane, &recorder, Reads::as_read);
+  judge(task, draw, lane, &recorder);
   recorder.finish(lane.batch, &lane.prediction);
   fill_episode(recorder.episode(0), task, seed, number, lane.nats[0], lane.row_metrics.data(), parameter_hash(set_));
   return recorder.episode(0);

@@ -79,9 +79,9 @@ class Session {
     std::size_t count = 0;
     std::size_t rows = 1;             ///< computed together, and sharing what a batch shares
     std::function<bool()> stop = {};  ///< true: give up (Stopped); asked before each batch, by any thread
-    Reads reads = Reads::as_read;     ///< shuffled: among the rows computed together
-    /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
-    std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};
+    /// Who looks at the batch of episodes that begins with the so-manieth; called by any thread. Empty: nobody.
+    std::function<std::unique_ptr<Look<float>>(std::size_t begin, const Batch& batch)> look = {};
+    std::string how = {};  ///< what that changes, in messages: "reads zeroed"
   };
   /// Metrics of each episode, [count metrics], without learning. NonFiniteError, as of explain(), where cross-entropy
   /// or a metric of one is not finite.
@@ -107,7 +107,7 @@ class Session {
 
   void sample(Shard& shard, std::uint64_t first) const;
   double loss_scale(std::size_t numbers) const;
-  Context<float> context(Shard& shard, std::uint64_t first, double scale) const;
+  Pass<float> training_pass(Shard& shard, std::uint64_t first, double scale) const;
   void run_shard(Shard& shard, std::uint64_t first, double scale);
   void score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
                   std::vector<double>& nats, std::vector<double>& row_metrics) const;
@@ -117,9 +117,10 @@ class Session {
   template <class F>
   void recording(Shard& shard, F f) const;
   /// The lane's batch, which `draw` gave.
-  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
-  Forward<float> forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
-  [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const;
+  void judge(const Task& task, const Draw& draw, Lane& lane, Look<float>* look, const std::string& how = {}) const;
+  Forward<float> forward(const Draw& draw, Lane& lane, Look<float>* look) const;
+  [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Look<float>* look,
+                                   const std::string& how) const;
 
   Config config_;
   std::unique_ptr<Task> task_;

@@ -96,11 +96,11 @@ class MemoryRecurrent final : public Recurrent<T> {
     memory_ = s.memory->make<T>(build, s.options, {control_width, spec});
     if (filled) draw_items(spec, std::min<std::size_t>(memory_->layout().slots, 4));
   }
-  const std::vector<Declared>& state() const override { return memory_->layout().state; }
-  const std::vector<Declared>& outputs() const override { return memory_->layout().parameters; }
+  const DeclaredList& state() const override { return memory_->layout().state; }
+  const DeclaredList& outputs() const override { return memory_->layout().parameters; }
   std::size_t input_size() const override { return control_width; }
-  Values<T> begin(Tape<T>& tape, std::size_t first_row, std::size_t rows) const override {
-    if (!items_) return memory_->begin(tape, {.rows = rows});
+  Values<T> begin(Pass<T>& pass, std::size_t first_row, std::size_t rows) const override {
+    if (!items_) return memory_->begin(pass, {.rows = rows});
     const auto [entry, fresh] = given_.try_emplace({first_row, rows});
     ItemSet& some = entry->second;
     if (fresh) {
@@ -116,10 +116,11 @@ class MemoryRecurrent final : public Recurrent<T> {
       part(items_->items.tokens, some.tokens, some.tokens.shape()[1] ? words : 0);
       some.support.resize({rows, n});
     }
-    return memory_->begin(tape, {.rows = rows, .items = &some});
+    return memory_->begin(pass, {.rows = rows, .items = &some});
   }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const override {
-    return memory_->step(tape, input, state);
+  typename Recurrent<T>::Stepped step(Pass<T>& pass, Var<T> input, Values<T> state) const override {
+    const Values<T> parameters = memory_->head_parameters(pass, input);
+    return {memory_->step(pass, parameters, state), parameters};
   }
   const Memory<T>* memory() const override { return memory_.get(); }
 
@@ -151,29 +152,29 @@ class ControllerRecurrent final : public Recurrent<T> {
  public:
   ControllerRecurrent(const Builder<T>& build, const Specimen& s)
       : controller_(s.controller->make<T>(build, s.options, control_width)) {
-    outputs_.push_back({"output", "", {controller_->output_size()}, Kind::plain, "controller output h_t", {"hidden"}});
+    outputs_.add({"output", "", {controller_->output_size()}, Kind::plain, "controller output h_t", {"hidden"}});
   }
-  const std::vector<Declared>& state() const override { return controller_->state(); }
-  const std::vector<Declared>& outputs() const override { return outputs_; }
+  const DeclaredList& state() const override { return controller_->state(); }
+  const DeclaredList& outputs() const override { return outputs_; }
   std::size_t input_size() const override { return control_width; }
-  Values<T> begin(Tape<T>& tape, std::size_t, std::size_t rows) const override {
-    return controller_->begin(tape, rows);
+  Values<T> begin(Pass<T>& pass, std::size_t, std::size_t rows) const override {
+    return controller_->begin(pass, rows);
   }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const override {
-    auto* output = tape.template scratch<Var<T>>(1);
-    new (output) Var<T>(controller_->step(tape, {&input, 1}, state));
-    return {state, {output, 1}};
+  typename Recurrent<T>::Stepped step(Pass<T>& pass, Var<T> input, Values<T> state) const override {
+    const Values<T> output = empty_values(pass.tape, 1);
+    output[0] = controller_->step(pass, {&input, 1}, state);
+    return {state, output};
   }
 
  private:
   std::unique_ptr<Controller<T>> controller_;
-  std::vector<Declared> outputs_;
+  DeclaredList outputs_;
 };
 
 }  // namespace
 
-bool differentiable(Kind kind) {
-  return kind != Kind::hard && kind != Kind::journaled && kind != Kind::opaque;
+bool differentiable(const Declared& d) {
+  return d.trains && d.life != Life::rebuilt;
 }
 
 std::vector<Variant> small_variants(const std::string& section, const OptionTable& table,
@@ -273,10 +274,10 @@ std::vector<Var<T>> Rig<T>::inputs(std::size_t steps, std::size_t first_row, std
 
 template <class T>
 Values<T> Rig<T>::interior(std::size_t first_row, std::size_t rows) {
-  Values<T> state = copy_values(tape, module->begin(tape, first_row, rows));
+  Values<T> state = copy_values(tape, module->begin(pass, first_row, rows));
   for (std::size_t i = 0; i < state.size(); ++i) {
     const Declared& d = module->state()[i];
-    if (!differentiable(d.kind)) continue;
+    if (!differentiable(d)) continue;
     state[i] = tape.variable(state[i].shape);
     for (std::size_t b = 0; b < rows; ++b) {
       Random random(i + 1, "specimen state", first_row + b);
@@ -291,11 +292,11 @@ template <class T>
 Trail<T> run(Rig<T>& rig, Values<T> state, const std::vector<Var<T>>& inputs) {
   Trail<T> trail;
   trail.state.push_back(state);
-  for (const Var<T>& x : inputs) {
-    const auto next = rig.module->step(rig.tape, x, state);
+  for (rig.pass.step = 0; rig.pass.step < inputs.size(); ++rig.pass.step) {
+    const auto next = rig.module->step(rig.pass, inputs[rig.pass.step], state);
     state = next.state;
     trail.state.push_back(state);
-    trail.outputs.push_back(next.parameters);
+    trail.outputs.push_back(next.outputs);
   }
   return trail;
 }
@@ -398,9 +399,10 @@ ModelRig<T>::ModelRig(const ModelSpecimen& s, std::uint64_t seed) {
 }
 
 template <class T>
-Forward<T> ModelRig<T>::forward(const Batch& batch, bool record, double loss_scale, Observer<T>* observer) {
+Forward<T> ModelRig<T>::forward(const Batch& batch, bool record, double loss_scale, Look<T>* look) {
   tape.begin(record);
-  return model->forward(batch, Context<T>{.tape = tape, .loss_scale = loss_scale, .observer = observer});
+  Pass<T> pass{.tape = tape, .loss_scale = loss_scale, .look = look};
+  return model->forward(batch, pass);
 }
 
 Batch random_batch(const BatchSpec& spec, std::size_t rows, std::size_t steps, std::uint64_t seed) {

@@ -48,7 +48,8 @@ class Walker {
   struct Plan {
     bool writes = false, reference = false;
     bool trained = false;  ///< its weights follow from trained parameters
-    int key, beta, erase, add, value, similarity, content;
+    int key, beta, value, similarity, content;
+    std::vector<int> orders;         ///< what the update rule takes of a write site
     SimilarityRule score = nullptr;  ///< null = looks at no content
     NormalizerRule normalize = nullptr;
     std::vector<Move> moves;
@@ -60,8 +61,16 @@ class Walker {
     std::string full_name;
   };
 
+  /// A turn of the memory's, of the trace's sites; `own` is null where the memory itself is not here.
+  struct Part {
+    const Turn* own = nullptr;
+    std::vector<std::size_t> sites = {};
+    bool writes = false, last_write = false;
+  };
+
   void plan_sites();
   void plan_own();
+  void plan_turns();
   void plan_trained();
   Plan make_plan(const trace::SiteLayout& site) const;
   bool plan_reference(const trace::SiteLayout& site, Plan& p) const;
@@ -73,15 +82,19 @@ class Walker {
   Row logged_weights(std::size_t site, std::size_t step) const;
   void start();
   void keyframe(std::size_t step, bool after_write);
-  void visit(std::size_t site, std::size_t step);
+  void begin_step(std::size_t step);
+  void address(const Part& turn, std::size_t step);
+  void write(const Part& turn, std::size_t step);
+  void read(const Part& turn, std::size_t step);
+  void end_step(std::size_t step);
   Row by_reference(std::size_t site, std::size_t step);
   Row own_weights(std::size_t site, std::size_t step);
   void stage(std::size_t site, int value, std::size_t step, const Row& recomputed, const std::string& rule);
-  void write(std::size_t step);
 
   const trace::Layout& layout_;
   Constants constants_;
-  bool write_first_ = false, known_update_ = false;
+  const UpdateRule* update_ = nullptr;  ///< null = the memory's own
+  std::vector<Part> turns_;
   int contents_ = -1;  ///< index in layout.memory
   std::vector<Plan> plans_;
   std::vector<SiteState> site_states_;

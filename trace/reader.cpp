@@ -32,12 +32,10 @@ std::size_t axis_size(const File& f, const char* name) {
   return d[0];
 }
 
-Kind kind_of(const File& f, const std::string& path) {
-  bool known = false;
+/// Fills in what the attribute `kind` says.
+void read_kind(const File& f, const std::string& path, Declared& d) {
   const std::string name = f.text_attr(path, "kind");
-  const Kind kind = parse_kind(name, known);
-  if (!known) fail<FileError>(f.path(), "dataset {}: unknown kind \"{}\"", path, name);
-  return kind;
+  if (!parse_kind(name, d)) fail<FileError>(f.path(), "dataset {}: unknown kind \"{}\"", path, name);
 }
 
 Level level_of(const File& f, const std::string& object, const char* attribute) {
@@ -58,7 +56,7 @@ Logged load_value(const File& f, const std::string& path) {
   v.declared.name = dot == std::string::npos ? full : full.substr(dot + 1);
   v.declared.site = dot == std::string::npos ? "" : full.substr(0, dot);
   v.declared.dims.assign(dims.begin() + 1, dims.end());
-  v.declared.kind = kind_of(f, path);
+  read_kind(f, path, v.declared);
   if (f.has_attr(path, "long_name")) v.declared.doc = f.text_attr(path, "long_name");
   if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
   v.level = level_of(f, path, "level");
@@ -137,7 +135,9 @@ Layout load_layout(const File& f) {
       fail<FileError>(f.path(), "site {} is encoded as \"{}\"; this version reads dense", name, encoding);
     }
     if (!f.exists(group + "/weights")) fail<FileError>(f.path(), "dataset {}/weights is missing", group);
-    s.weights_kind = kind_of(f, group + "/weights");
+    Declared weights;
+    read_kind(f, group + "/weights", weights);
+    s.weights_kind = weights.kind;
     for (const std::string& value : split_list(f.text_attr(group, "values"))) {
       s.values.push_back(load_value(f, group + "/" + value));
     }

@@ -101,7 +101,7 @@ struct Layout {
 
   /// Weights in one row of this site: slots or items.
   std::size_t width(const SiteLayout& s) const { return s.site.slot_axis == "item" ? items : slots; }
-  bool logs(const Logged& v) const { return v.level <= level && v.declared.kind != Kind::opaque; }
+  bool logs(const Logged& v) const { return v.level <= level && v.declared.life != Life::rebuilt; }
   bool logs_memory() const;
   /// A token or class in words: "kitchen", or "#17" where there is no name.
   std::string word(std::int32_t token) const;

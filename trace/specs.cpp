@@ -127,7 +127,7 @@ ColumnSpec value_column(AxisBook& book, const Logged& v, const char* first_axis,
   c.long_name = v.declared.doc.empty() ? v.declared.name : v.declared.doc;
   c.kind = v.declared.kind;
   const std::string declared = site ? site->name + "." + v.declared.name : v.declared.full_name();
-  c.attributes = {{"kind", kind_name(v.declared.kind)}, {"level", level_name(v.level)}, {"declared", declared}};
+  c.attributes = {{"kind", kind_text(v.declared)}, {"level", level_name(v.level)}, {"declared", declared}};
   return c;
 }
 
@@ -216,13 +216,22 @@ std::string dataset_name(const Logged& v, bool inside_site) {
   return name;
 }
 
-Kind parse_kind(const std::string& name, bool& known) {
-  known = true;
-  for (int i = 0; i <= static_cast<int>(Kind::opaque); ++i) {
-    if (name == kind_name(static_cast<Kind>(i))) return static_cast<Kind>(i);
+std::string kind_text(const Declared& d) {
+  if (d.kind == Kind::plain && d.life == Life::in_place) return "journaled";
+  if (d.kind == Kind::plain && !d.trains) return "hard";
+  return kind_name(d.kind);
+}
+
+bool parse_kind(const std::string& name, Declared& d) {
+  d.trains = name != "hard";
+  d.life = name == "journaled" ? Life::in_place : Life::carried;
+  d.kind = Kind::plain;
+  if (!d.trains || d.life == Life::in_place) return true;
+  for (int i = 0; i <= static_cast<int>(Kind::usage); ++i) {
+    d.kind = static_cast<Kind>(i);
+    if (name == kind_name(d.kind)) return true;
   }
-  known = false;
-  return Kind::plain;
+  return false;
 }
 
 std::vector<AxisSpec> axes(const Layout& l) {

@@ -70,7 +70,11 @@ std::size_t first_param(const Layout& layout);  ///< index of param_<first> in e
 
 /// Name of a value's dataset inside its group: letters, digits and _, never that of an axis.
 std::string dataset_name(const Logged& value, bool inside_site);
-Kind parse_kind(const std::string& name, bool& known);
+/// The attribute `kind`: what a value's numbers promise, or where they promise nothing else "hard" (no gradient flows)
+/// or "journaled" (changed in place).
+std::string kind_text(const Declared& declared);
+/// Fills in what the attribute says; false where that is nothing known.
+bool parse_kind(const std::string& text, Declared& declared);
 
 /// f(vector) for every column of the episode that the layout logs; E = Episode or const Episode.
 template <class E, class F>

@@ -11,9 +11,9 @@ namespace {
 MemoryLayout two_hops() {
   MemoryLayout l;
   l.sites = {{"hop_0", "hop", "dot", "item"}, {"read_0", "read", "content", "slot"}, {"hop_1", "hop", "dot", "item"}};
-  for (const Site& s : l.sites) {
-    l.state.push_back({"weights", s.name, {4}, Kind::sub_weights, "w", {s.slot_axis}});
-    l.state.push_back({"value", s.name, {2}, Kind::plain, "r", {"cell"}});
+  for (Site& s : l.sites) {
+    s.weights = l.state.add({"weights", s.name, {4}, Kind::sub_weights, "w", {s.slot_axis}});
+    s.value = l.state.add({"value", s.name, {2}, Kind::plain, "r", {"cell"}});
   }
   return l;
 }
@@ -43,7 +43,9 @@ TEST(AttentionWatch, HandMadeWeightsGiveHandMadeFigures) {
   const auto handle = [](std::vector<float>& v, std::size_t n) { return Var<float>{v.data(), Shape{3, n}, nullptr}; };
   const std::vector<Var<float>> state = {handle(hop_0, 3), handle(value, 2), handle(head, 4),
                                          handle(value, 2), handle(hop_1, 3), handle(value, 2)};
-  for (std::size_t t = 0; t < 2; ++t) watch.step({t, state, {}, {}, {}});
+  Tape<float> tape;
+  Pass<float> pass{tape};
+  for (pass.step = 0; pass.step < 2; ++pass.step) watch.state(pass, "memory", state);
   EXPECT_EQ(rows[0].scored, 1u) << "step 0 of row 0 is not scored";
   EXPECT_EQ(rows[1].scored, 2u);
   EXPECT_DOUBLE_EQ(rows[0].chance, 1 / 3.0);

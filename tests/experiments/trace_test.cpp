@@ -62,28 +62,29 @@ TEST(Trace, OneSequenceInSoManyOfEveryShard) {
   for (std::size_t i = 0; i < episodes.size(); ++i) EXPECT_EQ(episodes[i].id, static_cast<std::int64_t>(i));
 }
 
-// The trace against the pass itself, seen by another observer.
-class Copier final : public Observer<float> {
+// The trace against the pass itself, seen by somebody else.
+class Copier final : public Look<float> {
  public:
   explicit Copier(const MemoryLayout& layout) : layout_(layout) {}
-  bool wants_stages() const override { return true; }
-  void begin(const StepView<float>& v) override { take(v); }
-  void step(const StepView<float>& v) override { take(v); }
-  std::vector<std::vector<std::vector<float>>> states;  // [step + 1][state] row 0
-  std::vector<std::vector<std::vector<float>>> parameters, stages;
+  bool wants(const Place& place) override { return place.name != "weights" && place.name != "value"; }
+  void seen(const Pass<float>&, const Place& place, const Var<float>& v) override {
+    seen_[std::string(place.site) + "." + std::string(place.name)].emplace_back(v.data, v.data + v.size());
+  }
+  void start(const Pass<float>&, std::string_view component, std::span<const Var<float>> now) override {
+    take(component, now);
+  }
+  void state(const Pass<float>&, std::string_view component, std::span<const Var<float>> now) override {
+    take(component, now);
+  }
+  std::vector<std::vector<std::vector<float>>> states;           // [step + 1][state] row 0
+  std::map<std::string, std::vector<std::vector<float>>> seen_;  // by full name [step]
 
  private:
-  void take(const StepView<float>& v) {
+  void take(std::string_view component, std::span<const Var<float>> now) {
+    if (component != "memory") return;
     auto& s = states.emplace_back();
     for (std::size_t i = 0; i < layout_.state.size(); ++i)
-      s.emplace_back(v.memory[i].data, v.memory[i].data + layout_.state[i].count());
-    const auto copy = [](auto handles, const std::vector<Declared>& declared, auto& to) {
-      auto& values = to.emplace_back();
-      for (std::size_t i = 0; i < handles.size(); ++i)
-        values.emplace_back(handles[i].data, handles[i].data + declared[i].count());
-    };
-    copy(v.parameters, layout_.parameters, parameters);
-    copy(v.stages, layout_.stages, stages);
+      s.emplace_back(now[i].data, now[i].data + layout_.state[i].count());
   }
   const MemoryLayout& layout_;
 };
@@ -92,9 +93,9 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   const Config c = traced("full", {{"memory.read-heads", "2", ""}, {"memory.initial-memory", "random", ""}});
   Session s(c, 1);
   for (std::uint64_t i = 0; i < 20; ++i) s.step(i, i + 1);
-  const MemoryLayout& memory = *s.model().parts().memory;
-  const trace::Layout layout = make_layout(c, s.task(), s.model().parts(), "eval", 20, trace::Level::full);
-  Recorder recorder(layout, s.model().parts());
+  const MemoryLayout& memory = *find(s.model().components(), "memory")->memory;
+  const trace::Layout layout = make_layout(c, s.task(), s.model().components(), "eval", 20, trace::Level::full);
+  Recorder recorder(layout, s.model().components());
   const trace::Episode e = s.trace_episode(s.task(), 1, 5, recorder);
 
   Tape<float> tape;
@@ -104,7 +105,8 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   Batch batch;
   s.task().sample({1, "eval", 5, 0, 1}, batch);
   Copier copier(memory);
-  s.model().forward(batch, {.tape = tape, .seed = 1, .sequence = 5, .observer = &copier});
+  Pass<float> pass{.tape = tape, .seed = 1, .sequence = 5, .look = &copier};
+  s.model().forward(batch, pass);
 
   ASSERT_EQ(e.steps, batch.steps);
   EXPECT_EQ(e.sequence, 5);
@@ -124,15 +126,13 @@ TEST(Trace, HoldsTheValuesOfThePass) {
       const Declared& d = layout.sites[site].values[v].declared;
       if (d.name == "value") continue;
       const auto named = [&](const Declared& other) { return other.site == name && other.name == d.name; };
-      const auto stage = std::find_if(memory.stages.begin(), memory.stages.end(), named);
-      const bool inner = stage != memory.stages.end();
-      inner_weightings += inner;
-      const std::size_t count = d.count(), index = inner ? static_cast<std::size_t>(stage - memory.stages.begin())
-                                                         : memory.parameter_index(name, d.name);
-      const auto& seen = inner ? copier.stages : copier.parameters;
+      inner_weightings += std::any_of(memory.stages.begin(), memory.stages.end(), named);
+      const std::size_t count = d.count();
+      const auto& seen = copier.seen_.at(name + "." + d.name);
+      ASSERT_EQ(seen.size(), e.steps);
       for (std::size_t t = 0; t < e.steps; ++t)
         for (std::size_t i = 0; i < count; ++i)
-          ASSERT_EQ(e.sites[site].values[v][t * count + i], seen[t + 1][index][i]) << name << "." << d.name;
+          ASSERT_EQ(e.sites[site].values[v][t * count + i], seen[t][i]) << name << "." << d.name;
     }
   }
   EXPECT_EQ(inner_weightings, 12u);  // similarity, content, gated, shifted at three sites

@@ -115,7 +115,8 @@ inline Layout rich_layout(Level level = Level::full) {
   l.memory.push_back(logged("links", "", {6, 6}, Kind::positive));
   l.memory.push_back(logged("fast", "", {3, 9}));
   l.memory.push_back(logged("count", "", {}));
-  l.memory.push_back(logged("index", "", {6}, Kind::opaque));
+  l.memory.push_back(logged("index", "", {6}));
+  l.memory.back().declared.life = Life::rebuilt;
   return l;
 }
 
