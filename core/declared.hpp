@@ -90,8 +90,9 @@ struct Site {
   std::string addressing;          ///< registered name of the scheme: content_location, ...
   std::string slot_axis = "slot";  ///< "slot" (memory slots) or "item" (sentences, points)
   AddressingParts parts = {};
-  std::size_t weights = nowhere;  ///< places in the state, as DeclaredList::add() gave them
-  std::size_t value = nowhere;    ///< what is read there; nowhere at sites that only write or point
+  std::size_t weights = nowhere;      ///< places in the state, as DeclaredList::add() gave them
+  std::size_t value = nowhere;        ///< what is read there; nowhere at sites that only write or point
+  std::string looks_at = "contents";  ///< the state that the similarity is of
 };
 
 /// Everything a part of a model declares.

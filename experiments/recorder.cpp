@@ -37,21 +37,12 @@ bool stored(const Declared& d) {
   return d.life != Life::rebuilt;
 }
 
-void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
-  layout.slots = memory.slots;
-  layout.cells = memory.width;
-  layout.update = memory.update;
-  const bool write_first = !memory.turns.empty() && memory.turns[0].writes;
-  layout.step_order = write_first ? "write-before-read" : "read-before-write";
-  layout.keyframe_position = "before_write";
-  layout.constants = {{"cosine_epsilon", cosine_epsilon}, {"sharpen_epsilon", sharpen_epsilon}};
-  for (const Declared& d : memory.state)
-    if (d.site.empty() && stored(d)) layout.memory.push_back(logged(d, trace::Level::params));
-  std::vector<std::string> schemes;
-  for (const Site& site : memory.sites) {
-    const Declared& weights = memory.state[site.weights];
+/// Weights, then parameters, state and stages of each site, in the order of the declaration.
+void add_sites(const Declaration& declared, trace::Layout& layout) {
+  for (const Site& site : declared.sites) {
+    const Declared& weights = declared.state[site.weights];
     trace::SiteLayout s{site, weights.kind, {}};
-    for (const Declared& d : memory.parameters) {
+    for (const Declared& d : declared.parameters) {
       if (d.site != site.name) continue;
       s.values.push_back(logged(d, trace::Level::params));
       if (d.name == "shift" && d.axes == std::vector<std::string>{"shift_offset"} && layout.shift_offsets.empty()) {
@@ -59,15 +50,44 @@ void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
         for (int o = -reach; o <= reach; ++o) layout.shift_offsets.push_back(o);
       }
     }
-    for (const Declared& d : memory.state)
-      if (d.site == site.name && d.name != "weights" && stored(d)) s.values.push_back(logged(d, trace::Level::params));
-    for (const Declared& d : memory.stages)
+    for (const Declared& d : declared.state) {
+      if (d.site != site.name || d.name == "weights" || !stored(d)) continue;
+      s.values.push_back(logged(d, trace::Level::params));
+      s.values.back().state = true;
+    }
+    for (const Declared& d : declared.stages)
       if (d.site == site.name) s.values.push_back(logged(d, trace::Level::full));
     if (site.slot_axis == "item") layout.items = std::max(layout.items, weights.count());
+    if (site.slot_axis != "item" && site.slot_axis != "slot") s.size = weights.count();
     layout.sites.push_back(std::move(s));
-    if (!std::count(schemes.begin(), schemes.end(), site.addressing)) schemes.push_back(site.addressing);
   }
-  for (const std::string& s : schemes) layout.addressing += (layout.addressing.empty() ? "" : ",") + s;
+}
+
+void add_memory(const MemoryLayout& memory, trace::Layout& layout) {
+  layout.slots = memory.slots;
+  layout.cells = memory.width;
+  layout.update = memory.update;
+  for (const Turn& turn : memory.turns) {
+    layout.turns.push_back({turn.name, turn.sites, turn.writes});
+    for (std::size_t& s : layout.turns.back().sites) s += layout.sites.size();
+  }
+}
+
+/// State of no site: at keyframes, or where the component says so at every step.
+void add_own_state(const Component& component, trace::Layout& layout) {
+  const auto of_a_site = [&](const Declared& d) {
+    return std::any_of(component.declared->sites.begin(), component.declared->sites.end(),
+                       [&](const Site& s) { return s.name == d.site; });
+  };
+  for (const Declared& d : component.declared->state) {
+    if (of_a_site(d) || !stored(d)) continue;
+    if (!component.every_step) {
+      layout.memory.push_back(logged(d, trace::Level::params));
+      continue;
+    }
+    layout.controller.push_back(logged(d, trace::Level::full));
+    if (!d.axes.empty() && d.axes.back() == "hidden" && layout.hidden == 0) layout.hidden = d.dims.back();
+  }
 }
 
 }  // namespace
@@ -98,14 +118,17 @@ trace::Layout make_layout(const Config& config, const Task& task, const Componen
     case TargetKind::pointer: layout.target_kind = "pointer"; break;
     case TargetKind::real: layout.target_kind = "real"; break;
   }
+  layout.keyframe_position = "before_write";
+  layout.constants = {{"cosine_epsilon", cosine_epsilon}, {"sharpen_epsilon", sharpen_epsilon}};
   for (const Component& c : components) {
     if (c.memory) add_memory(*c.memory, layout);
-    for (const Declared& d : c.declared->state) {
-      if (c.memory || !stored(d)) continue;
-      layout.controller.push_back(logged(d, trace::Level::full));
-      if (!d.axes.empty() && d.axes.back() == "hidden" && layout.hidden == 0) layout.hidden = d.dims.back();
-    }
+    add_sites(*c.declared, layout);
+    add_own_state(c, layout);
   }
+  std::vector<std::string> schemes;
+  for (const trace::SiteLayout& s : layout.sites)
+    if (!std::count(schemes.begin(), schemes.end(), s.site.addressing)) schemes.push_back(s.site.addressing);
+  for (const std::string& s : schemes) layout.addressing += (layout.addressing.empty() ? "" : ",") + s;
   // Controllers of several widths: only the first one's axis is shared, the others get one each.
   for (trace::Logged& v : layout.controller)
     for (std::size_t i = 0; i < v.axes.size(); ++i)
@@ -160,10 +183,10 @@ void Recorder::add_columns(const Component& component) {
         add_column({&component, &value, seen, index, To::site, site, v, s.values[v].declared.count()});
   };
   const auto add_own = [&](const Declared& value, std::size_t index) {
-    const std::vector<trace::Logged>& list = component.memory ? layout_.memory : layout_.controller;
+    const std::vector<trace::Logged>& list = component.every_step ? layout_.controller : layout_.memory;
     for (std::size_t v = 0; v < list.size(); ++v)
       if (list[v].declared.full_name() == value.full_name() && layout_.logs(list[v]))
-        add_column({&component, &value, false, index, component.memory ? To::memory : To::controller, 0, v,
+        add_column({&component, &value, false, index, component.every_step ? To::controller : To::memory, 0, v,
                     list[v].declared.count()});
   };
   for (const DeclaredList* list : {&d.state, &d.parameters, &d.stages})
@@ -231,7 +254,8 @@ float* Recorder::place_in(trace::Episode& e, const Column& c, std::ptrdiff_t ste
                ? nullptr
                : e.memory[c.value].data() + static_cast<std::size_t>(at - e.keyframes.begin()) * c.count;
   }
-  if (step < 0) return nullptr;
+  if (step < 0 && c.to == To::controller) return nullptr;
+  if (step < 0) return e.sites[c.site].initial[c.value].empty() ? nullptr : e.sites[c.site].initial[c.value].data();
   return (c.to == To::site ? e.sites[c.site].values[c.value] : e.controller[c.value]).data() + row;
 }
 
@@ -253,7 +277,7 @@ void Recorder::start(const Pass<float>&, std::string_view component, std::span<c
 }
 
 void Recorder::state(const Pass<float>& pass, std::string_view component, std::span<const Var<float>> now) {
-  reached_ = pass.step + 1;
+  reached_ = std::max(reached_, pass.step + 1);  // a pointer is shown when all steps are done
   copy_all(component, now, static_cast<std::ptrdiff_t>(pass.step));
 }
 

@@ -45,7 +45,10 @@ class Cell final : public Model<T> {
     control_.state = controller_->state();
     const std::string controller = "controller " + setup.controller->name;
     check(control_, controller, 0, 0);
-    components_ = {{"memory", "memory " + setup.memory->name, &layout, &layout}, {"controller", controller, &control_}};
+    components_ = {{"memory", "memory " + setup.memory->name, &layout, &layout},
+                   {"controller", controller, &control_, nullptr, true}};
+    if (const Declaration& pointer = readout_->pointer(); !pointer.sites.empty())
+      components_.push_back({"pointer", "readout pointer", &pointer});
   }
 
   const Components& components() const override { return components_; }
@@ -92,7 +95,7 @@ class Cell final : public Model<T> {
     pass.active = nullptr;
     pass.step = steps;
     pass.at("readout");
-    const Var<T> logits = readout_->logits(tape, batch, {features, steps * parts}, parts);
+    const Var<T> logits = readout_->logits(pass, batch, {features, steps * parts}, parts);
     return {readout_->loss(tape, batch, logits, pass.loss_scale), logits};
   }
 

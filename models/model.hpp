@@ -38,6 +38,7 @@ struct Component {
   std::string plugin;  ///< "memory ntm": in messages
   const Declaration* declared = nullptr;
   const MemoryLayout* memory = nullptr;  ///< of a memory: the same with its turns and sizes
+  bool every_step = false;               ///< a trace stores its own state at each step (level full), else at keyframes
 };
 using Components = std::vector<Component>;
 

@@ -35,6 +35,7 @@ Readout<T>::Readout(const Builder<T>& build, const BatchSpec& spec, std::size_t 
   const std::size_t width = pointer ? std::max<std::size_t>(features / 2, 1) : spec.outputs;
   linear_.emplace(build, features, width, Initializer::xavier(features, width));
   if (!pointer) return;
+  declare_pointer(width);
   if (spec.item_width)
     item_values_.emplace(build.scope("items"), spec.item_width, width, Initializer::xavier(spec.item_width, width));
   if (spec.item_vocabulary)
@@ -42,14 +43,46 @@ Readout<T>::Readout(const Builder<T>& build, const BatchSpec& spec, std::size_t 
 }
 
 template <class T>
-Var<T> Readout<T>::logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const {
-  if (spec_.target == TargetKind::pointer) return pointer_logits(tape, batch, steps, parts);
-  return (*linear_)(tape, stack_steps(tape, steps, parts));
+void Readout<T>::declare_pointer(std::size_t width) {
+  const std::size_t items = spec_.outputs;
+  pointer_.state.add(
+      {"pointer_keys", "", {items, width}, Kind::plain, "what items are found by e_j", {"item", "key_cell"}});
+  const std::size_t weights = pointer_.state.add(
+      {"weights", "pointer", {items}, Kind::weights, "weights over the items p(C_i | ...)", {"item"}});
+  pointer_.parameters.add({"key", "pointer", {width}, Kind::plain, "query of the pointer d_i", {"key_cell"}});
+  pointer_.sites.push_back({.name = "pointer",
+                            .kind = "pointer",
+                            .addressing = "dot",
+                            .slot_axis = "item",
+                            .parts = {"dot", "softmax", {}},
+                            .weights = weights,
+                            .looks_at = "pointer_keys"});
+  check(pointer_, "readout pointer", items, 0);
+}
+
+/// What whoever looks is told of one step: the logits' softmax is the weights of the pointer.
+template <class T>
+void Readout<T>::show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state,
+                      const Mask& present) const {
+  pass.step = step;
+  pass.at("pointer");
+  pass.seen("key", key);
+  Var<T>& weights = state[pointer_.sites[0].weights];
+  weights = softmax(pass.tape, scores.detached(), present).reshaped(weights.shape);
+  pass.seen("weights", weights);
+  pass.look->state(pass, "pointer", state);
 }
 
 template <class T>
-Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps,
+Var<T> Readout<T>::logits(Pass<T>& pass, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const {
+  if (spec_.target == TargetKind::pointer) return pointer_logits(pass, batch, steps, parts);
+  return (*linear_)(pass.tape, stack_steps(pass.tape, steps, parts));
+}
+
+template <class T>
+Var<T> Readout<T>::pointer_logits(Pass<T>& pass, const Batch& batch, std::span<const Var<T>> steps,
                                   std::size_t parts) const {
+  Tape<T>& tape = pass.tape;
   const std::size_t rows = batch.size, count = steps.size() / parts;
   const std::size_t items = item_values_ ? batch.items.values.shape()[1] : batch.items.tokens.shape()[1];
   Var<T> keys;
@@ -64,11 +97,23 @@ Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<c
     keys = keys ? add(tape, keys, words) : words;
   }
   keys = keys.reshaped({rows, items, keys.shape.last()});
+  Values<T> state;
+  Mask present;
+  if (pass.look) {
+    auto* may = tape.template scratch<std::uint8_t>(rows * items);
+    for (std::size_t i = 0; i < rows * items; ++i) may[i] = i % items < batch.items.count[i / items];
+    present.data = may;
+    state = empty_values(tape, 2);
+    state[0] = keys.detached();
+    state[1] = tape.filled({rows, items}, T(0));
+    pass.look->start(pass, "pointer", state);
+  }
   auto* all = tape.template scratch<Var<T>>(count);
   for (std::size_t t = 0; t < count; ++t) {
     const Var<T> query = (*linear_)(tape, concatenate(tape, steps.subspan(t * parts, parts)));
     const Var<T> scores = batched_product(tape, query.reshaped({rows, 1, query.shape.last()}), keys, true);
     new (all + t) Var<T>(mask_items(tape, scores, batch.items.count.data()));
+    if (pass.look) show(pass, t, query, scores, state, present);
   }
   return stack_steps<T>(tape, {all, count}, 1);
 }

@@ -155,6 +155,11 @@ bool OwnMemory::declares(const std::string& full_name) const {
   return std::any_of(state_.begin(), state_.end(), [&](const Slot& s) { return s.declared.full_name() == full_name; });
 }
 
+bool OwnMemory::has_site(const std::string& site) const {
+  const auto& sites = memory_->layout().sites;
+  return std::any_of(sites.begin(), sites.end(), [&](const Site& s) { return s.name == site; });
+}
+
 void OwnMemory::start() {
   const auto rebuilt = [](const Slot& s) { return s.declared.life == Life::rebuilt; };
   for (Slot& s : state_) std::fill(s.values.begin(), s.values.end(), 0.0);

@@ -24,6 +24,7 @@ class OwnMemory {
 
   const MemoryLayout& layout() const { return memory_->layout(); }
   bool declares(const std::string& full_name) const;
+  bool has_site(const std::string& site) const;
   /// Whether the site's weights, or the state after update(), follow from trained parameters, which are not here.
   bool needs_trained_weights(const std::string& site) const;
   bool needs_trained_state(const std::string& full_name) const;

@@ -74,9 +74,13 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
   if (!parts.similarity.empty()) {
     const auto* score = rule_of(similarity_rules(), parts.similarity);
     const auto* normalize = rule_of(normalizer_rules(), parts.normalizer);
-    if (!score || !normalize || contents_ < 0 || site.site.slot_axis != "slot" || p.key < 0 || p.beta < 0) return false;
+    p.looks_at = trace::Layout::find(layout_.memory, site.site.looks_at);
+    const bool there = p.looks_at >= 0 && layout_.logs(layout_.memory[static_cast<std::size_t>(p.looks_at)]);
+    if (!score || !normalize || !there || p.key < 0) return false;
+    if (p.looks_at != contents_ && !visited_after(site)) return false;
     p.score = *score, p.normalize = *normalize;
-    from = {"key", "beta"};
+    from = {"key"};
+    if (p.beta >= 0) from.emplace_back("beta");
   }
   for (const std::string& name : parts.moves) {
     const MoveRule* rule = rule_of(move_rules(), name);
@@ -86,11 +90,19 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
     from.emplace_back(rule->parameter);
     uses_previous = uses_previous || rule->uses_previous;
   }
-  if (p.score) from.emplace_back("the memory");
+  if (p.score) from.emplace_back(p.looks_at == contents_ ? "the memory" : site.site.looks_at.c_str());
   if (uses_previous) from.emplace_back("the weights of the step before (initial_weights at step 0)");
   p.rule = "from " + from[0];
   for (std::size_t i = 1; i < from.size(); ++i) p.rule += (i + 1 < from.size() ? ", " : " and ") + from[i];
   return true;
+}
+
+/// Of no turn: a pointer, which looks when the steps are done.
+bool Walker::visited_after(const trace::SiteLayout& site) const {
+  const auto s = static_cast<std::size_t>(&site - layout_.sites.data());
+  return std::none_of(layout_.turns.begin(), layout_.turns.end(), [&](const trace::TurnLayout& t) {
+    return std::find(t.sites.begin(), t.sites.end(), s) != t.sites.end();
+  });
 }
 
 int Walker::logged_value(const trace::SiteLayout& site, const char* name) const {
@@ -112,7 +124,7 @@ void Walker::plan_sites() {
   coverage_.push_back({"memory", layout_.update, update_ ? by_loops : by_own, 0});
 }
 
-/// As the memory itself takes them; where it is not here, the two halves that the trace names.
+/// As the memory itself takes them; where it is not here, as the trace names them.
 void Walker::plan_turns() {
   if (own_) {
     for (const Turn& turn : own_->layout().turns) {
@@ -121,13 +133,10 @@ void Walker::plan_turns() {
         turns_.back().sites.push_back(static_cast<std::size_t>(layout_.find_site(own_->layout().sites[s].name)));
     }
   } else {
-    const bool write_first = layout_.step_order == "write-before-read";
-    for (const bool writes : {write_first, !write_first}) {
-      turns_.push_back({nullptr, {}, writes});
-      for (std::size_t s = 0; s < plans_.size(); ++s)
-        if (plans_[s].writes == writes) turns_.back().sites.push_back(s);
-    }
+    for (const trace::TurnLayout& turn : layout_.turns) turns_.push_back({nullptr, turn.sites, turn.writes});
   }
+  for (std::size_t s = 0; s < plans_.size(); ++s)
+    if (visited_after(layout_.sites[s])) after_.sites.push_back(s);
   for (std::size_t i = turns_.size(); i-- > 0;)
     if (turns_[i].writes) {
       turns_[i].last_write = true;
@@ -152,6 +161,8 @@ void Walker::plan_own() {
       const int value =
           site < 0 ? -1 : trace::Layout::find(layout_.sites[static_cast<std::size_t>(site)].values, d.name);
       if (value < 0) fail<FileError>("verify", "the trace does not hold the memory's {}", d.full_name());
+      if (!layout_.sites[static_cast<std::size_t>(site)].values[static_cast<std::size_t>(value)].state)
+        fail<FileError>("verify", "the trace does not hold {} before the first step", d.full_name());
       site_states_.push_back({static_cast<std::size_t>(site), static_cast<std::size_t>(value), d.full_name()});
     }
   } catch (const Error& e) {
@@ -170,6 +181,11 @@ void Walker::plan_trained() {
   for (std::size_t s = 0; s < plans_.size(); ++s) {
     const std::string& name = layout_.sites[s].site.name;
     if (plans_[s].reference) continue;
+    if (!own_->has_site(name)) {
+      plans_[s].trained = true;
+      coverage_[s].how = "not recomputed: what it looks at or is told is not logged, and it is not the memory's";
+      continue;
+    }
     std::string from;
     for (const trace::SiteLayout& site : layout_.sites)
       for (const trace::Logged& v : site.values)
@@ -211,11 +227,17 @@ Row Walker::previous(std::size_t site, std::size_t step) const {
 
 void Walker::start() {
   known_ = !layout_.logs_memory();
+  kept_.assign(layout_.memory.size(), {});
   next_keyframe_ = 0;
   memory_.clear();
   if (!own_) return;
   own_->start();
-  for (std::size_t s = 0; s < plans_.size(); ++s) own_->set(layout_.sites[s].site.name + ".weights", previous(s, 0));
+  for (std::size_t s = 0; s < plans_.size(); ++s) {
+    own_->set(layout_.sites[s].site.name + ".weights", previous(s, 0));
+    for (std::size_t v = 0; v < layout_.sites[s].values.size(); ++v)
+      if (const std::vector<float>& initial = episode_->sites[s].initial[v]; !initial.empty())
+        own_->set(layout_.sites[s].values[v].declared.full_name(), row(initial, 0, initial.size()));
+  }
 }
 
 /// Where a keyframe of this step stands here: compares what was rebuilt, then goes on from what was logged.
@@ -238,6 +260,7 @@ void Walker::keyframe(std::size_t step, bool after_write) {
                         coverage_.back());
     const Row now(values, values + size);
     if (contents) memory_ = now;
+    kept_[m] = now;
     if (own_) own_->set(name, now);
   }
   known_ = true;
@@ -247,8 +270,16 @@ void Walker::stage(std::size_t site, int value, std::size_t step, const Row& rec
   if (value < 0) return;
   const auto v = static_cast<std::size_t>(value);
   witness_->compare(plans_[site].path + trace::dataset_name(layout_.sites[site].values[v], true), step,
-                    episode_->sites[site].values[v].data() + step * recomputed.size(), recomputed, rule,
-                    coverage_[site]);
+                    episode_->sites[site].values[v].data() + step * layout_.sites[site].values[v].declared.count(),
+                    recomputed, rule, coverage_[site]);
+}
+
+/// Rows of slots, or of the items that the episode has.
+View Walker::looked_at(std::size_t site) const {
+  const trace::SiteLayout& s = layout_.sites[site];
+  const View all =
+      plans_[site].looks_at == contents_ ? memory_ : kept_[static_cast<std::size_t>(plans_[site].looks_at)];
+  return s.site.slot_axis == "item" ? all.first(all.size() / layout_.width(s) * episode_->items.count) : all;
 }
 
 Row Walker::by_reference(std::size_t site, std::size_t step) {
@@ -257,17 +288,18 @@ Row Walker::by_reference(std::size_t site, std::size_t step) {
   Row w = before;
   if (p.score) {
     if (!known_) return {};
-    Row scores = p.score(site_value(site, p.key, step), memory_, constants_);
+    Row scores = p.score(site_value(site, p.key, step), looked_at(site), constants_);
     stage(site, p.similarity, step, scores, p.rule);
-    const double beta = number(site, p.beta, step);
+    const double beta = p.beta < 0 ? 1 : number(site, p.beta, step);
     for (double& s : scores) s *= beta;
-    w = p.normalize(scores);
+    w = scores.empty() ? scores : p.normalize(scores);
     stage(site, p.content, step, w, p.rule);
   }
   for (const Move& move : p.moves) {
     w = move.rule->apply(w, before, site_value(site, move.parameter, step), constants_);
     stage(site, move.stage, step, w, p.rule);
   }
+  w.resize(before.size());  // beyond its items
   return w;
 }
 
@@ -344,7 +376,7 @@ void Walker::begin_step(std::size_t t) {
 void Walker::end_step(std::size_t t) {
   if (!known_) return;
   for (const SiteState& s : site_states_)
-    if (t > 0) stage(s.site, static_cast<int>(s.value), t, own_->get(s.full_name), plans_[s.site].rule);
+    stage(s.site, static_cast<int>(s.value), t, own_->get(s.full_name), plans_[s.site].rule);
   if (!memory_.empty()) witness_->memory(t, memory_);
 }
 
@@ -360,6 +392,7 @@ void Walker::run(const trace::Episode& episode, Witness& witness) {
       if (turn.last_write) keyframe(t, true);
       read(turn, t);
     }
+    address(after_, t);
     end_step(t);
   }
 }

@@ -177,7 +177,7 @@ struct Checker::Impl {
   const File& file;
   const Layout& layout;
   const std::vector<ColumnSpec> stored, derived, table;
-  std::vector<ColumnSpec> initial;
+  const std::vector<ColumnSpec> initial;
   std::map<std::string, AxisSpec> scales;
   Derived buffer;
   bool unreadable = false;
@@ -192,7 +192,6 @@ struct Checker::Impl {
         derived(derived_columns(layout)),
         table(episode_columns(layout)),
         initial(initial_columns(layout)) {
-    for (std::size_t s = 0; s < initial.size(); ++s) initial[s].kind = layout.sites[s].weights_kind;
     for (const AxisSpec& a : axes(layout)) scales.emplace("/" + a.name, a);
   }
 
@@ -216,7 +215,7 @@ struct Checker::Impl {
     for (const auto& [name, a] : scales) others.push_back(name);
     for (const std::string& name : others) tell(name, [&] { dataset(name); });
     bool checksums = true;
-    for (const auto* list : {&stored, &derived, &std::as_const(initial), &table})
+    for (const auto* list : {&stored, &derived, &initial, &table})
       for (const ColumnSpec& c : *list) tell(c.path, [&] { checksums = column(c, dataset(c.path)) && checksums; });
     if (!checksums)
       remarks.emplace_back(
@@ -356,7 +355,8 @@ struct Checker::Impl {
   void episode(std::size_t i, const Episode& e) {
     std::size_t k = 0;
     each_column(layout, e, [&](const auto& values) { check_values(stored[k++], values, i, report); });
-    for (std::size_t s = 0; s < initial.size(); ++s) check_values(initial[s], e.sites[s].initial_weights, i, report);
+    std::size_t c = 0;
+    each_initial(layout, e, [&](const auto& values) { check_values(initial[c++], values, i, report); });
     if (layout.logs_memory()) check_keyframes(e, i, report);
     reader.derived(i, e, buffer);
     check_counting("step", buffer.step, 0, e.steps, i, report);

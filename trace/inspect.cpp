@@ -53,7 +53,10 @@ void print_info(const Info& i, std::ostream& out) {
                      static_cast<double>(i.file_bytes) / 1e6,
                      i.complete ? "" : "; not closed by its writer (killed, or still running)",
                      i.budget_exhausted ? "; the size budget was used up" : "");
-  out << fmt::format("  memory N={} M={}, update {}, {}, keyframes {}\n", l.slots, l.cells, l.update, l.step_order,
+  std::string turns;
+  for (const TurnLayout& t : l.turns) turns += (turns.empty() ? "" : ", ") + t.name;
+  out << fmt::format("  memory N={} M={}, update {}, turns {}, keyframes {}\n", l.slots, l.cells, l.update,
+                     turns.empty() ? "-" : turns,
                      !l.logs_memory()   ? "none"
                      : l.keyframe_every ? "every " + std::to_string(l.keyframe_every) + " steps"
                                         : "at the first step");

@@ -57,6 +57,8 @@ Logged load_value(const File& f, const std::string& path) {
   v.declared.site = dot == std::string::npos ? "" : full.substr(0, dot);
   v.declared.dims.assign(dims.begin() + 1, dims.end());
   read_kind(f, path, v.declared);
+  if (f.has_attr(path, "trains")) v.declared.trains = f.text_attr(path, "trains") != "no";
+  if (f.has_attr(path, "life") && f.text_attr(path, "life") == "in_place") v.declared.life = Life::in_place;
   if (f.has_attr(path, "long_name")) v.declared.doc = f.text_attr(path, "long_name");
   if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
   v.level = level_of(f, path, "level");
@@ -67,6 +69,29 @@ Logged load_value(const File& f, const std::string& path) {
   }
   v.axes.erase(v.axes.begin());
   return v;
+}
+
+/// The memory's turns; in schema 1 two halves.
+std::vector<TurnLayout> load_turns(const File& f, const Layout& l) {
+  if (!f.has_attr("/sites", "turns")) {
+    const std::string order = f.text_attr("/memory", "step_order");
+    if (order != "write-before-read" && order != "read-before-write")
+      fail<FileError>(f.path(), "step order \"{}\" is none of read-before-write, write-before-read", order);
+    return two_halves(l.sites, order == "write-before-read");
+  }
+  std::vector<TurnLayout> turns;
+  const std::vector<std::string> writing = split_list(f.text_attr("/sites", "turns_that_write"));
+  for (const std::string& name : split_list(f.text_attr("/sites", "turns")))
+    turns.push_back({name, {}, std::find(writing.begin(), writing.end(), name) != writing.end()});
+  for (std::size_t s = 0; s < l.sites.size(); ++s) {
+    const std::string group = "/sites/" + l.sites[s].site.name;
+    if (!f.has_attr(group, "turn")) continue;
+    const std::string name = f.text_attr(group, "turn");
+    const auto turn = std::find_if(turns.begin(), turns.end(), [&](const TurnLayout& t) { return t.name == name; });
+    if (turn == turns.end()) fail<FileError>(f.path(), "site {} is of the turn {}, which is not listed", group, name);
+    turn->sites.push_back(s);
+  }
+  return turns;
 }
 
 Layout load_layout(const File& f) {
@@ -109,7 +134,6 @@ Layout load_layout(const File& f) {
   l.item_truth = f.exists("/items/truth");
 
   l.update = f.text_attr("/memory", "update");
-  l.step_order = f.text_attr("/memory", "step_order");
   l.keyframe_position = f.text_attr("/memory", "keyframe_position");
   l.keyframe_every = f.attr<std::int32_t>("/memory", "keyframe_every");
   for (const std::string& name : split_list(f.text_attr("/memory", "values"))) {
@@ -130,6 +154,7 @@ Layout load_layout(const File& f) {
     if (f.has_attr(group, "normalizer")) s.site.parts.normalizer = f.text_attr(group, "normalizer");
     if (f.has_attr(group, "moves")) s.site.parts.moves = split_list(f.text_attr(group, "moves"));
     s.site.slot_axis = f.text_attr(group, "slot_axis");
+    if (f.has_attr(group, "looks_at")) s.site.looks_at = f.text_attr(group, "looks_at");
     const std::string encoding = f.text_attr(group, "encoding_type");
     if (encoding != "dense") {
       fail<FileError>(f.path(), "site {} is encoded as \"{}\"; this version reads dense", name, encoding);
@@ -140,9 +165,13 @@ Layout load_layout(const File& f) {
     s.weights_kind = weights.kind;
     for (const std::string& value : split_list(f.text_attr(group, "values"))) {
       s.values.push_back(load_value(f, group + "/" + value));
+      s.values.back().state = f.exists(group + "/initial_" + value);
     }
+    if (s.site.slot_axis != "slot" && s.site.slot_axis != "item")
+      s.size = axis_size(f, ("/" + s.site.slot_axis).c_str());
     l.sites.push_back(std::move(s));
   }
+  l.turns = load_turns(f, l);
   for (const std::string& name : split_list(f.text_attr("/episodes", "params"))) {
     const std::string path = "/episodes/param_" + name;
     l.episode_params.push_back({name, f.type(path) == "i32", f.text_attr(path, "long_name")});
@@ -195,7 +224,7 @@ struct Reader::Impl {
   bool complete = false, exhausted = false;
   std::vector<ColumnSpec> specs;
   std::vector<Dataset> columns;  // as each_column
-  std::vector<Dataset> initial;  // per site
+  std::vector<Dataset> initial;  // as each_initial
   std::vector<Dataset> derived;  // as derived_columns
   Dataset keyframe;
   mutable std::map<std::string, Dataset> scales;  // kept open, so that HDF5 unpacks a chunk once
@@ -369,9 +398,8 @@ struct Reader::Impl {
         token_first = static_cast<std::size_t>(first);
       }
     });
-    for (std::size_t s = 0; s < initial.size(); ++s) {
-      initial[s].read(i, 1, Scalar::f32, e.sites[s].initial_weights.data());
-    }
+    std::size_t c = 0;
+    each_initial(layout, e, [&](auto& values) { initial[c++].read(i, 1, Scalar::f32, values.data()); });
     if (keyframes > 0) {
       keyframe.read(static_cast<std::size_t>(keyframe_begin[i]), keyframes, Scalar::i64, e.keyframes.data());
       for (std::int64_t& t : e.keyframes) {

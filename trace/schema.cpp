@@ -76,22 +76,41 @@ int Layout::find(const std::vector<Logged>& values, const std::string& name) {
   return -1;
 }
 
+std::vector<TurnLayout> two_halves(const std::vector<SiteLayout>& sites, bool write_first) {
+  std::vector<TurnLayout> turns;
+  if (sites.empty()) return turns;
+  for (const bool writes : {write_first, !write_first}) {
+    turns.push_back({writes ? "write" : "read", {}, writes});
+    for (std::size_t s = 0; s < sites.size(); ++s)
+      if ((sites[s].site.kind == "write") == writes) turns.back().sites.push_back(s);
+  }
+  return turns;
+}
+
 void validate(const Layout& l) {
   if (l.level == Level::off) fail<ArgumentError>("trace", "level off logs nothing: make no trace file");
   expect_one_of("phase", l.phase, {"train", "eval", "replay"});
-  expect_one_of("step order", l.step_order, {"read-before-write", "write-before-read"});
   expect_one_of("keyframe position", l.keyframe_position, {"before_write", "after_write"});
   if (l.keyframe_every < 0) fail<ArgumentError>("trace", "keyframe_every is {}, expected 0 or more", l.keyframe_every);
   std::set<std::string> names;
   for (const SiteLayout& s : l.sites) {
     expect_legal("site", s.site.name);
-    expect_one_of("kind of site " + s.site.name, s.site.kind, {"read", "write", "hop", "pointer"});
-    expect_one_of("slot_axis of site " + s.site.name, s.site.slot_axis, {"slot", "item"});
+    expect_legal("kind of site " + s.site.name, s.site.kind);
+    expect_legal("slot_axis of site " + s.site.name, s.site.slot_axis);
     if (!names.insert(s.site.name).second) fail<ArgumentError>("trace", "two sites are named {}", s.site.name);
     if (l.width(s) == 0) {
       fail<ArgumentError>("trace", "site {} pays attention to {}s, of which there are none", s.site.name,
                           s.site.slot_axis);
     }
+  }
+  std::vector<std::size_t> visits(l.sites.size());
+  names.clear();
+  for (const TurnLayout& t : l.turns) {
+    expect_legal("turn", t.name);
+    if (!names.insert(t.name).second) fail<ArgumentError>("trace", "two turns are named {}", t.name);
+    for (const std::size_t s : t.sites)
+      if (s >= visits.size() || ++visits[s] > 1)
+        fail<ArgumentError>("trace", "turn {} has site {} of {}, or another has it too", t.name, s, visits.size());
   }
   names.clear();
   for (const EpisodeParam& p : l.episode_params) {
@@ -127,6 +146,11 @@ void Episode::resize(const Layout& l, std::size_t step_count, std::size_t keyfra
     sites[s].values.resize(about.values.size());
     for (std::size_t i = 0; i < about.values.size(); ++i) {
       sites[s].values[i].resize(l.logs(about.values[i]) ? step_count * about.values[i].declared.count() : 0);
+    }
+    sites[s].initial.resize(about.values.size());
+    for (std::size_t i = 0; i < about.values.size(); ++i) {
+      const Logged& v = about.values[i];
+      sites[s].initial[i].resize(v.state && l.logs(v) ? v.declared.count() : 0);
     }
   }
   if (!l.logs_memory()) keyframe_count = 0;

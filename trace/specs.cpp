@@ -127,7 +127,9 @@ ColumnSpec value_column(AxisBook& book, const Logged& v, const char* first_axis,
   c.long_name = v.declared.doc.empty() ? v.declared.name : v.declared.doc;
   c.kind = v.declared.kind;
   const std::string declared = site ? site->name + "." + v.declared.name : v.declared.full_name();
-  c.attributes = {{"kind", kind_text(v.declared)}, {"level", level_name(v.level)}, {"declared", declared}};
+  c.attributes = {{"kind", kind_name(v.declared.kind)}, {"level", level_name(v.level)}, {"declared", declared}};
+  if (!v.declared.trains) c.attributes.emplace_back("trains", "no");
+  if (v.declared.life == Life::in_place) c.attributes.emplace_back("life", "in_place");
   return c;
 }
 
@@ -190,6 +192,7 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
   }
   for (const SiteLayout& s : l.sites) {
     const std::string group = "/sites/" + s.site.name;
+    book.want(s.site.slot_axis, l.width(s), s.site.name + ".weights");
     add(group + "/weights", Scalar::f32, {"step", s.site.slot_axis}, "attention weights w_t");
     out.back().kind = s.weights_kind;
     out.back().attributes = {{"kind", kind_name(s.weights_kind)}, {"level", level_name(Level::weights)}};
@@ -214,12 +217,6 @@ std::string dataset_name(const Logged& v, bool inside_site) {
   // xarray takes a variable named after an axis for that axis' coordinate.
   if (name.empty() || axis_names.count(name)) name += "_state";
   return name;
-}
-
-std::string kind_text(const Declared& d) {
-  if (d.kind == Kind::plain && d.life == Life::in_place) return "journaled";
-  if (d.kind == Kind::plain && !d.trains) return "hard";
-  return kind_name(d.kind);
 }
 
 bool parse_kind(const std::string& name, Declared& d) {
@@ -260,6 +257,8 @@ std::vector<ColumnSpec> derived_columns(const Layout& l) {
 
 std::vector<ColumnSpec> initial_columns(const Layout& l) {
   std::vector<ColumnSpec> out;
+  AxisBook book(l);
+  walk(l, book);
   for (const SiteLayout& s : l.sites) {
     out.push_back({"/sites/" + s.site.name + "/initial_weights",
                    Scalar::f32,
@@ -267,6 +266,15 @@ std::vector<ColumnSpec> initial_columns(const Layout& l) {
                    {l.width(s)},
                    "1",
                    "weights before the first step w_0"});
+    out.back().kind = s.weights_kind;
+    for (const Logged& v : s.values) {
+      if (!v.state || !l.logs(v)) continue;
+      std::vector<std::string> axes = book.name(v, &s.site);
+      axes.insert(axes.begin(), "episode");
+      out.push_back({"/sites/" + s.site.name + "/initial_" + dataset_name(v, true), Scalar::f32, std::move(axes),
+                     v.declared.dims, v.units, v.declared.name + " before the first step"});
+      out.back().kind = v.declared.kind;
+    }
   }
   return out;
 }

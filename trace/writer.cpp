@@ -95,7 +95,6 @@ void write_groups(File& f, const Layout& l) {
   for (const EpisodeParam& p : l.episode_params) names.push_back(p.name);
   f.set_attr("/episodes", "params", join(names));
   f.set_attr("/memory", "update", l.update);
-  f.set_attr("/memory", "step_order", l.step_order);
   f.set_attr("/memory", "keyframe_position", l.keyframe_position);
   f.set_attr("/memory", "keyframe_every", std::int32_t{l.keyframe_every});
   f.set_attr("/memory", "values", names_of(l, l.memory, false));
@@ -119,6 +118,7 @@ void write_groups(File& f, const Layout& l) {
     if (!parts.similarity.empty()) f.set_attr(group, "similarity", parts.similarity);
     if (!parts.normalizer.empty()) f.set_attr(group, "normalizer", parts.normalizer);
     if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves));
+    if (s.site.looks_at != "contents") f.set_attr(group, "looks_at", s.site.looks_at);
     f.set_attr(group, "encoding_type", "dense");
     f.set_attr(group, "encoding_version", "1");
     f.set_attr(group, "values", names_of(l, s.values, true));
@@ -126,6 +126,14 @@ void write_groups(File& f, const Layout& l) {
   f.set_attr("/sites", "NX_class", "NXentry");
   f.set_attr("/sites", "default", names.empty() ? "" : names.front());
   f.set_attr("/sites", "order", join(names));
+  std::vector<std::string> turns, writing;
+  for (const TurnLayout& t : l.turns) {
+    turns.push_back(t.name);
+    if (t.writes) writing.push_back(t.name);
+    for (const std::size_t s : t.sites) f.set_attr("/sites/" + l.sites[s].site.name, "turn", t.name);
+  }
+  f.set_attr("/sites", "turns", join(turns));
+  f.set_attr("/sites", "turns_that_write", join(writing));
 }
 
 void write_meta(File& f, const Layout& l) {
@@ -271,9 +279,14 @@ void Writer::check(const Episode& e) const {
   expect("episode parameters", e.params.size(), l.episode_params.size());
   for (std::size_t s = 0; s < l.sites.size(); ++s) {
     expect("values of site " + l.sites[s].site.name, e.sites[s].values.size(), l.sites[s].values.size());
-    expect("/sites/" + l.sites[s].site.name + "/initial_weights", e.sites[s].initial_weights.size(),
-           l.width(l.sites[s]));
+    expect("initial values of site " + l.sites[s].site.name, e.sites[s].initial.size(), l.sites[s].values.size());
   }
+  std::size_t c = first_initial_;
+  each_initial(l, e, [&](const auto& values) {
+    if (values.size() != columns_[c].spec.row_size())
+      expect(columns_[c].spec.path, values.size(), columns_[c].spec.row_size());
+    ++c;
+  });
   if (l.logs_memory()) {
     const bool rising =
         std::adjacent_find(e.keyframes.begin(), e.keyframes.end(), std::greater_equal<>{}) == e.keyframes.end();
@@ -355,9 +368,8 @@ void Writer::append(const Episode& e) {
     }
     rows_[kItemRow].pending += e.items.count;
   }
-  for (std::size_t s = 0; s < e.sites.size(); ++s) {
-    put(first_initial_ + s, e.sites[s].initial_weights.data(), e.sites[s].initial_weights.size() * sizeof(float));
-  }
+  std::size_t c = first_initial_;
+  each_initial(layout_, e, [&](const auto& v) { put(c++, v.data(), v.size() * sizeof(float)); });
   const std::size_t row = first_episode_;
   put_one(row + kStepBegin, step_begin);
   put_one(row + kStepCount, static_cast<std::int32_t>(e.steps));

@@ -45,6 +45,7 @@ struct Watcher final : Look<T> {
     const DeclaredList& state = c->declared->state;
     expect_promises<T>(complaints, where, state, now, rows_, begun);
     if (!complaints.empty()) return;
+    if (!c->memory && !c->every_step) return;  // a pointer looks at every step anew, also past a row's end
     for (std::size_t i = 0; i < state.size(); ++i)
       if (state[i].life != Life::rebuilt) keep(states.back(), state[i].full_name(), now[i], state[i]);
   }
