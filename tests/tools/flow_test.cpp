@@ -175,7 +175,7 @@ TEST(Flow, ANewerSchemaIsRefused) {
   fs::copy_file(trace_of(tiny_run()), newer);
   {
     trace::File f = trace::File::open_for_writing(newer);
-    f.set_attr("/", "schema_version", "2.0.0");
+    f.set_attr("/", "schema_version", "3.0.0");
     f.close();
   }
   const Result r = mneme({"replay", newer.string(), "--verify"});
