@@ -112,8 +112,8 @@ double ModelStep<T>::gradient(const std::vector<Batch>& batches) {
   for (std::size_t i = 0; i < batches.size(); ++i) {
     Shard& s = shards_[i];
     s.tape.begin(true);
-    const Forward<T> f = model_->forward(
-        batches[i], {.tape = s.tape, .train = true, .loss_scale = 1 / static_cast<double>(rows), .observer = nullptr});
+    Pass<T> pass{.tape = s.tape, .train = true, .loss_scale = 1 / static_cast<double>(rows)};
+    const Forward<T> f = model_->forward(batches[i], pass);
     loss += static_cast<double>(f.loss.data[0]);
     s.tape.backward(f.loss);
     if (i > 0)

@@ -1,4 +1,4 @@
-// Model memory_network: one answer at every step, what it refuses, what it tells its memory and an observer.
+// Model memory_network: one answer at every step, what it refuses, what it tells its memory and whoever looks.
 #include "models/model.hpp"
 #include "tests/memory/plain_story.hpp"
 
