@@ -199,6 +199,22 @@ void product_cases(List& list) {
   list.add("linear", "constant bias", {{{3, 4}}, {{4, 5}}, {.shape = {5}, .role = constant}}, biased);
   list.add("linear", "rank 3 input", {{{2, 3, 4}}, {.shape = {4, 2}, .role = parameter}, {{2}}}, biased);
   list.add("linear", "rank 1 input", {{{4}}, {.shape = {4, 3}, .role = parameter}, {{3}}}, biased);
+  const GradientFunction joined = [](Tape<double>& t, Inputs x) {
+    return linear(t, x.first(x.size() - 2), x[x.size() - 2], x[x.size() - 1]);
+  };
+  for (std::size_t rows : {1, 2, 4})
+    for (std::size_t constants : {0, 1, 2, 3}) {
+      std::vector<GradientInput> inputs{{{rows, 2}}, {{rows, 1}}, {{rows, 9}}};
+      for (std::size_t i = 0; i < constants; ++i) inputs[i].role = constant;
+      inputs.push_back({.shape = {12, 5}, .role = parameter});
+      inputs.push_back({{5}});
+      list.add("linear", fmt::format("{} rows of three parts, {} constant", rows, constants), inputs, joined);
+    }
+  list.add("linear", "parts of one value", {{{2, 3}}, {.shape = {6, 4}, .role = parameter}, {{4}}},
+           [](Tape<double>& t, Inputs x) {
+             const Var<double> twice[] = {x[0], x[0]};
+             return linear(t, std::span<const Var<double>>(twice), x[1], x[2]);
+           });
   list.add("linear", "recurrent: one weight at three steps",
            {{{3, 4}}, {.shape = {4, 4}, .role = parameter}, {.shape = {4}, .role = parameter}},
            [](Tape<double>& t, Inputs x) {

@@ -73,6 +73,9 @@ Var<T> scale_rows(Tape<T>& tape, Var<T> x, Var<T> s);
 /// y = x W + b;  x [R in], W [in out], b [out] or none -> [R out]. W's gradient is gathered over all uses.
 template <class T>
 Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b = {});
+/// The same of [x_1 x_2 ...], parts [R in_i] joined along the last axis.
+template <class T>
+Var<T> linear(Tape<T>& tape, std::span<const Var<T>> parts, Var<T> w, Var<T> b = {});
 /// y_b = a_b op(c_b);  a [B m k], c [B k n], or [B n k] when transposed -> [B m n]
 template <class T>
 Var<T> batched_product(Tape<T>& tape, Var<T> a, Var<T> c, bool transpose_c = false);

@@ -124,9 +124,10 @@ double ModelStep<T>::gradient(const std::vector<Batch>& batches) {
 
 template <class T>
 double ModelStep<T>::update() {
-  const double norm = clip_gradient(set_, flat_gradient(), clip_);
+  Limits limits;
+  const double norm = clip_gradient(set_, flat_gradient(), clip_, nullptr, &limits);
   if (!std::isfinite(norm)) return norm;
-  optimizer_->update(set_, flat_gradient(), rate_, ++updates_);
+  optimizer_->update(set_, flat_gradient(), rate_, ++updates_, limits);
   set_.project();
   set_.refresh();
   return norm;

@@ -51,12 +51,12 @@ class Stack {
     return next[(layers_ - 1) * k];
   }
 
-  /// [inputs..., h] joined: what one product over all of a layer's rows wants.
-  static Var<T> join(Tape<T>& tape, std::span<const Var<T>> inputs, Var<T> h) {
+  /// inputs..., h: what one product over all of a layer's rows wants.
+  static std::span<const Var<T>> join(Tape<T>& tape, std::span<const Var<T>> inputs, Var<T> h) {
     auto* parts = tape.template scratch<Var<T>>(inputs.size() + 1);
     std::uninitialized_copy(inputs.begin(), inputs.end(), parts);
     new (parts + inputs.size()) Var<T>(h);
-    return concatenate<T>(tape, {parts, inputs.size() + 1});
+    return {parts, inputs.size() + 1};
   }
 
  private:

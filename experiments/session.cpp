@@ -203,7 +203,8 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
     if (own != g)
       for (std::size_t i = 0; i < set_.flat_size(); ++i) g[i] += own[i];
   }
-  report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_);
+  Limits limits;
+  report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_, &limits);
   report_.rate = rate_ * schedule_.at(static_cast<double>(first));
   report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm) && all_finite(report_.metrics);
   if (record_every_) {
@@ -220,7 +221,7 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
       });
   }
   if (!report_.finite) return report_;
-  optimizer_->update(set_, g, report_.rate, update);
+  optimizer_->update(set_, g, report_.rate, update, limits);
   set_.project();
   set_.refresh();
   return report_;

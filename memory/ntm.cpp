@@ -4,6 +4,7 @@
 // address the memory as it was before any of them wrote; erasures multiply and additions sum, so their order is free
 // (section 3.2). Whether a step reads or writes first is an option: the paper leaves it open.
 #include "attention/combine.hpp"
+#include "attention/content_location.hpp"
 #include "attention/normalize.hpp"
 #include "autodiff/ops.hpp"
 #include "memory/erase_add.hpp"
@@ -188,8 +189,16 @@ class Ntm final : public Memory<T> {
     return weighted_sum(tape, w.reshaped({w.shape[0], 1, w.shape[1]}), state[0]).reshaped({w.shape[0], layout_.width});
   }
 
+  /// As step_in_order, with a turn's heads in one op where they address as content_location() does.
   typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
+    if (!joined_ || tape.reads() != Reads::as_read) return step_in_order(*this, tape, control, state);
+    typename Memory<T>::Step s{copy_values(tape, state), head_parameters(tape, control)};
+    if (tape.watched()) s.stages = {tape.template scratch<Var<T>>(layout_.stages.size()), layout_.stages.size()};
+    if (!layout_.write_first) turn(tape, readers_, true, s);
+    turn(tape, writers_, false, s);
+    s.state = update(tape, s.parameters, s.state);
+    if (layout_.write_first) turn(tape, readers_, true, s);
+    return s;
   }
 
  private:
@@ -199,8 +208,34 @@ class Ntm final : public Memory<T> {
     bool uses_previous = true;
     std::size_t weights = 0, value = 0;        // indices into the state
     std::size_t parameters = 0, count = 0;     // the scheme's own; erase and add follow
+    std::size_t stages = 0;                    // the first of the scheme's
     std::size_t initial_value = 0, start = 0;  // parameters r_0 and the logits of w_0
   };
+
+  /// New weights of these heads, which all see the memory of the state, and what they read of it where they are
+  /// readers; stages where there is room for them.
+  void turn(Tape<T>& tape, const std::vector<std::size_t>& sites, bool reads, typename Memory<T>::Step& s) const {
+    const std::size_t count = sites.size();
+    tape.at(count == 1 ? layout_.sites[sites[0]].name.c_str() : reads ? "read heads" : "write heads");
+    auto* heads = tape.template scratch<LocatedHead<T>>(count);
+    auto* made = tape.template scratch<Var<T>>(2 * count);
+    auto* stages = tape.template scratch<LocatedStages<T>>(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Head& h = sites_[sites[i]];
+      const Values<T> p = s.parameters.subspan(h.parameters, h.count);
+      new (heads + i) LocatedHead<T>{p[0], p[1], p[2], p[3], p[4], s.state[h.weights]};
+    }
+    content_location<T>(tape, {heads, count}, s.state[0], {made, count}, {made + count, reads ? count : 0},
+                        {stages, s.stages.empty() ? 0 : count});
+    for (std::size_t i = 0; i < count; ++i) {
+      const Head& h = sites_[sites[i]];
+      s.state[h.weights] = made[i];
+      if (reads) s.state[h.value] = made[count + i];
+      if (s.stages.empty()) continue;
+      const Var<T> each[] = {stages[i].similarity, stages[i].content, stages[i].gated, stages[i].shifted};
+      std::uninitialized_copy(std::begin(each), std::end(each), &s.stages[h.stages]);
+    }
+  }
 
   void add_head(const Builder<T>& build, const std::string& kind, std::size_t index, const std::string& scheme) {
     const std::string site = kind + "_" + std::to_string(index);
@@ -217,6 +252,8 @@ class Ntm final : public Memory<T> {
       heads_.push_back(std::move(p));
     }
     head.count = heads_.size() - head.parameters;
+    head.stages = layout_.stages.size();
+    joined_ = joined_ && scheme == "content_location" && declared.parts.normalizer == "softmax";
     for (Declared stage : declared.stages) {
       stage.site = site;
       layout_.stages.push_back(std::move(stage));
@@ -227,6 +264,7 @@ class Ntm final : public Memory<T> {
       head.value = layout_.state.size();
       layout_.state.push_back({"value", site, {sizes_.width}, Kind::plain, "read vector r_t", {"cell"}});
       head.initial_value = build.scope(site).parameter("initial_value", {sizes_.width}, Initializer::constant(0));
+      readers_.push_back(layout_.sites.size() - 1);
     } else {
       writers_.push_back(layout_.sites.size() - 1);
       heads_.push_back({{"erase", site, {sizes_.width}, Kind::gate, "erase vector e_t", {"cell"}}, Squash::sigmoid});
@@ -263,7 +301,8 @@ class Ntm final : public Memory<T> {
   MemoryLayout layout_;
   std::vector<HeadParameter> heads_;
   std::vector<Head> sites_;
-  std::vector<std::size_t> writers_;
+  std::vector<std::size_t> readers_, writers_;
+  bool joined_ = true;  // all heads address as content_location() does
   std::optional<Linear<T>> projection_;
   Buffer<T>* random_ = nullptr;
   std::size_t learned_ = 0;

@@ -1,5 +1,6 @@
 // Memory ntm: whole steps against the paper in plain loops, every option, and what is refused.
 #include "attention/addressing.hpp"
+#include "autodiff/ops.hpp"
 #include "memory/memory.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"
@@ -401,6 +402,38 @@ TEST(None, HasNothingAndDoesNothing) {
 TEST(Memories, AnUnknownNameListsWhatExists) {
   EXPECT_EQ(complaint([] { memories().find("ntn"); }),
             "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: end_to_end, key_value, none, ntm");
+}
+
+/// All heads of a turn in one op, or each by itself as replay does: the same step, stages and gradients.
+TEST(NtmSteps, JoinedHeadsAreHeadsOneByOne) {
+  for (const char* order : {"write-first", "read-first"})
+    for (const char* heads : {"1", "3", "6"}) {
+      SCOPED_TRACE(fmt::format("{} heads, {}", heads, order));
+      Numbers values[2], gradients[2];
+      for (const bool joined : {false, true}) {
+        Ntm<double> ntm({{"read-heads", heads}, {"write-heads", "2"}, {"order", order}});
+        Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
+        std::vector<Var<double>> parts;
+        ntm.tape.watch(true);
+        for (std::uint64_t t = 0; t < 3; ++t) {
+          const Var<double> control = given<double>(ntm.tape, {2, H}, draw(2 * H, t));
+          const Memory<double>::Step s = joined ? ntm.memory->step(ntm.tape, control, state)
+                                                : step_in_order(*ntm.memory, ntm.tape, control, state);
+          state = s.state;
+          ASSERT_EQ(s.stages.size(), ntm.memory->layout().stages.size());
+          for (const Var<double>& v : s.stages)
+            for (const double x : test::numbers(v)) values[joined].push_back(x);
+          for (std::size_t i = 1; i < state.size(); ++i) parts.push_back(state[i]);
+        }
+        parts.push_back(state[0].reshaped({2, state[0].size() / 2}));
+        const Var<double> all = concatenate<double>(ntm.tape, parts);
+        for (const double x : test::numbers(all)) values[joined].push_back(x);
+        test::backward_from(ntm.tape, all);
+        gradients[joined].assign(ntm.gradients->flat(), ntm.gradients->flat() + ntm.set.flat_size());
+      }
+      test::expect_near(values[1], values[0], 1e-12);
+      test::expect_near(gradients[1], gradients[0], 1e-12);
+    }
 }
 
 }  // namespace
