@@ -202,8 +202,8 @@ void product(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, s
   if (m == 1 && transpose_b) return row_product_transposed(n, k, a, b, c, add);
   if (m == 1) return row_product(n, k, a, b, c, add);
   if (m <= few_rows && !transpose_a && !transpose_b) return tiled_product<false>(m, n, k, n, a, b, c, add);
-  if (k <= few_terms && transpose_a && !transpose_b) return tiled_product<true>(m, n, k, n, a, b, c, add);
   if ((m | n | k) > largest_extent) refuse_size(m, n, k);
+  if (k <= few_terms && transpose_a && !transpose_b) return tiled_product<true>(m, n, k, n, a, b, c, add);
   auto view_a = transpose_a ? matrix(a, k, m) : matrix(a, m, k);
   auto view_b = transpose_b ? matrix(b, n, k) : matrix(b, k, n);
   auto view_c = matrix(c, m, n);
