@@ -5,6 +5,7 @@
 # `ctest -LE slow` leaves it out.
 include(GoogleTest)
 set(links_all replay experiments)
+set(test_flags $<$<CONFIG:Release>:-Og>)  # half the build: what is tested has the flags of its room
 
 # Where the sources and the program are: in a header, so that only the files that ask depend on it.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/tests/places.hpp CONTENT
@@ -18,6 +19,7 @@ file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support)
   add_library(mneme_test_support STATIC ${support})
   target_link_libraries(mneme_test_support PUBLIC mneme::nn GTest::gtest)
+  target_compile_options(mneme_test_support PRIVATE ${test_flags})
 else()
   add_library(mneme_test_support INTERFACE)
   target_link_libraries(mneme_test_support INTERFACE mneme::core)
@@ -39,6 +41,7 @@ foreach(folder ${folders})
   add_executable(${target} ${sources_of_${folder}})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${target} PRIVATE mneme_test_support GTest::gtest_main GTest::gtest)
+  target_compile_options(${target} PRIVATE ${test_flags})
   if(folder IN_LIST rooms AND NOT folder IN_LIST links_all)
     target_link_libraries(${target} PRIVATE mneme::${folder})
   elseif(NOT folder STREQUAL arrows)

@@ -3,7 +3,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/environment.hpp"
@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace mneme::experiments {
@@ -192,29 +191,28 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
 }
 
 std::string evaluation_json(const Evaluation& e) {
-  nlohmann::ordered_json j;
+  Json j;
   j["directory"] = e.directory.string();
   j["checkpoint"] = e.checkpoint.string();
   j["sequences"] = e.sequences;
   j["config_hash"] = e.config_hash;
   j["seed"] = e.seed;
-  j["results"] = nlohmann::ordered_json::array();
+  j["results"] = Json::array();
   for (const LengthResult& r : e.results) {
-    nlohmann::ordered_json entry;
-    entry["length"] = r.length ? nlohmann::ordered_json(*r.length) : nlohmann::ordered_json(nullptr);
+    Json entry;
+    entry["length"] = r.length ? Json(*r.length) : Json(nullptr);
     entry["episodes"] = r.episodes;
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
       entry[e.metrics[m].name] = r.mean[m];
-      entry[e.metrics[m].name + "_se"] =
-          r.standard_error[m] ? nlohmann::ordered_json(*r.standard_error[m]) : nlohmann::ordered_json(nullptr);
+      entry[e.metrics[m].name + "_se"] = r.standard_error[m] ? Json(*r.standard_error[m]) : Json(nullptr);
     }
     j["results"].push_back(entry);
   }
   if (!e.parts.empty()) {
     const std::string& metric = e.metrics[e.solved_metric].name;
-    j["tasks"] = nlohmann::ordered_json::array();
+    j["tasks"] = Json::array();
     for (const PartResult& p : e.parts) {
-      nlohmann::ordered_json entry;
+      Json entry;
       entry["number"] = p.part.number;
       entry["questions"] = p.questions;
       entry[metric] = p.error;
@@ -229,30 +227,28 @@ std::string evaluation_json(const Evaluation& e) {
     j["tasks_not_asked"] = e.parts_not_asked;
   }
   if (e.memory_use) {
-    j["memory_use"] = nlohmann::ordered_json::array();
+    j["memory_use"] = Json::array();
     for (const TaskUse& t : e.memory_use->tasks) {
-      nlohmann::ordered_json entry = {{"number", t.number ? nlohmann::ordered_json(t.number) : nullptr},
-                                      {"questions", t.questions},
-                                      {e.memory_use->metric, t.as_read},
-                                      {"reads_zeroed_" + e.memory_use->metric, t.zeroed},
-                                      {"reads_shuffled_" + e.memory_use->metric, t.shuffled},
-                                      {"chance_percent", 100 * t.chance},
-                                      {"hops", nlohmann::ordered_json::array()}};
+      Json entry = {{"number", t.number ? Json(t.number) : nullptr},
+                    {"questions", t.questions},
+                    {e.memory_use->metric, t.as_read},
+                    {"reads_zeroed_" + e.memory_use->metric, t.zeroed},
+                    {"reads_shuffled_" + e.memory_use->metric, t.shuffled},
+                    {"chance_percent", 100 * t.chance},
+                    {"hops", Json::array()}};
       for (const HopUse& h : t.hops)
         entry["hops"].push_back({{"site", h.site}, {"top_percent", h.top_percent}, {"mass", h.mass}});
       j["memory_use"].push_back(std::move(entry));
     }
   }
-  j["traces"] = nlohmann::ordered_json::array();
+  j["traces"] = Json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());
   return json_text(j, 2);
 }
 
 std::string evaluation_line(const Evaluation& e, const std::vector<std::string>& argv) {
-  const auto known = [](const std::string& digest) {
-    return digest.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(digest);
-  };
-  nlohmann::ordered_json j;
+  const auto known = [](const std::string& digest) { return digest.empty() ? Json(nullptr) : Json(digest); };
+  Json j;
   j["written_utc"] = utc_now();
   j["version"] = build_info().version;
   j["git_rev"] = build_info().git_rev;
@@ -261,7 +257,7 @@ std::string evaluation_line(const Evaluation& e, const std::vector<std::string>&
   j["parameter_hash"] = hex(e.parameter_hash);
   j["data_digest"] = known(e.data_digest);
   j["test_digest"] = known(e.test_digest);
-  auto figures = nlohmann::ordered_json::parse(evaluation_json(e));
+  auto figures = parse_json(evaluation_json(e));
   for (const auto& [key, value] : figures.items())
     if (key != "directory" && !j.contains(key)) j[key] = value;
   return json_text(j);

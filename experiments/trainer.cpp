@@ -2,6 +2,7 @@
 #include "experiments/trainer.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
@@ -12,16 +13,14 @@
 #include "experiments/training_trace.hpp"
 #include "trace/hdf5.hpp"
 
-#include <fmt/chrono.h>
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace mneme::experiments {
 
@@ -157,8 +156,7 @@ class Run {
   std::optional<RunResult> over() {
     const auto reason = must_stop();
     if (!reason || (*reason != ExitReason::solved && *reason != ExitReason::max_sequences)) return std::nullopt;
-    std::ifstream in(directory_ / "run.json");
-    const auto j = nlohmann::json::parse(in, nullptr, false);
+    const auto j = read_json(directory_ / "run.json");
     std::error_code error;
     if (!j.is_object() || j.value("exit_reason", "") != exit_reason_name(*reason) ||
         !fs::exists(directory_ / "DONE", error))
@@ -574,12 +572,10 @@ fs::path default_run_directory(const Config& config) {
                           at.string());
     if (at == at.root_path()) break;
   }
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string name = !config.source.empty()  ? config.source
                            : config.memory.empty() ? config.model
                                                    : config.model + "-" + config.memory;
-  const fs::path base = fs::path("runs") / config.task / name /
-                        fmt::format("{:%Y%m%d-%H%M%S}-{}", fmt::localtime(now), config.run_id(""));
+  const fs::path base = fs::path("runs") / config.task / name / fmt::format("{}-{}", local_now(), config.run_id(""));
   fs::path free = base;
   for (int n = 2; fs::exists(free, error); ++n) free = base.string() + fmt::format("-{}", n);
   return free;
@@ -610,8 +606,7 @@ namespace {
 
 /// What run.json says of a run that has ended for good.
 std::optional<RunResult> ended_run(const fs::path& directory, bool diverged_only) {
-  std::ifstream in(directory / "run.json");
-  const auto j = nlohmann::json::parse(in, nullptr, false);
+  const auto j = read_json(directory / "run.json");
   if (!j.is_object()) return std::nullopt;
   for (const ExitReason reason : {ExitReason::diverged, ExitReason::solved, ExitReason::max_sequences}) {
     if (j.value("exit_reason", "") != exit_reason_name(reason)) continue;

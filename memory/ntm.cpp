@@ -6,11 +6,12 @@
 #include "attention/combine.hpp"
 #include "attention/normalize.hpp"
 #include "autodiff/ops.hpp"
+#include "core/join.hpp"
 #include "memory/erase_add.hpp"
 #include "memory/heads.hpp"
 #include "nn/linear.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -100,7 +101,7 @@ class Ntm final : public Memory<T> {
       fail<ArgumentError>("memory.initial-memory",
                           "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
                           "them apart; use initial-memory random, or initial-weights slot with a location scheme",
-                          m0, w0, fmt::join(o.choices("write-addressing"), ","));
+                          m0, w0, join(o.choices("write-addressing"), ","));
     if (w0 == "zero")
       for (const char* side : {"read", "write"})
         for (const auto& name : o.choices(std::string(side) + "-addressing"))

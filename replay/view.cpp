@@ -3,7 +3,7 @@
 
 #include "replay/reference.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

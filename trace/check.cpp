@@ -3,13 +3,14 @@
 // Nothing is read twice: an episode's numbers are judged as they are read for whoever asks, tables and scales once at
 // the start, and of the rest only the chunks that no episode touches.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -238,7 +239,7 @@ struct Checker::Impl {
       if (!std::isfinite(value)) report.add("/", "attribute constant_{} is {}", name, value);
     static const std::set<std::string> kinds = {"bits", "classes", "pointer", "real"};
     if (!layout.target_kind.empty() && !kinds.count(layout.target_kind))
-      report.add("/io", "attribute target_kind is \"{}\", none of {}", layout.target_kind, fmt::join(kinds, ", "));
+      report.add("/io", "attribute target_kind is \"{}\", none of {}", layout.target_kind, join(kinds, ", "));
     for (const std::string& name : file.list("/sites"))
       if (layout.find_site(name) < 0) report.add("/sites", "its attribute order does not name {}", name);
   }
@@ -307,7 +308,7 @@ struct Checker::Impl {
       return;
     }
     const std::string text = file.read_text(about.name);
-    if (about.name.ends_with("_json") && !text.empty() && !nlohmann::json::accept(text))
+    if (about.name.ends_with("_json") && !text.empty() && parse_json(text).is_discarded())
       report.add(about.name, "is no JSON, or has something after its end");
   }
 
@@ -315,7 +316,7 @@ struct Checker::Impl {
   bool column(const ColumnSpec& c, const DatasetInfo& about) {
     if (about.name.empty()) return true;
     if (about.type != scalar_name(c.type)) report.add(c.path, "holds {}, expected {}", about.type, scalar_name(c.type));
-    const std::string axes = fmt::format("{}", fmt::join(c.axes, ","));
+    const std::string axes = join(c.axes, ",");
     if (const std::string said = file.text_attr(c.path, "axes"); said != axes)
       report.add(c.path, "attribute axes is \"{}\", expected \"{}\"", said, axes);
     for (std::size_t i = 0; i < c.axes.size() && i < about.scales.size(); ++i)

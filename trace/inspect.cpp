@@ -1,12 +1,12 @@
 // Room: trace. The dumps behind `mneme trace info|show|export|repair`. See reader.hpp.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 #include "trace/writer.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -64,12 +64,12 @@ void print_info(const Info& i, std::ostream& out) {
                        s.site.slot_axis, values.empty() ? " weights only" : values);
   }
   for (const Info::Item& d : i.datasets) {
-    out << fmt::format("  {:<34} {:<10} [{}]  {} B\n", d.name, d.type, fmt::join(d.dims, ", "), d.stored_bytes);
+    out << fmt::format("  {:<34} {:<10} [{}]  {} B\n", d.name, d.type, join(d.dims, ", "), d.stored_bytes);
   }
 }
 
 std::string info_json(const Info& i) {
-  nlohmann::ordered_json j;
+  Json j;
   j["path"] = i.path;
   j["schema_version"] = i.version;
   j["complete"] = i.complete;
@@ -88,9 +88,9 @@ std::string info_json(const Info& i) {
   j["cells"] = i.layout.cells;
   j["update"] = i.layout.update;
   j["keyframe_every"] = i.layout.keyframe_every;
-  j["sites"] = nlohmann::ordered_json::array();
+  j["sites"] = Json::array();
   for (const SiteLayout& s : i.layout.sites) {
-    nlohmann::ordered_json values = nlohmann::ordered_json::array();
+    Json values = Json::array();
     for (const Logged& v : s.values) values.push_back(v.declared.name);
     j["sites"].push_back({{"name", s.site.name},
                           {"kind", s.site.kind},
@@ -98,7 +98,7 @@ std::string info_json(const Info& i) {
                           {"slot_axis", s.site.slot_axis},
                           {"values", values}});
   }
-  j["datasets"] = nlohmann::ordered_json::array();
+  j["datasets"] = Json::array();
   for (const Info::Item& d : i.datasets) {
     j["datasets"].push_back({{"name", d.name}, {"type", d.type}, {"dims", d.dims}, {"stored_bytes", d.stored_bytes}});
   }
@@ -210,7 +210,7 @@ class Csv {
   }
   AtomicFile file_;
   std::ofstream out_;
-  fmt::memory_buffer buffer_;
+  std::string buffer_;
 };
 
 /// "3", "3:1", "" : where in the declared dims a number stands.

@@ -2,6 +2,7 @@
 #include "trace/reader.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 
@@ -161,8 +162,8 @@ Dataset open_column(const File& f, const ColumnSpec& c) {
   Dims want = c.row;
   want.insert(want.begin(), d.dims().empty() ? 0 : d.dims()[0]);
   if (d.dims() != want) {
-    fail<FileError>(f.path(), "dataset {} has shape [{}], expected [rows{}{}]", c.path, fmt::join(d.dims(), ", "),
-                    c.row.empty() ? "" : ", ", fmt::join(c.row, ", "));
+    fail<FileError>(f.path(), "dataset {} has shape [{}], expected [rows{}{}]", c.path, join(d.dims(), ", "),
+                    c.row.empty() ? "" : ", ", join(c.row, ", "));
   }
   f.expect_class(d, c.type);
   return d;

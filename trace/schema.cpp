@@ -2,9 +2,10 @@
 #include "trace/schema.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "trace/specs.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <set>
@@ -26,7 +27,7 @@ void expect_legal(const std::string& what, const std::string& name) {
 
 void expect_one_of(const std::string& what, const std::string& value, const std::set<std::string>& valid) {
   if (!valid.count(value)) {
-    fail<ArgumentError>("trace", "{} \"{}\" is none of {}", what, value, fmt::join(valid, ", "));
+    fail<ArgumentError>("trace", "{} \"{}\" is none of {}", what, value, join(valid, ", "));
   }
 }
 

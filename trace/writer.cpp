@@ -2,6 +2,7 @@
 #include "trace/writer.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -39,16 +40,12 @@ std::string now_utc() {
   return text;
 }
 
-std::string join(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ","));
-}
-
 std::string names_of(const Layout& l, const std::vector<Logged>& values, bool inside_site) {
   std::vector<std::string> names;
   for (const Logged& v : values) {
     if (l.logs(v)) names.push_back(dataset_name(v, inside_site));
   }
-  return join(names);
+  return join(names, ",");
 }
 
 void annotate(File& f, const std::string& path, const std::string& units, const std::string& long_name) {
@@ -76,11 +73,11 @@ void write_root(File& f, const Layout& l) {
     f.set_attr("/", "constant_" + name, value);
     constants.push_back(name);
   }
-  f.set_attr("/", "constants", join(constants));
+  f.set_attr("/", "constants", join(constants, ","));
   f.set_attr("/", "budget_exhausted", std::uint8_t{0});
   std::vector<std::string> scales;
   for (const AxisSpec& a : trace::axes(l)) scales.push_back(a.name);
-  f.set_attr("/", "scales", join(scales));
+  f.set_attr("/", "scales", join(scales, ","));
   f.set_attr("/", "NX_class", "NXroot");
   f.set_attr("/", "default", "sites");
 }
@@ -93,7 +90,7 @@ void write_groups(File& f, const Layout& l) {
   f.set_attr("/io", "target_kind", l.target_kind);
   std::vector<std::string> names;
   for (const EpisodeParam& p : l.episode_params) names.push_back(p.name);
-  f.set_attr("/episodes", "params", join(names));
+  f.set_attr("/episodes", "params", join(names, ","));
   f.set_attr("/memory", "update", l.update);
   f.set_attr("/memory", "step_order", l.step_order);
   f.set_attr("/memory", "keyframe_position", l.keyframe_position);
@@ -118,14 +115,14 @@ void write_groups(File& f, const Layout& l) {
     const AddressingParts& parts = s.site.parts;
     if (!parts.similarity.empty()) f.set_attr(group, "similarity", parts.similarity);
     if (!parts.normalizer.empty()) f.set_attr(group, "normalizer", parts.normalizer);
-    if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves));
+    if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves, ","));
     f.set_attr(group, "encoding_type", "dense");
     f.set_attr(group, "encoding_version", "1");
     f.set_attr(group, "values", names_of(l, s.values, true));
   }
   f.set_attr("/sites", "NX_class", "NXentry");
   f.set_attr("/sites", "default", names.empty() ? "" : names.front());
-  f.set_attr("/sites", "order", join(names));
+  f.set_attr("/sites", "order", join(names, ","));
 }
 
 void write_meta(File& f, const Layout& l) {
@@ -211,14 +208,14 @@ void Writer::create(const std::filesystem::path& path) const {
       }
       f.create_growing(c.path, how);
       annotate(f, c.path, c.units, c.long_name);
-      f.set_attr(c.path, "axes", join(c.axes));
+      f.set_attr(c.path, "axes", join(c.axes, ","));
       for (const auto& [name, value] : c.attributes) f.set_attr(c.path, name, value);
       for (std::size_t i = 0; i < c.axes.size(); ++i) f.attach_scale(c.path, i, "/" + c.axes[i]);
     }
   }
   write_meta(f, l);
   for (const char* group : {"/io", "/items", "/meta"})
-    if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group)));
+    if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group), ","));
   f.close();
 }
 

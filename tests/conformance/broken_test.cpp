@@ -1,6 +1,7 @@
 // The suite held to account: a memory that conforms, broken in one way at a time, must be complained about each time.
 #include "attention/attend.hpp"
 #include "autodiff/ops.hpp"
+#include "core/join.hpp"
 #include "memory/erase_add.hpp"
 #include "memory/heads.hpp"
 #include "nn/linear.hpp"
@@ -8,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 namespace mneme {
 namespace {
@@ -179,7 +180,7 @@ class Broken : public testing::Test {
       return std::all_of(words.begin(), words.end(),
                          [&](const std::string& w) { return c.find(w) != std::string::npos; });
     });
-    EXPECT_TRUE(found) << fmt::format("wanted '{}' among:\n{}", fmt::join(words, "' and '"), fmt::join(all, "\n"));
+    EXPECT_TRUE(found) << fmt::format("wanted '{}' among:\n{}", join(words, "' and '"), join(all, "\n"));
   }
 };
 

@@ -1,5 +1,6 @@
 // Judging a trained run: lengths, checkpoints, seeds, standard errors, traces, and the report of a configuration.
 #include "experiments/evaluate.hpp"
+#include "core/json.hpp"
 
 #include "experiments/checkpoint.hpp"
 #include "experiments/session.hpp"
@@ -44,7 +45,7 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
 TEST_F(Evaluate, OneEpisodeHasNoErrorOfItsMean) {
   const Evaluation e = judge({.episodes = 1});
   EXPECT_EQ(e.results[0].standard_error, (std::vector<std::optional<double>>{{}, {}}));
-  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
+  EXPECT_TRUE(parse_json(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
 }
 
 TEST_F(Evaluate, ATraceThatAnErrorEndedIsNotComplete) {
@@ -100,7 +101,7 @@ TEST(EvaluateTest, TheTestFileShapesNoModel) {
 }
 
 TEST_F(Evaluate, TheJsonHasTheFixedNames) {
-  const auto j = nlohmann::json::parse(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
+  const auto j = parse_json(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
   const auto& r = j["results"][0];
   EXPECT_EQ(r["length"], 3);
   EXPECT_EQ(r["episodes"], 5);
@@ -109,7 +110,7 @@ TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   EXPECT_TRUE(r["wrong_bits_per_sequence_se"].is_number());
   EXPECT_EQ(j["seed"], 1);
   EXPECT_EQ(j["config_hash"], small().run_id(""));
-  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
+  EXPECT_TRUE(parse_json(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
 }
 
 TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
@@ -136,7 +137,7 @@ TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
   EXPECT_NEAR(e.mean_error(), mean, 1e-9);
   EXPECT_NEAR(e.results[0].mean[1], mean, 1e-9);
   EXPECT_EQ(e.failed_parts(), 3u);
-  const auto j = nlohmann::json::parse(evaluation_json(e));
+  const auto j = parse_json(evaluation_json(e));
   EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
   EXPECT_EQ(j["failed_tasks"], 3);
   ASSERT_EQ(j["tasks"].size(), 3u);
@@ -155,7 +156,7 @@ TEST_F(Evaluate, ATaskWithoutATestSetHasNoParts) {
   const Evaluation e = judge({});
   EXPECT_EQ(e.results[0].episodes, 200u);
   EXPECT_TRUE(e.parts.empty());
-  EXPECT_FALSE(nlohmann::json::parse(evaluation_json(e)).contains("tasks"));
+  EXPECT_FALSE(parse_json(evaluation_json(e)).contains("tasks"));
 }
 
 TEST_F(Evaluate, SeedsCheckpointsAndThreads) {

@@ -1,5 +1,6 @@
 // Attention on supporting facts, and errors with reads zeroed and shuffled.
 #include "experiments/memory_use.hpp"
+#include "core/json.hpp"
 
 #include "experiments/evaluate.hpp"
 #include "tests/experiments/support.hpp"
@@ -86,7 +87,7 @@ TEST(MemoryUse, ATrainedStoryModelLooksAtTheFactsAndNeedsThem) {
 
   const Evaluation two = evaluate(folder / "run", {.episodes = 401, .threads = 2, .memory_use = true});
   EXPECT_EQ(evaluation_json(e), evaluation_json(two));
-  const auto j = nlohmann::json::parse(evaluation_json(e))["memory_use"][0];
+  const auto j = parse_json(evaluation_json(e))["memory_use"][0];
   EXPECT_EQ(j["number"], 1);
   EXPECT_EQ(j["error_percent"], t.as_read);
   EXPECT_EQ(j["reads_zeroed_error_percent"], t.zeroed);

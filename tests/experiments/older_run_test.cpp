@@ -1,10 +1,11 @@
 // Room: tests. Runs that older versions left (golden/README.md): they go on as their own program would have gone on.
+#include "core/json.hpp"
 #include "experiments/evaluate.hpp"
 #include "places.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <sstream>
 
@@ -27,7 +28,7 @@ struct Copy : Folder {
 };
 
 /// Whether this program adds numbers up in the order of the one that made the run: same compiler, flags, CPU and BLAS.
-bool same_arithmetic(const nlohmann::json& mine, const nlohmann::json& other) {
+bool same_arithmetic(const Json& mine, const Json& other) {
   for (const char* what : {"compiler", "flags", "cpu", "blas", "simd"})
     if (mine.value(what, "") != other.value(what, "")) return false;
   return true;
@@ -51,7 +52,7 @@ TEST(OlderRun, ItGoesOnAsItsOwnProgramDoes) {
   EXPECT_EQ(go_on(copy.run(), {{"train.max-sequences", "120", ""}}).sequences, 120u);
   std::istringstream lines(read_file(copy.run() / "metrics.jsonl"));
   std::vector<double> losses;
-  for (std::string line; std::getline(lines, line);) losses.push_back(nlohmann::json::parse(line)["loss"]);
+  for (std::string line; std::getline(lines, line);) losses.push_back(parse_json(line)["loss"]);
   ASSERT_EQ(losses.size(), std::size(kLosses));
   for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], kLosses[i], 1e-4) << i;
   const std::uint64_t hash = inspect_checkpoint(find_checkpoint(copy.run(), "last")).parameter_hash;

@@ -1,6 +1,7 @@
 // Room: tests. What the tests of experiments share: a folder that goes away, a small run, and children to be killed.
 #pragma once
 
+#include "core/json.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
@@ -15,7 +16,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
 #include <vector>
@@ -128,8 +128,8 @@ inline std::string last_content(const fs::path& run, const Config& config) {
 inline std::string metrics_of(const fs::path& run) {
   return std::regex_replace(read_file(run / "metrics.jsonl"), std::regex("\"seconds\":[0-9.]+"), "\"seconds\":0");
 }
-inline nlohmann::json run_json(const fs::path& run) {
-  return nlohmann::json::parse(read_file(run / "run.json"));
+inline Json run_json(const fs::path& run) {
+  return parse_json(read_file(run / "run.json"));
 }
 
 /// f in a child process, as nobody where this one is root and `as_nobody`: its exit code, and what f returned.

@@ -1,10 +1,11 @@
 // Memory ntm: whole steps against the paper in plain loops, every option, and what is refused.
 #include "attention/addressing.hpp"
+#include "core/join.hpp"
 #include "memory/memory.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 namespace mneme {
 namespace {
@@ -156,7 +157,9 @@ TEST(Ntm, StepsAreThePapers) {
       {{"start-slot", "3"}},
   };
   for (const Given& given : cases) {
-    SCOPED_TRACE(fmt::format("{}", fmt::join(given, " ")));
+    std::vector<std::string> told;
+    for (const auto& [name, value] : given) told.push_back(name + "=" + value);
+    SCOPED_TRACE(join(told, " "));
     expect_paper(given);
   }
 }

@@ -5,7 +5,7 @@
 #include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -8,7 +8,7 @@
 #include "tasks/task.hpp"
 #include "tests/tools/program.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -13,7 +13,7 @@
 #include <fstream>
 #include <sstream>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <hdf5.h>
 
 namespace mneme::trace::testing {

@@ -3,6 +3,7 @@
 #include "trace/reader.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "sample.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/sink.hpp"
@@ -14,8 +15,7 @@
 #include <set>
 #include <sstream>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
@@ -574,7 +574,7 @@ TEST_F(Dump, Info) {
   print_info(i, out);
   EXPECT_TRUE(contains(out.str(), "task story, model cell, addressing content_location, checkpoint at step 1234"));
   EXPECT_TRUE(contains(out.str(), "site hop_0 (hop, content, 7 items): key modes"));
-  const auto j = nlohmann::json::parse(info_json(i));
+  const auto j = parse_json(info_json(i));
   EXPECT_EQ(j["episodes"], 8);
   EXPECT_EQ(j["sites"][1]["name"], "write_0");
 }
