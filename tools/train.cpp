@@ -132,13 +132,13 @@ std::string restarts_text(const experiments::Restarts& r) {
       r.parts > 0 ? ", test" : "", metric);
   if (errors.empty()) return text;
   const experiments::Spread s = experiments::spread(errors);
-  const auto chosen = r.chosen ? r.runs[*r.chosen].error : std::nullopt;
+  std::string chosen;
+  if (r.chosen && r.runs[*r.chosen].error) chosen = fmt::format("chosen {:.4g}, ", *r.runs[*r.chosen].error);
   const std::string deviation =
       s.deviation ? fmt::format(", standard deviation {:.3g}, least {:.4g}, most {:.4g}", *s.deviation, s.least, s.most)
                   : "";
-  text += fmt::format("test {}: {}mean {:.4g} of {} restart{}{}\n", metric,
-                      chosen ? fmt::format("chosen {:.4g}, ", *chosen) : "", s.mean, s.count, s.count == 1 ? "" : "s",
-                      deviation);
+  text += fmt::format("test {}: {}mean {:.4g} of {} restart{}{}\n", metric, chosen, s.mean, s.count,
+                      s.count == 1 ? "" : "s", deviation);
   return text;
 }
 
