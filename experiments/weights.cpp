@@ -107,8 +107,10 @@ std::string read_bytes(const fs::path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) fail<FileError>(path.string(), "does not exist or is no file");
   std::ifstream in(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) fail<FileError>(path.string(), "cannot be read");
+  const std::uintmax_t size = fs::file_size(path, error);
+  std::string bytes(error ? 0 : size, '\0');
+  if (error || !in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
+    fail<FileError>(path.string(), "cannot be read");
   return bytes;
 }
 
