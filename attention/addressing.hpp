@@ -7,16 +7,13 @@
 
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
+#include "autodiff/pass.hpp"
 #include "core/declared.hpp"
 
 #include <memory>
 #include <span>
 
 namespace mneme {
-
-/// Handles in the order of a declaration; lives in the tape's arena.
-template <class T>
-using Values = std::span<Var<T>>;
 
 enum class Squash {
   identity,
@@ -43,13 +40,12 @@ struct AddressingSetup {
 struct AddressingDeclaration {
   AddressingParts parts;
   std::vector<HeadParameter> parameters;  ///< what a head of this scheme is told, without a site
-  std::vector<Declared>
-      stages;                 ///< the weightings on the way, [B N] each, without a site: tapped by name in this order
-  bool uses_content = true;   ///< looks at the memory
-  bool uses_previous = true;  ///< looks at the head's last weighting
+  std::vector<Declared> stages;           ///< the weightings on the way, [B N] each, without a site: shown (Pass::seen)
+  bool uses_content = true;               ///< looks at the memory
+  bool uses_previous = true;              ///< looks at the head's last weighting
 };
 
-/// Of a scheme made of these parts: key and beta for a similarity ("" = none), then the parameter of each move; tapped
+/// Of a scheme made of these parts: key and beta for a similarity ("" = none), then the parameter of each move; shown
 /// are "similarity" and "content", and what each move but the last one makes. Throws ArgumentError for an unknown move.
 AddressingDeclaration made_of(const std::string& similarity, const std::string& normalizer,
                               const std::vector<std::string>& moves, const AddressingSetup& setup);
@@ -59,10 +55,10 @@ class Addressing {
  public:
   virtual ~Addressing() = default;
   /// parameters as declared, memory [B M N], previous [B N] -> weights [B N]
-  virtual Var<T> operator()(Tape<T>& tape, Values<T> parameters, Var<T> memory, Var<T> previous) const = 0;
+  virtual Var<T> operator()(Pass<T>& pass, Values<T> parameters, Var<T> memory, Var<T> previous) const = 0;
 };
 
-/// w^c = normalize_i(beta K(k, M(i)))   (NTM eq. 5, 6), tapping "similarity" and "content"
+/// w^c = normalize_i(beta K(k, M(i)))   (NTM eq. 5, 6), showing "similarity" and "content"
 template <class T>
 class ContentLookup {
  public:
@@ -71,12 +67,13 @@ class ContentLookup {
         normalize_(&normalizers().find(parts.normalizer)) {}
 
   /// key [B M], beta [B 1], memory [B M N] -> [B N]
-  Var<T> operator()(Tape<T>& tape, Var<T> key, Var<T> beta, Var<T> memory) const {
+  Var<T> operator()(Pass<T>& pass, Var<T> key, Var<T> beta, Var<T> memory) const {
     const Shape shape{key.shape[0], memory.shape[2]};
-    const Var<T> score = (*score_)(tape, key.reshaped({key.shape[0], 1, key.shape[1]}), memory);
-    tape.tap("similarity", score.reshaped(shape));
-    const Var<T> w = normalize_->apply(tape, score, {}, beta).reshaped(shape);
-    tape.tap("content", w);
+    const Var<T> query = key.reshaped({key.shape[0], 1, key.shape[1]});
+    const Var<T> score = (*score_)(pass.tape, query, score_->prepare(pass.tape, memory));
+    pass.seen("similarity", score.reshaped(shape));
+    const Var<T> w = normalize_->apply(pass.tape, score, {}, beta).reshaped(shape);
+    pass.seen("content", w);
     return w;
   }
 

@@ -17,7 +17,7 @@ struct Attended {
 template <class T>
 Attended<T> attend(Tape<T>& tape, const Score<T>& score, const NormalizerPlugin& normalize,
                    const CombinerPlugin& combine, Var<T> query, Var<T> keys, Var<T> values, Mask mask = {}) {
-  const Var<T> weights = normalize.apply(tape, score(tape, query, keys), mask);
+  const Var<T> weights = normalize.apply(tape, score(tape, query, score.prepare(tape, keys)), mask);
   return {weights, combine.apply(tape, weights, values)};
 }
 

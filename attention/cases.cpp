@@ -37,7 +37,16 @@ void score_cases(std::vector<GradientCase>& cases) {
       for (const Parameter& p : module->set.parameters()) inputs.push_back({p.shape, -1, 1, parameter});
       const bool asks = plugin.needs_query;
       list.add(fmt::format("{}{}", name, hidden ? ", hidden 4" : ""), inputs,
-               [module, asks](Tape<double>& t, Inputs x) { return (*module->score)(t, asks ? x[0] : V{}, x[asks]); });
+               [module, asks](Tape<double>& t, Inputs x) {
+                 return (*module->score)(t, asks ? x[0] : V{}, module->score->prepare(t, x[asks]));
+               });
+      list.add(fmt::format("{}{}, prepared once for two steps", name, hidden ? ", hidden 4" : ""), inputs,
+               [module, asks](Tape<double>& t, Inputs x) {
+                 const V prepared = module->score->prepare(t, x[asks]);
+                 const V first = (*module->score)(t, asks ? x[0] : V{}, prepared);
+                 const V second = (*module->score)(t, asks ? tanh(t, x[0]) : V{}, prepared);
+                 return asymmetric_loss(t, {first, second});
+               });
       if (module->set.parameters().size() < 2) break;
     }
   }
@@ -133,7 +142,8 @@ void addressing_cases(std::vector<GradientCase>& cases) {
                [module, count](Tape<double>& t, Inputs x) {
                  auto* parameters = t.scratch<V>(count);
                  std::uninitialized_copy_n(x.begin(), count, parameters);
-                 return (*module->scheme)(t, {parameters, count}, x[count], x[count + 1]);
+                 Pass<double> pass{t};
+                 return (*module->scheme)(pass, {parameters, count}, x[count], x[count + 1]);
                });
     }
 }

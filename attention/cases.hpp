@@ -5,7 +5,7 @@
 #include "autodiff/gradcheck.hpp"
 #include "core/registry.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace mneme {
 

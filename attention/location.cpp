@@ -2,11 +2,13 @@
 #include "attention/location.hpp"
 
 #include "attention/cases.hpp"
-#include "autodiff/lanes.hpp"
+#include "attention/moves.hpp"
 
 #include <algorithm>
 
 namespace mneme {
+
+using namespace moves;
 
 namespace {
 
@@ -24,67 +26,6 @@ std::size_t check_shift(const char* op, const Var<T>& w, const Var<T>& s) {
   check(op, w, s, width);
   if (width % 2 == 0) fail<ArgumentError>(op, "the shift range {} is not odd", width);
   return width;
-}
-
-/// Around row[k..k+n): its neighbours modulo n, k on either side.
-template <class T>
-void wrap(T* row, std::size_t n, std::size_t k) {
-  for (std::size_t j = 0; j < k; ++j) {
-    row[k - 1 - j] = row[k + n - 1 - j % n];
-    row[k + n + j] = row[k + j % n];
-  }
-}
-
-/// out(i) = sum_o s(o) wrapped(i + 2k - o)
-template <class T>
-void shift_row(const T* wrapped, const T* s, std::size_t width, std::size_t n, T* out) {
-  lanes<T>(n, [&](auto lane, std::size_t i) {
-    Simd<T> sum(T(0));
-    for (std::size_t o = 0; o < width; ++o)
-      sum = xsimd::fma(Simd<T>(s[o]), lane.load(wrapped + i + width - 1 - o), sum);
-    lane.store(out + i, sum);
-  });
-}
-
-/// d wrapped-row's centre: dw(j) = sum_o s(o) dout(j + o - k), given dout wrapped
-template <class T>
-void shift_row_back(const T* wrapped_dout, const T* s, std::size_t width, std::size_t n, T* dw) {
-  lanes<T>(n, [&](auto lane, std::size_t i) {
-    Simd<T> sum(T(0));
-    for (std::size_t o = 0; o < width; ++o) sum = xsimd::fma(Simd<T>(s[o]), lane.load(wrapped_dout + i + o), sum);
-    lane.store(dw + i, sum);
-  });
-}
-
-template <class T>
-T dot_row(const T* a, const T* b, std::size_t n) {
-  return lanes_sum<T>(n, [&](auto lane, std::size_t i) { return lane.load(a + i) * lane.load(b + i); });
-}
-
-/// log_w = log(w + eps); out = softmax(gamma log_w)
-template <class T>
-void sharpen_row(const T* w, T gamma, std::size_t n, T* log_w, T* out) {
-  const Simd<T> eps(static_cast<T>(sharpen_epsilon)), g(gamma);
-  lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(log_w + i, xsimd::log(lane.load(w + i) + eps)); });
-  const T top = largest(log_w, n) * gamma;  // gamma > 0
-  const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-    const Simd<T> e = xsimd::exp(g * lane.load(log_w + i) - Simd<T>(top));
-    lane.store(out + i, e);
-    return e;
-  });
-  const Simd<T> scale(1 / total);
-  lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(out + i, scale * lane.load(out + i)); });
-}
-
-/// dz = out (dout - sum dout out); dw = gamma dz / (w + eps); returns dgamma = sum dz log_w
-template <class T>
-T sharpen_row_back(const T* w, const T* log_w, const T* out, const T* dout, T gamma, std::size_t n, T* dw) {
-  const Simd<T> mean(dot_row(dout, out, n)), eps(static_cast<T>(sharpen_epsilon)), g(gamma);
-  return lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-    const Simd<T> dz = lane.load(out + i) * (lane.load(dout + i) - mean);
-    lane.store(dw + i, g * dz / (lane.load(w + i) + eps));
-    return dz * lane.load(log_w + i);
-  });
 }
 
 }  // namespace
@@ -136,18 +77,20 @@ Var<T> shift(Tape<T>& tape, Var<T> w, Var<T> s) {
   for (std::size_t b = 0; b < batch; ++b) {
     std::copy_n(w.data + b * n, n, wrapped + b * (n + 2 * k) + k);
     wrap(wrapped + b * (n + 2 * k), n, k);
-    shift_row(wrapped + b * (n + 2 * k), s.data + b * width, width, n, y.data + b * n);
+    lanes<T>(n, [&](auto lane, std::size_t i) {
+      lane.store(y.data + b * n + i, shifted(lane, wrapped + b * (n + 2 * k), s.data + b * width, width, i));
+    });
   }
   tape.node("shift", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
     t.accumulate(w, [&](auto into, T* dw) {
       T* around = t.allocate(n + 2 * k);
-      T* row = t.allocate(n);
       for (std::size_t b = 0; b < batch; ++b) {
         std::copy_n(dy + b * n, n, around + k);
         wrap(around, n, k);
-        shift_row_back(around, s.data + b * width, width, n, row);
-        lanes<T>(n, [&](auto lane, std::size_t i) { into.store(lane, dw + b * n + i, lane.load(row + i)); });
+        lanes<T>(n, [&](auto lane, std::size_t i) {
+          into.store(lane, dw + b * n + i, shifted_back(lane, around, s.data + b * width, width, i));
+        });
       }
     });
     t.accumulate(s, [&](auto into, T* ds) {
@@ -185,7 +128,7 @@ Var<T> sharpen(Tape<T>& tape, Var<T> w, Var<T> gamma) {
 
 // Kept for the backward pass, per row: the gated weighting with its neighbours, the shifted one and its logarithm.
 template <class T>
-Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma) {
+Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma, Moved<T>* between) {
   check("location", content, g, 1);
   check("location", content, gamma, 1);
   if (!(content.shape == previous.shape))
@@ -194,7 +137,7 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
                     n = content.shape[1], stride = n + 2 * k;
   Var<T> y = tape.result(content.shape, content, previous, g, s, gamma);
   T* gated = tape.allocate(batch * stride);
-  T* shifted = tape.allocate(batch * n);
+  T* moved = tape.allocate(batch * n);
   T* log_w = tape.allocate(batch * n);
   for (std::size_t b = 0; b < batch; ++b) {
     T* centre = gated + b * stride + k;
@@ -204,14 +147,14 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
       lane.store(centre + i, gate * lane.load(wc + i) + rest * lane.load(old + i));
     });
     wrap(gated + b * stride, n, k);
-    shift_row(gated + b * stride, s.data + b * width, width, n, shifted + b * n);
-    sharpen_row(shifted + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
+    lanes<T>(n, [&](auto lane, std::size_t i) {
+      lane.store(moved + b * n + i, shifted(lane, gated + b * stride, s.data + b * width, width, i));
+    });
+    sharpen_row(moved + b * n, gamma.data[b], n, log_w + b * n, y.data + b * n);
   }
-  if (tape.watched()) {
-    Var<T> inner = tape.constant(content.shape);
-    for (std::size_t b = 0; b < batch; ++b) std::copy_n(gated + b * stride + k, n, inner.data + b * n);
-    tape.tap("gated", inner);
-    tape.tap("shifted", {shifted, content.shape, nullptr});
+  if (between) {
+    *between = {tape.constant(content.shape), {moved, content.shape, nullptr}};
+    for (std::size_t b = 0; b < batch; ++b) std::copy_n(gated + b * stride + k, n, between->gated.data + b * n);
   }
   tape.node("location", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
@@ -225,7 +168,7 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
           const T *w = gated + b * stride, *wc = content.data + b * n, *old = previous.data + b * n;
           T* dshifted = around + k;
           dgamma_row[b] =
-              sharpen_row_back(shifted + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, dshifted);
+              sharpen_row_back(moved + b * n, log_w + b * n, y.data + b * n, dy + b * n, gamma.data[b], n, dshifted);
           wrap(around, n, k);
           for (std::size_t o = 0; o < width; ++o) ds_row[b * width + o] = dot_row(dshifted, w + width - 1 - o, n);
           const Simd<T> gate(g.data[b]), rest(1 - g.data[b]);
@@ -233,9 +176,7 @@ Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T>
           T *to_content = dc + b * n, *to_previous = dp + b * n;
           const std::size_t offsets = width;
           dg_row[b] = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-            Simd<T> dgated(T(0));  // as shift_row_back
-            for (std::size_t o = 0; o < offsets; ++o)
-              dgated = xsimd::fma(Simd<T>(kernel[o]), lane.load(wrapped + i + o), dgated);
+            const Simd<T> dgated = shifted_back(lane, wrapped, kernel, offsets, i);
             into_content.store(lane, to_content + i, gate * dgated);
             into_previous.store(lane, to_previous + i, rest * dgated);
             return dgated * (lane.load(wc + i) - lane.load(old + i));
@@ -328,7 +269,7 @@ const bool location_cases = register_cases("location", [](CaseList& list) {
   template Var<T> interpolate(Tape<T>&, Var<T>, Var<T>, Var<T>); \
   template Var<T> shift(Tape<T>&, Var<T>, Var<T>);               \
   template Var<T> sharpen(Tape<T>&, Var<T>, Var<T>);             \
-  template Var<T> location(Tape<T>&, Var<T>, Var<T>, Var<T>, Var<T>, Var<T>);
+  template Var<T> location(Tape<T>&, Var<T>, Var<T>, Var<T>, Var<T>, Var<T>, Moved<T>*);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)
 #undef MNEME_INSTANTIATE

@@ -25,8 +25,15 @@ Var<T> shift(Tape<T>& tape, Var<T> w, Var<T> s);
 template <class T>
 Var<T> sharpen(Tape<T>& tape, Var<T> w, Var<T> gamma);
 
-/// sharpen(shift(interpolate(content, previous, g), s), gamma); taps "gated" and "shifted", the weightings between
+/// The weightings between.
 template <class T>
-Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma);
+struct Moved {
+  Var<T> gated, shifted;
+};
+
+/// sharpen(shift(interpolate(content, previous, g), s), gamma), and where asked for `between`, without a gradient
+template <class T>
+Var<T> location(Tape<T>& tape, Var<T> content, Var<T> previous, Var<T> g, Var<T> s, Var<T> gamma,
+                Moved<T>* between = nullptr);
 
 }  // namespace mneme

@@ -34,19 +34,18 @@ Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys);
 template <class T>
 Var<T> additive_score(Tape<T>& tape, Var<T> query, Var<T> keys, Var<T> v);
 
-/// W k_n for every element: weight [A D], keys [B D N] -> [B A N]
-template <class T>
-Var<T> project_keys(Tape<T>& tape, Var<T> weight, Var<T> keys);
-
-/// A score with its parameters, if it has any.
+/// A score with its parameters, if it has any. Keys that stay while queries come (an encoder's states, a decoder's
+/// steps) are prepared once:  p = score.prepare(tape, keys);  for each step  e = score(tape, query, p)
 template <class T>
 class Score {
  public:
   static constexpr bool needs_query = true;         ///< a score without says false
   static constexpr bool needs_equal_sizes = false;  ///< D of queries and keys must be one
   virtual ~Score() = default;
-  /// query may be null for the query-free ones.
-  virtual Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> keys) const = 0;
+  /// What depends on keys [B D N] alone, in the shape that operator() takes; the keys themselves unless said otherwise.
+  virtual Var<T> prepare(Tape<T>&, Var<T> keys) const { return keys; }
+  /// query [B Q D], or null for the query-free ones; `prepared`: what prepare made -> [B Q N]
+  virtual Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> prepared) const = 0;
 };
 
 struct ScoreSizes {

@@ -1,7 +1,8 @@
 // Room: autodiff. Arena: bump allocation for one training step; GradientPool: buffers that come back at once.
 //
-// Both allocate from the system only while they grow; a second step of the same size allocates nothing. Memory is
-// 64-byte aligned and not initialised. Pointers stay valid until reset (arena) or give (pool).
+// Both allocate from the system only while they grow; a second step of the same size allocates nothing. Both hold what
+// the largest step needs, whatever shapes the steps have. Memory is 64-byte aligned and not initialised. Pointers stay
+// valid until reset (both) or give (pool).
 #pragma once
 
 #include <algorithm>
@@ -53,6 +54,11 @@ class Arena {
     for (const Chunk& c : chunks_) total += c.bytes;
     return total;
   }
+  /// Overwrites all memory, handed out or not.
+  template <class T>
+  void fill(T value) {
+    for (Chunk& c : chunks_) std::fill_n(reinterpret_cast<T*>(c.data.get()), c.bytes / sizeof(T), value);
+  }
 
  private:
   struct Free {
@@ -89,11 +95,15 @@ class GradientPool {
     return p;
   }
   void give(T* p, std::size_t n) { list(n).push_back(p); }
-  /// Overwrites every buffer that waits to be taken: whoever reads one before writing it shows this value.
-  void poison(T value) {
-    for (Size& s : sizes_)
-      for (T* p : s.free) std::fill_n(p, s.n, value);
+  /// Everything taken is void, returned or not; the memory is kept, for buffers of any size.
+  void reset() {
+    for (std::size_t i = 0; i < count_; ++i) sizes_[i].free.clear();
+    count_ = 0;
+    arena_.reset();
   }
+  std::size_t capacity() const { return arena_.capacity(); }
+  /// Overwrites every buffer: whoever reads one before writing it shows this value.
+  void poison(T value) { arena_.fill(value); }
 
  private:
   struct Size {
@@ -101,14 +111,18 @@ class GradientPool {
     std::vector<T*> free;
   };
   std::vector<T*>& list(std::size_t n) {
-    n = (n + 63) & ~std::size_t{63};  // few classes: mixed lengths and shapes share buffers
-    for (Size& s : sizes_)
-      if (s.n == n) return s.free;
-    sizes_.push_back({n, {}});
-    sizes_.back().free.reserve(16);
-    return sizes_.back().free;
+    n = (n + 63) & ~std::size_t{63};  // few classes: shapes of about one size share buffers
+    for (std::size_t i = 0; i < count_; ++i)
+      if (sizes_[i].n == n) return sizes_[i].free;
+    if (count_ == sizes_.size()) {
+      sizes_.emplace_back();
+      sizes_.back().free.reserve(16);
+    }
+    sizes_[count_].n = n;
+    return sizes_[count_++].free;
   }
   std::vector<Size> sizes_;
+  std::size_t count_ = 0;  ///< sizes met since the last reset
   Arena arena_;
 };
 

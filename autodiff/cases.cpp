@@ -135,6 +135,18 @@ void shape_cases(List& list) {
   list.add("repeat_rows", "a scalar", {{{}}}, repeat(4));
   list.add("repeat_rows", "a parameter", {{.shape = {8}, .role = parameter}}, repeat(2));
 
+  const auto rows = [](std::size_t begin, std::size_t count) {
+    return [=](Tape<double>& t, Inputs x) { return slice_rows(t, x[0], begin, count); };
+  };
+  list.add("slice_rows", "first row", {{{3, 5}}}, rows(0, 1));
+  list.add("slice_rows", "last rows", {{{5, 3}}}, rows(3, 2));
+  list.add("slice_rows", "everything", {{{2, 13}}}, rows(0, 2));
+  list.add("slice_rows", "of rank 3", {{{2, 3, 4}}}, rows(1, 4));
+  list.add("slice_rows", "of a parameter", {{.shape = {4, 5}, .role = parameter}}, rows(1, 2));
+  list.add("slice_rows", "overlapping, beside a full use", {{{4, 2}}}, [](Tape<double>& t, Inputs x) {
+    return asymmetric_loss(t, {slice_rows(t, x[0], 0, 3), slice_rows(t, x[0], 1, 2), tanh(t, x[0])});
+  });
+
   const auto choose = [](std::vector<std::uint8_t> active) {
     return [active](Tape<double>& t, Inputs x) { return choose_rows(t, active.data(), x[0], x[1]); };
   };
@@ -199,6 +211,22 @@ void product_cases(List& list) {
   list.add("linear", "constant bias", {{{3, 4}}, {{4, 5}}, {.shape = {5}, .role = constant}}, biased);
   list.add("linear", "rank 3 input", {{{2, 3, 4}}, {.shape = {4, 2}, .role = parameter}, {{2}}}, biased);
   list.add("linear", "rank 1 input", {{{4}}, {.shape = {4, 3}, .role = parameter}, {{3}}}, biased);
+  const GradientFunction joined = [](Tape<double>& t, Inputs x) {
+    return linear(t, x.first(x.size() - 2), x[x.size() - 2], x[x.size() - 1]);
+  };
+  for (std::size_t rows : {1, 2, 4})
+    for (std::size_t constants : {0, 1, 2, 3}) {
+      std::vector<GradientInput> inputs{{{rows, 2}}, {{rows, 1}}, {{rows, 9}}};
+      for (std::size_t i = 0; i < constants; ++i) inputs[i].role = constant;
+      inputs.push_back({.shape = {12, 5}, .role = parameter});
+      inputs.push_back({{5}});
+      list.add("linear", fmt::format("{} rows of three parts, {} constant", rows, constants), inputs, joined);
+    }
+  list.add("linear", "parts of one value", {{{2, 3}}, {.shape = {6, 4}, .role = parameter}, {{4}}},
+           [](Tape<double>& t, Inputs x) {
+             const Var<double> twice[] = {x[0], x[0]};
+             return linear(t, std::span<const Var<double>>(twice), x[1], x[2]);
+           });
   list.add("linear", "recurrent: one weight at three steps",
            {{{3, 4}}, {.shape = {4, 4}, .role = parameter}, {.shape = {4}, .role = parameter}},
            [](Tape<double>& t, Inputs x) {
@@ -247,6 +275,19 @@ void product_cases(List& list) {
     list.add("batched_product", fmt::format("{}, by itself", kind), {{{2, 3, 3}}},
              [transpose](Tape<double>& t, Inputs x) { return batched_product(t, x[0], x[0], transpose); });
   }
+
+  const GradientFunction projected = [](Tape<double>& t, Inputs x) { return project(t, x[0], x[1]); };
+  for (Role role : {variable, parameter})
+    for (std::size_t batch : {1, 3})
+      for (std::size_t a : {1, 4})
+        for (std::size_t n : {1, 5})
+          list.add("project",
+                   fmt::format("{} weight, B={} A={} N={}", role == parameter ? "parameter" : "variable", batch, a, n),
+                   {{.shape = {a, 3}, .role = role}, {{batch, 3, n}}}, projected);
+  list.add("project", "constant weight", {{.shape = {4, 3}, .role = constant}, {{2, 3, 5}}}, projected);
+  list.add("project", "constant sets", {{{4, 3}}, {.shape = {2, 3, 5}, .role = constant}}, projected);
+  list.add("project", "a parameter that a product uses too", {{.shape = {3, 3}, .role = parameter}, {{2, 3, 3}}},
+           [](Tape<double>& t, Inputs x) { return linear(t, project(t, x[0], x[1]), x[0]); });
 
   const auto gather = [](std::vector<std::int32_t> index) {
     return [index](Tape<double>& t, Inputs x) { return gather_rows<double>(t, x[0], index); };

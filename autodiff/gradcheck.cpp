@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 
 namespace mneme {
 
@@ -24,9 +25,9 @@ class Checked {
       for (double& v : values_[i]) v = random.uniform(inputs[i].low, inputs[i].high);
       gradients_[i].resize(values_[i].size());
       if (inputs[i].role != GradientInput::Role::parameter) continue;
-      transposed_.emplace_back(inputs[i].shape.rank() == 2 ? values_[i].size() : 0);
-      leaves_.push_back({values_[i].data(), transposed_.back().empty() ? nullptr : transposed_.back().data(),
-                         gradients_[i].data(), inputs[i].shape});
+      TransposedCopy<double>* transposed =
+          inputs[i].shape.rank() == 2 ? &transposed_.emplace_back(values_[i].data(), inputs[i].shape) : nullptr;
+      leaves_.push_back({values_[i].data(), transposed, gradients_[i].data(), inputs[i].shape});
     }
     tape_.bind(leaves_);
   }
@@ -65,7 +66,7 @@ class Checked {
 
  private:
   Var<double> run(double scale = 1) {
-    refresh_transposed();
+    for (TransposedCopy<double>& copy : transposed_) copy.renew();
     given_.clear();
     std::size_t leaf = 0;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -84,18 +85,11 @@ class Checked {
     return asymmetric_loss(tape_, outputs, scale);
   }
 
-  void refresh_transposed() {
-    for (std::size_t k = 0; k < leaves_.size(); ++k) {
-      const Shape& s = leaves_[k].shape;
-      for (std::size_t j = 0; j < transposed_[k].size(); ++j)
-        transposed_[k][j] = leaves_[k].data[j % s[0] * s[1] + j / s[0]];
-    }
-  }
-
   const GradientFunction& function_;
   std::span<const GradientInput> inputs_;
   std::size_t uses_;
-  std::vector<std::vector<double>> values_, gradients_, transposed_;
+  std::vector<std::vector<double>> values_, gradients_;
+  std::deque<TransposedCopy<double>> transposed_;  // a deque: they do not move
   std::vector<Leaf<double>> leaves_;
   std::vector<Var<double>> given_;
   Tape<double> tape_;

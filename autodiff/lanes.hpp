@@ -10,6 +10,7 @@
 // anything to the compiler, what a closure holds is then read again at every turn (a third of the time of a pass).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -127,6 +128,36 @@ inline T lanes_sum(std::size_t n, F&& f) {
   return xsimd::hadd((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+/// `count` such sums in one pass, f giving an array of registers: each the same number as lanes_sum's.
+template <class T, std::size_t count, class F>
+inline std::array<T, count> lanes_sums(std::size_t n, F&& f) {
+  constexpr std::size_t size = Simd<T>::size;
+  constexpr FullLane<T> full;
+  Simd<T> sum[4][count];
+  for (auto& chain : sum)
+    for (Simd<T>& s : chain) s = Simd<T>(T(0));
+  const auto add = [&](std::size_t chain, const std::array<Simd<T>, count>& x) {
+    for (std::size_t c = 0; c < count; ++c) sum[chain][c] += x[c];
+  };
+  std::size_t i = 0;
+  for (; i + 4 * size <= n; i += 4 * size) {
+    add(0, f(full, i));
+    add(1, f(full, i + size));
+    add(2, f(full, i + 2 * size));
+    add(3, f(full, i + 3 * size));
+  }
+  for (; i + size <= n; i += size) add(0, f(full, i));
+  if (i < n) {
+    const TailLane<T> tail{n - i};
+    std::array<Simd<T>, count> x = f(tail, i);
+    for (Simd<T>& v : x) v = tail.keep(v);
+    add(1, x);
+  }
+  std::array<T, count> result;
+  for (std::size_t c = 0; c < count; ++c) result[c] = xsimd::hadd((sum[0][c] + sum[1][c]) + (sum[2][c] + sum[3][c]));
+  return result;
+}
+
 /// f(count, lane, i) for `block` registers at a time, then the rest one by one: for sums that would wait for each
 /// other.
 template <class T, std::size_t block, class F>
@@ -160,7 +191,7 @@ inline T largest(const T* x, std::size_t n) {
 /// registers, then the rest one by one.
 template <class T, std::size_t per_row, class F>
 inline void row_blocks(std::size_t rows, F&& f) {
-  constexpr std::size_t block = (Simd<T>::size * sizeof(T) == 64 ? 16 : 8) / (2 * per_row);
+  constexpr std::size_t sums = Simd<T>::size * sizeof(T) == 64 ? 8 : 4, block = sums < per_row ? 1 : sums / per_row;
   std::size_t r = 0;
   for (; r + block <= rows; r += block) f(std::integral_constant<std::size_t, block>{}, r);
   for (; r < rows; ++r) f(std::integral_constant<std::size_t, 1>{}, r);

@@ -50,6 +50,9 @@ Var<T> stack_steps(Tape<T>& tape, std::span<const Var<T>> steps, std::size_t par
 /// Columns begin..begin+count of the last axis: [R D] -> [R count].
 template <class T>
 Var<T> slice(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count);
+/// Rows begin..begin+count, read where they lie: [R D] -> [count D].
+template <class T>
+Var<T> slice_rows(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count);
 /// One row for each of B: [D...] -> [B D...]; the gradient is summed over B.
 template <class T>
 Var<T> repeat_rows(Tape<T>& tape, Var<T> x, std::size_t rows);
@@ -73,9 +76,15 @@ Var<T> scale_rows(Tape<T>& tape, Var<T> x, Var<T> s);
 /// y = x W + b;  x [R in], W [in out], b [out] or none -> [R out]. W's gradient is gathered over all uses.
 template <class T>
 Var<T> linear(Tape<T>& tape, Var<T> x, Var<T> w, Var<T> b = {});
+/// The same of [x_1 x_2 ...], parts [R in_i] joined along the last axis.
+template <class T>
+Var<T> linear(Tape<T>& tape, std::span<const Var<T>> parts, Var<T> w, Var<T> b = {});
 /// y_b = a_b op(c_b);  a [B m k], c [B k n], or [B n k] when transposed -> [B m n]
 template <class T>
 Var<T> batched_product(Tape<T>& tape, Var<T> a, Var<T> c, bool transpose_c = false);
+/// y_b = w x_b, every element of every set by one weight, nothing repeated;  w [A D], x [B D N] -> [B A N]
+template <class T>
+Var<T> project(Tape<T>& tape, Var<T> w, Var<T> x);
 /// Rows of a table, `bag` of them summed (a sentence's words): table [V D], index i32 [R*bag], -1 adds nothing -> [R D]
 template <class T>
 Var<T> gather_rows(Tape<T>& tape, Var<T> table, std::span<const std::int32_t> index, std::size_t bag = 1);

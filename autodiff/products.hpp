@@ -14,6 +14,10 @@ template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, T* c,
           bool add);
 
+/// C[m n] = A[m k] B[k n] where B is n columns of something wider, its rows ldb apart. For few rows of A.
+template <class T>
+void gemm_columns(std::size_t m, std::size_t n, std::size_t k, const T* a, const T* b, std::size_t ldb, T* c, bool add);
+
 /// Must be called once before the first product; tools and tests do. Two BLAS threads change bits and spin.
 void use_one_blas_thread();
 

@@ -94,6 +94,19 @@ Var<T> slice(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count) {
 }
 
 template <class T>
+Var<T> slice_rows(Tape<T>& tape, Var<T> x, std::size_t begin, std::size_t count) {
+  const std::size_t rows = x.shape.rows(), width = x.shape.last();
+  if (begin > rows || count > rows - begin || count == 0)
+    fail<ArgumentError>("slice_rows", "rows {}..{} of {}", begin, begin + count, x.shape.text());
+  const Var<T> y = tape.view_if(x.needs_gradient(), x.data + begin * width, Shape{count, width});
+  tape.node("slice_rows", {y}, [=](Tape<T>& t) {
+    const T* dy = t.gradient(y);
+    t.accumulate_part(x, [&](T* dx) { add_row(Add{}, dx + begin * width, dy, count * width); });
+  });
+  return y;
+}
+
+template <class T>
 Var<T> repeat_rows(Tape<T>& tape, Var<T> x, std::size_t rows) {
   if (x.shape.rank() > 3) fail<ArgumentError>("repeat_rows", "{} has no room for another axis", x.shape.text());
   Shape shape{rows};
@@ -143,6 +156,7 @@ Var<T> choose_rows(Tape<T>& tape, const std::uint8_t* active, Var<T> updated, Va
   template Var<T> concatenate(Tape<T>&, std::span<const Var<T>>);              \
   template Var<T> stack_steps(Tape<T>&, std::span<const Var<T>>, std::size_t); \
   template Var<T> slice(Tape<T>&, Var<T>, std::size_t, std::size_t);           \
+  template Var<T> slice_rows(Tape<T>&, Var<T>, std::size_t, std::size_t);      \
   template Var<T> repeat_rows(Tape<T>&, Var<T>, std::size_t);                  \
   template Var<T> choose_rows(Tape<T>&, const std::uint8_t*, Var<T>, Var<T>);
 MNEME_INSTANTIATE(float)

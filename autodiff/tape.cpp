@@ -32,12 +32,13 @@ void Tape<T>::bind(std::span<const Leaf<T>> leaves) {
 
 template <class T>
 void Tape<T>::begin(bool record) {
+  end();
   nodes_.clear();
+  free_rows_.clear();
+  for (RowGradient<T>& rows : all_rows_) free_rows_.push_back(&rows);
   arena_.reset();
+  pool_.reset();
   touched_.clear();
-  taps_.clear();
-  watched_ = false;
-  reads_ = Reads::as_read;
   recording_ = record;
   ran_ = false;
   for (GradientSlot<T>& slot : leaf_slots_) {
@@ -62,7 +63,16 @@ Var<T> Tape<T>::variable(Shape shape) {
 }
 
 template <class T>
+std::size_t Tape<T>::bytes() const {
+  std::size_t bytes = arena_.capacity() + pool_.capacity();
+  for (const RowGradient<T>& rows : all_rows_) bytes += rows.bytes();
+  for (const Resident& r : residents_) bytes += r.bytes(r.storage.get());
+  return bytes;
+}
+
+template <class T>
 void Tape<T>::backward(const Var<T>& loss) {
+  const EndOfPass<T> end{*this};
   if (!loss.slot) fail<InvariantError>("backward", "the loss depends on nothing that needs a gradient");
   if (loss.size() != 1) fail<InvariantError>("backward", "the loss must be one number, not {}", loss.shape.text());
   if (ran_) fail<InvariantError>("backward", "it runs once a step; add the losses first");
@@ -77,6 +87,11 @@ void Tape<T>::backward(const Var<T>& loss) {
   const Arena::Mark scratch = arena_.mark();  // what a closure allocates is void when it returns, and still in cache
   for (std::size_t i = nodes_.size(); i-- > 0;) {
     const Node& node = nodes_[i];
+    if (!node.outputs) {
+      undos_.pop_back();
+      node.run(node.closure, *this);
+      continue;
+    }
     bool any = false;
     for (std::size_t k = 0; k < node.output_count; ++k) any = any || node.outputs[k]->written;
     if (!any) continue;
@@ -86,7 +101,9 @@ void Tape<T>::backward(const Var<T>& loss) {
     for (std::size_t k = 0; k < node.output_count; ++k) {
       GradientSlot<T>& slot = *node.outputs[k];
       if (slot.data) pool_.give(slot.data, slot.size);
+      if (slot.rows) free_rows_.push_back(slot.rows);
       slot.data = nullptr;
+      slot.rows = nullptr;
       slot.written = false;
     }
   }
@@ -114,9 +131,12 @@ void Tape<T>::check_outputs(const char* op, std::span<const Var<T>> outputs) con
 
 template <class T>
 void Tape<T>::check_touched(const Node& node) {
-  for (GradientSlot<T>* slot : touched_)
-    if (slot->data && !finite(slot->data, slot->size))
+  for (GradientSlot<T>* slot : touched_) {
+    const bool dense = !slot->data || finite(slot->data, slot->size);
+    const bool sparse = !slot->rows || finite(slot->rows->values(0), slot->rows->count() * slot->rows->width());
+    if (!dense || !sparse)
       fail<NonFiniteError>(node.op, "the gradient of an input is not finite at {}", place(node.site, node.step));
+  }
   touched_.clear();
 }
 

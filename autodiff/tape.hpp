@@ -5,18 +5,27 @@
 // end: no sorting, no reference counts, no recursion. A node's gradient buffers return to a pool as soon as it has run,
 // and the first writer of a gradient overwrites instead of adding to zeros.
 //
+// A state too large to be copied at every step is changed where it lies: it is kept in resident(), an op that changes
+// it gives undo() what puts it back, and its gradient holds the rows that were touched. Undoing stands in the list
+// among the nodes: when a node runs backwards, the state is what it was when the node was made.
+//
 // One tape belongs to one thread and one shard of the batch. Handles are void after begin().
 #pragma once
 
 #include "autodiff/arena.hpp"
+#include "autodiff/flat_array.hpp"
+#include "autodiff/rows.hpp"
 #include "core/error.hpp"
 #include "core/shape.hpp"
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -25,31 +34,35 @@ namespace mneme {
 /// Rows (x, dy) of every use of one weight, so that its gradient becomes one matrix product after the backward pass.
 template <class T>
 struct Panel {
-  T* x = nullptr;        ///< [rows in]
-  T* dy = nullptr;       ///< [rows out]
-  std::size_t used = 0;  ///< rows filled by the backward pass
-  std::size_t rows = 0;  ///< rows announced by the forward pass
+  T* x = nullptr;          ///< [rows in]
+  T* dy = nullptr;         ///< [rows out]
+  std::uint32_t used = 0;  ///< rows filled by the backward pass
+  std::uint32_t rows = 0;  ///< rows announced by the forward pass
 };
 
 /// A parameter as the tape sees it: values owned by nn/, gradient owned by the shard.
 template <class T>
 struct Leaf {
   T* data = nullptr;
-  const T* transposed = nullptr;  ///< of rank 2 only: the same values as [out in], may be null
+  TransposedCopy<T>* transposed = nullptr;  ///< of rank 2 only: the same values as [out in], may be null
   T* gradient = nullptr;
   Shape shape;
 };
 
-/// Where the gradient of a value is gathered. `data` is taken from the pool by the first writer; a leaf owns its own.
-/// One cache line.
+/// Where the gradient of a value is gathered: in `data`, taken from the pool by the first writer (a leaf owns its own),
+/// or, of a state changed in place, in `rows`. One cache line.
 template <class T>
 struct GradientSlot {
   T* data = nullptr;
   std::size_t size = 0;
   bool written = false;
+  bool by_rows = false;
+  RowGradient<T>* rows = nullptr;
   const Leaf<T>* leaf = nullptr;  ///< null: not a parameter
   Panel<T> panel;
 };
+
+static_assert(sizeof(GradientSlot<float>) == 64);
 
 template <class T>
 struct Var {
@@ -94,14 +107,11 @@ struct Add {
   }
 };
 
-/// Every memory's reads during a pass: as they are; all zero; each row those of the row after it (the last row: the
-/// first one's), so that every number is a read's, of another sequence.
-enum class Reads { as_read, zeroed, shuffled };
-
 template <class T>
 class Tape {
  public:
   Tape() = default;
+  ~Tape() { end(); }
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -111,6 +121,15 @@ class Tape {
   /// Starts a step: forgets all handles, keeps all memory. Without `record` no op keeps anything for a backward pass.
   void begin(bool record);
   bool recording() const { return recording_; }
+  /// Ends the pass: undoes what is left to undo. Handles stay valid until begin(). backward() and begin() do it by
+  /// themselves; for whoever does not go backward, or may be left by an exception, EndOfPass does it.
+  void end() {
+    while (!undos_.empty()) {
+      const Node& node = nodes_[undos_.back()];
+      undos_.pop_back();
+      node.run(node.closure, *this);
+    }
+  }
 
   /// Where in the model we are, for messages: step t, site "write_0". The text must outlive the step.
   void at(std::size_t step, const char* site) {
@@ -142,8 +161,49 @@ class Tape {
   Var<T> result(Shape shape, const Inputs&... inputs) {
     return result_if((... || inputs.needs_gradient()), shape);
   }
-  Var<T> result_if(bool needs_gradient, Shape shape) {
-    return {allocate(shape.size()), shape, recording_ && needs_gradient ? new_slot(shape.size()) : nullptr};
+  Var<T> result_if(bool needs_gradient, Shape shape) { return view_if(needs_gradient, allocate(shape.size()), shape); }
+  /// A result whose numbers are there already: a part of an input's.
+  Var<T> view_if(bool needs_gradient, T* data, Shape shape) {
+    return {data, shape, recording_ && needs_gradient ? new_slot(shape.size()) : nullptr};
+  }
+
+  // --- states changed in place --------------------------------------------------------------------------------------
+  /// Storage of `owner` that outlives begin(): made as S() where it is first asked for, one a tape, owner and type. The
+  /// owner must outlive the tape. S may say how many bytes it holds.
+  template <class S>
+  S& resident(const void* owner) {
+    for (Resident& r : residents_)
+      if (r.owner == owner && *r.type == typeid(S)) return *static_cast<S*>(r.storage.get());
+    const auto bytes = [](const void* s) {
+      if constexpr (requires { static_cast<const S*>(s)->bytes(); })
+        return static_cast<const S*>(s)->bytes();
+      else
+        return (void)s, sizeof(S);
+    };
+    residents_.push_back({owner, &typeid(S), {new S(), [](void* s) { delete static_cast<S*>(s); }}, bytes});
+    return *static_cast<S*>(residents_.back().storage.get());
+  }
+  /// The state [... D] that lies at `data`, before this pass changes it. Its gradient holds rows of D numbers.
+  Var<T> in_place(T* data, Shape shape, bool needs_gradient) {
+    const Var<T> x = view_if(needs_gradient, data, shape);
+    if (x.slot) x.slot->by_rows = true;
+    return x;
+  }
+  /// The state after an op has changed it where it lies; x and older handles must not be used any more. `inputs`: what
+  /// the op wrote of.
+  template <class... Inputs>
+  Var<T> changed(const Var<T>& x, const Inputs&... inputs) {
+    return in_place(x.data, x.shape, x.needs_gradient() || (... || inputs.needs_gradient()));
+  }
+  /// f() will run when the pass ends, recording or not, by return or exception, newest first and in turn with the
+  /// nodes. It must put back to the bit what the op changed, must not throw, and is trivially copyable, as closures
+  /// are. What can throw in an op, this too, stands before its change.
+  template <class F>
+  void undo(F f) {
+    static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>);
+    F* closure = new (arena_.allocate(sizeof(F))) F(f);
+    nodes_.push_back({[](void* g, Tape&) { (*static_cast<F*>(g))(); }, closure, nullptr, 0, "undo", site_, step_});
+    undos_.push_back(nodes_.size() - 1);
   }
 
   // --- nodes --------------------------------------------------------------------------------------------------------
@@ -168,33 +228,11 @@ class Tape {
     node(op, std::span<const Var<T>>(outputs.begin(), outputs.size()), backward);
   }
 
-  // --- taps: values on the way to a result, kept for whoever looks (a trace of level full) ---------------------------
-  struct Tap {
-    const char* name;
-    Var<T> value;
-  };
-  /// While on, tap() keeps handles; begin() turns it off. No number depends on it.
-  void watch(bool on) { watched_ = on; }
-  bool watched() const { return watched_; }
-  /// `name` must be a literal.
-  void tap(const char* name, const Var<T>& value) {
-    if (watched_) taps_.push_back({name, value.detached()});
-  }
-  std::span<const Tap> taps() const { return taps_; }
-  void forget_taps() { taps_.clear(); }
-
-  // --- what if the reads of the memory were others (memory/memory.hpp) -----------------------------------------------
-  /// Off after begin(). Only where nothing is recorded: InvariantError otherwise.
-  void alter_reads(Reads how) {
-    if (recording_ && how != Reads::as_read) fail<InvariantError>("tape", "altered reads have no gradient");
-    reads_ = how;
-  }
-  Reads reads() const { return reads_; }
-
   // --- inside a backward closure ------------------------------------------------------------------------------------
   bool has_gradient(const Var<T>& y) const { return y.slot && y.slot->written; }
   /// dy; zeros where nothing was written.
   const T* gradient(const Var<T>& y) {
+    if (y.slot->by_rows) refuse_dense(y);
     if (!y.slot->written) zero(*y.slot);
     return y.slot->data;
   }
@@ -203,6 +241,7 @@ class Tape {
   void accumulate(const Var<T>& x, F f) {
     if (!x.slot) return;
     GradientSlot<T>& slot = *x.slot;
+    if (slot.by_rows) refuse_dense(x);
     if (slot.written) {
       f(Add{}, slot.data);
     } else {
@@ -232,8 +271,36 @@ class Tape {
   template <class F>
   void accumulate_part(const Var<T>& x, F f) {
     if (!x.slot) return;
+    if (x.slot->by_rows) refuse_dense(x);
     if (!x.slot->written) zero(*x.slot);
     f(x.slot->data);
+    if (check_finite_) touched_.push_back(x.slot);
+  }
+  /// f(at), at(r) -> row r of dx, to be added to, zeros so far where it is new; valid until the next at(). Whether dx
+  /// is dense or by rows.
+  template <class F>
+  void accumulate_rows(const Var<T>& x, F f) {
+    if (!x.slot) return;
+    if (!x.slot->by_rows) {
+      const std::size_t width = x.shape.last();
+      return accumulate_part(x, [&](T* dx) { f([=](std::size_t r) { return dx + r * width; }); });
+    }
+    f([&rows = rows(x)](std::size_t r) { return rows.row(r); });
+    x.slot->written = true;
+    if (check_finite_) touched_.push_back(x.slot);
+  }
+  /// dy by rows; empty where nothing was written.
+  RowGradient<T>& rows(const Var<T>& y) {
+    if (!y.slot->rows) y.slot->rows = take_rows(y.shape.last());
+    return *y.slot->rows;
+  }
+  /// In the node of an op that changed x into y: dy becomes dx, without being copied.
+  void hand_rows(const Var<T>& x, const Var<T>& y) {
+    if (!x.slot) return;
+    if (x.slot->written)
+      fail<InvariantError>("tape", "a state {} was used after it was changed in place", x.shape.text());
+    std::swap(x.slot->rows, y.slot->rows);
+    x.slot->written = true;
     if (check_finite_) touched_.push_back(x.slot);
   }
 
@@ -248,17 +315,25 @@ class Tape {
   void poison(T value) { pool_.poison(value); }
 
   std::size_t node_count() const { return nodes_.size(); }
-  std::size_t arena_bytes() const { return arena_.capacity(); }
+  /// All memory it holds: of values, gradients and what closures keep.
+  std::size_t bytes() const;
 
  private:
   struct Node {
     void (*run)(void*, Tape&);
     void* closure;
-    GradientSlot<T>** outputs;
+    GradientSlot<T>** outputs;  // null: of undo()
     std::size_t output_count;
     const char* op;
     const char* site;
     std::size_t step;
+  };
+
+  struct Resident {
+    const void* owner;
+    const std::type_info* type;
+    std::unique_ptr<void, void (*)(void*)> storage;
+    std::size_t (*bytes)(const void*);
   };
 
   GradientSlot<T>* new_slot(std::size_t size) {
@@ -271,6 +346,17 @@ class Tape {
     std::memset(static_cast<void*>(slot.data), 0, slot.size * sizeof(T));
     slot.written = true;
   }
+  RowGradient<T>* take_rows(std::size_t width) {
+    if (free_rows_.empty()) free_rows_.push_back(&all_rows_.emplace_back());
+    RowGradient<T>* rows = free_rows_.back();
+    free_rows_.pop_back();
+    rows->begin(width);
+    return rows;
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] void refuse_dense(const Var<T>& x) const {
+    fail<InvariantError>("tape", "an op wants all of the gradient of a state {} that is changed in place",
+                         x.shape.text());
+  }
   void check_outputs(const char* op, std::span<const Var<T>> outputs) const;
   void check_touched(const Node& node);
 
@@ -280,14 +366,22 @@ class Tape {
   std::span<const Leaf<T>> leaves_;
   std::vector<GradientSlot<T>> leaf_slots_;
   std::vector<GradientSlot<T>*> touched_;
-  std::vector<Tap> taps_;
+  std::vector<std::size_t> undos_;  // nodes that are still to be undone
+  std::vector<Resident> residents_;
+  std::deque<RowGradient<T>> all_rows_;
+  std::vector<RowGradient<T>*> free_rows_;
   bool recording_ = false;
   bool ran_ = false;
   bool check_finite_ = false;
-  bool watched_ = false;
-  Reads reads_ = Reads::as_read;
   std::size_t step_ = 0;
   const char* site_ = "";
+};
+
+/// Ends the pass where it goes out of scope, by return or exception.
+template <class T>
+struct [[nodiscard]] EndOfPass {
+  Tape<T>& tape;
+  ~EndOfPass() { tape.end(); }
 };
 
 extern template class Tape<float>;

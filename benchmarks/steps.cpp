@@ -112,8 +112,8 @@ double ModelStep<T>::gradient(const std::vector<Batch>& batches) {
   for (std::size_t i = 0; i < batches.size(); ++i) {
     Shard& s = shards_[i];
     s.tape.begin(true);
-    const Forward<T> f = model_->forward(
-        batches[i], {.tape = s.tape, .train = true, .loss_scale = 1 / static_cast<double>(rows), .observer = nullptr});
+    Pass<T> pass{.tape = s.tape, .train = true, .loss_scale = 1 / static_cast<double>(rows)};
+    const Forward<T> f = model_->forward(batches[i], pass);
     loss += static_cast<double>(f.loss.data[0]);
     s.tape.backward(f.loss);
     if (i > 0)
@@ -124,9 +124,10 @@ double ModelStep<T>::gradient(const std::vector<Batch>& batches) {
 
 template <class T>
 double ModelStep<T>::update() {
-  const double norm = clip_gradient(set_, flat_gradient(), clip_);
+  Limits limits;
+  const double norm = clip_gradient(set_, flat_gradient(), clip_, nullptr, &limits);
   if (!std::isfinite(norm)) return norm;
-  optimizer_->update(set_, flat_gradient(), rate_, ++updates_);
+  optimizer_->update(set_, flat_gradient(), rate_, ++updates_, limits);
   set_.project();
   set_.refresh();
   return norm;
@@ -135,7 +136,7 @@ double ModelStep<T>::update() {
 template <class T>
 std::size_t ModelStep<T>::arena_bytes() const {
   std::size_t bytes = 0;
-  for (const Shard& s : shards_) bytes += s.tape.arena_bytes();
+  for (const Shard& s : shards_) bytes += s.tape.bytes();
   return bytes;
 }
 

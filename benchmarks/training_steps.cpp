@@ -39,6 +39,22 @@ void step_model(benchmark::State& state, bool mixed, std::size_t shard_rows) {
                                                benchmark::Counter::OneK::kIs1024);
 }
 
+/// copy_ntm with so many read heads: the argument after B.
+void step_heads(benchmark::State& state) {
+  const auto rows = static_cast<std::size_t>(state.range(0));
+  use_one_blas_thread();
+  const Case c = one_length_case(rows, 10, 10);
+  ModelStep<float> model(
+      copy_ntm({"train.batch=" + std::to_string(rows), "memory.read-heads=" + std::to_string(state.range(1))}));
+  for (auto _ : state) {
+    for (const auto& shards : c.shards) {
+      model.gradient(shards);
+      model.update();
+    }
+  }
+  count(state, c);
+}
+
 void step_handwritten(benchmark::State& state, std::size_t shard_rows) {
   const Case c = case_of(state, false, shard_rows);
   ModelStep<float> model(copy_ntm());
@@ -85,6 +101,7 @@ BENCHMARK_CAPTURE(step_model, whole, false, 1024)
     ->Args({16, 10, 10})
     ->Args({128, 10, 10});
 BENCHMARK_CAPTURE(step_model, mixed_masked, true, 8)->ArgNames({"B", "low", "high"})->Args({16, 1, 20});
+BENCHMARK(step_heads)->ArgNames({"B", "readers"})->ArgsProduct({{1, 16}, {1, 4}});
 // Of one length: the session draws its own.
 void run_arguments(benchmark::internal::Benchmark* b) {
   b->ArgNames({"B", "low", "high"});

@@ -5,6 +5,7 @@
 # `ctest -LE slow` leaves it out.
 include(GoogleTest)
 set(links_all replay experiments)
+set(test_flags $<$<CONFIG:Release>:-Og>)  # half the build: what is tested has the flags of its room
 
 # Where the sources and the program are: in a header, so that only the files that ask depend on it.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/tests/places.hpp CONTENT
@@ -18,6 +19,7 @@ file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support)
   add_library(mneme_test_support STATIC ${support})
   target_link_libraries(mneme_test_support PUBLIC mneme::nn GTest::gtest)
+  target_compile_options(mneme_test_support PRIVATE ${test_flags})
 else()
   add_library(mneme_test_support INTERFACE)
   target_link_libraries(mneme_test_support INTERFACE mneme::core)
@@ -39,6 +41,7 @@ foreach(folder ${folders})
   add_executable(${target} ${sources_of_${folder}})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${target} PRIVATE mneme_test_support GTest::gtest_main GTest::gtest)
+  target_compile_options(${target} PRIVATE ${test_flags})
   if(folder IN_LIST rooms AND NOT folder IN_LIST links_all)
     target_link_libraries(${target} PRIVATE mneme::${folder})
   elseif(NOT folder STREQUAL arrows)
@@ -68,6 +71,13 @@ if(TARGET test_faults)
   target_compile_definitions(test_faults PRIVATE MNEME_FAULTS_LIBRARY="$<TARGET_FILE:mneme_faults>")
   add_test(NAME faults:long COMMAND test_faults)
   set_tests_properties(faults:long PROPERTIES LABELS slow TIMEOUT 7200 ENVIRONMENT MNEME_KILLS=100)
+endif()
+
+# The tasks and models that exist in the tests alone are trained in one folder and held to their contract in the other.
+if(TARGET test_experiments AND TARGET test_conformance)
+  target_sources(test_experiments PRIVATE ${PROJECT_SOURCE_DIR}/tests/conformance/graph_model.cpp)
+  target_sources(test_conformance PRIVATE ${PROJECT_SOURCE_DIR}/tests/experiments/toy_graph.cpp
+    ${PROJECT_SOURCE_DIR}/tests/experiments/toy_items.cpp ${PROJECT_SOURCE_DIR}/tests/experiments/toy_route.cpp)
 endif()
 
 # What help and README.md tell people to type, with nothing cut short, takes hours: `slow`.

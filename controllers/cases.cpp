@@ -3,6 +3,7 @@
 #include "autodiff/ops.hpp"
 #include "controllers/gru.hpp"
 #include "controllers/lstm.hpp"
+#include "controllers/run.hpp"
 
 namespace mneme {
 
@@ -31,6 +32,30 @@ std::vector<GradientCase> controller_cases() {
                     const V z[] = {y.h, y.c, y.h, y.h};
                     return lstm_cell(t, concatenate<double>(t, z), y.c).h;
                   }});
+
+  // Elman steps forwards, and backwards: h = tanh(z)
+  const auto joined = [](bool backwards) -> GradientFunction {
+    return [=](Tape<double>& t, Inputs x) {
+      const std::size_t rows = x[3].shape[0], steps = x[0].shape[0] / rows;
+      const JoinedSteps<double> z(t, x[0], x[1], x[2], rows);
+      V h = x[3];
+      for (std::size_t i = 0; i < steps; ++i) h = tanh(t, z(t, backwards ? steps - 1 - i : i, h));
+      return h;
+    };
+  };
+  for (const auto role : {GradientInput::Role::variable, GradientInput::Role::parameter})
+    for (std::size_t rows : {1, 2, 5})
+      for (bool backwards : {false, true})
+        list.push_back({"joined_steps",
+                        fmt::format("B={}{}{}", rows, backwards ? ", backwards" : "",
+                                    role == GradientInput::Role::parameter ? ", parameters" : ""),
+                        {{{3 * rows, 2}}, {{6, 4}, -1, 1, role}, {{4}, -1, 1, role}, {{rows, 4}}},
+                        joined(backwards)});
+  for (std::size_t fixed = 0; fixed < 4; ++fixed) {
+    std::vector<GradientInput> inputs{{{6, 2}}, {{5, 3}}, {{3}}, {{2, 3}}};
+    inputs[fixed].role = constant;
+    list.push_back({"joined_steps", fmt::format("input {} constant", fixed), inputs, joined(false)});
+  }
 
   const GradientFunction gru = [](Tape<double>& t, Inputs x) { return gru_cell(t, x[0], x[1], x[2]); };
   for (std::size_t rows : {1, 2})

@@ -4,6 +4,8 @@
 // that changes but its parameters.
 #pragma once
 
+#include "autodiff/pass.hpp"
+#include "controllers/run.hpp"
 #include "core/declared.hpp"
 #include "core/options.hpp"
 #include "core/registry.hpp"
@@ -20,15 +22,27 @@ class Controller {
  public:
   virtual ~Controller() = default;
   /// Declared state; site is the layer ("layer_0"), empty for one layer's h and c alone.
-  virtual const std::vector<Declared>& state() const = 0;
+  virtual const DeclaredList& state() const = 0;
   /// H, width of the output.
   virtual std::size_t output_size() const = 0;
-  virtual std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const = 0;
+  virtual std::span<Var<T>> begin(Pass<T>& pass, std::size_t rows) const = 0;
   /// inputs: [B D_i] each, joined inside; `state` is replaced by the new one -> [B H]
-  virtual Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
+  virtual Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const = 0;
+  /// All steps at once: x [T*B D], row t*B + b, of rows that have lengths[b] <= T steps -> [T*B H], zeros past a row's
+  /// end. `backwards`: from each row's last step to its first. A row's state stands still where it has no step; `state`
+  /// is replaced by what all steps leave. Step by step, unless a controller has a shorter way to the same.
+  virtual Var<T> run(Pass<T>& pass, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+                     std::span<Var<T>>& state) const {
+    const Steps<T> steps(pass.tape, x, lengths, backwards);
+    return steps.each(pass.tape, state, [&](std::size_t t, std::span<Var<T>>& now) {
+      const Var<T> here = slice_rows(pass.tape, x, t * steps.rows(), steps.rows());
+      return step(pass, {&here, 1}, now);
+    });
+  }
 };
 
 struct ControllerPlugin {
+  std::string name;  ///< as registered, for messages
   std::string summary;
   std::string source;
   OptionTable options;  ///< controller.* keys
@@ -57,6 +71,7 @@ bool register_controller(const std::string& name, std::string summary, std::stri
                          std::source_location where = std::source_location::current()) {
   const auto make = [&]() -> ControllerPlugin {
     return {
+        name,
         std::move(summary),
         std::move(source),
         C<float>::options(),

@@ -26,11 +26,12 @@ class Feedforward final : public Controller<T> {
     }
   }
 
-  const std::vector<Declared>& state() const override { return state_; }
+  const DeclaredList& state() const override { return state_; }
   std::size_t output_size() const override { return hidden_; }
-  std::span<Var<T>> begin(Tape<T>&, std::size_t) const override { return {}; }
+  std::span<Var<T>> begin(Pass<T>&, std::size_t) const override { return {}; }
 
-  Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>&) const override {
+  Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>&) const override {
+    Tape<T>& tape = pass.tape;
     Var<T> x = concatenate(tape, inputs);
     for (const Linear<T>& layer : layers_) {
       x = layer(tape, x);
@@ -39,11 +40,18 @@ class Feedforward final : public Controller<T> {
     return x;
   }
 
+  /// No step knows of another: all are rows of one.
+  Var<T> run(Pass<T>& pass, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    const Steps<T> steps(pass.tape, x, lengths, backwards);
+    return steps.masked(pass.tape, step(pass, {&x, 1}, state));
+  }
+
  private:
   std::size_t hidden_;
   std::string activation_;
   std::vector<Linear<T>> layers_;
-  std::vector<Declared> state_;
+  DeclaredList state_;
 };
 
 const bool registered =

@@ -102,30 +102,29 @@ class Gru final : public Controller<T> {
     }
   }
 
-  const std::vector<Declared>& state() const override { return stack_.state(); }
+  const DeclaredList& state() const override { return stack_.state(); }
   std::size_t output_size() const override { return stack_.hidden(); }
-  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override { return stack_.begin(tape, rows); }
+  std::span<Var<T>> begin(Pass<T>& pass, std::size_t rows) const override { return stack_.begin(pass.tape, rows); }
 
-  Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
-    const std::size_t n = stack_.hidden();
-    return stack_.run(
-        tape, inputs, state,
-        [&](std::size_t l, std::span<const Var<T>> x, std::span<Var<T>> old, std::span<Var<T>> next) {
-          const Layer& layer = layers_[l];
-          const Var<T> a = layer.input(tape, concatenate(tape, x));
-          const Var<T> w = tape.parameter(layer.weight), bias = tape.parameter(layer.bias);
-          if (reset_after_) {
-            next[0] = gru_cell(tape, a, linear(tape, old[0], w, bias), old[0]);
-            return;
-          }
-          const Var<T> w_rz = slice(tape, w, 0, 2 * n), w_n = slice(tape, w, 2 * n, n);
-          const Var<T> b_rz = slice(tape, bias, 0, 2 * n), b_n = slice(tape, bias, 2 * n, n);
-          const Var<T> rz = sigmoid(tape, add(tape, slice(tape, a, 0, 2 * n), linear(tape, old[0], w_rz, b_rz)));
-          const Var<T> r = slice(tape, rz, 0, n), z = slice(tape, rz, n, n);
-          const Var<T> c =
-              tanh(tape, add(tape, slice(tape, a, 2 * n, n), linear(tape, multiply(tape, r, old[0]), w_n, b_n)));
-          next[0] = add(tape, c, multiply(tape, z, subtract(tape, old[0], c)));
-        });
+  Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+    Tape<T>& tape = pass.tape;
+    return stack_.run(tape, inputs, state,
+                      [&](std::size_t l, std::span<const Var<T>> x, std::span<Var<T>> old, std::span<Var<T>> next) {
+                        const Cell cell = cell_of(tape, l);
+                        next[0] = cell(tape, layers_[l].input(tape, concatenate(tape, x)), old[0]);
+                      });
+  }
+
+  Var<T> run(Pass<T>& pass, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    Tape<T>& tape = pass.tape;
+    return stack_.run_all(tape, x, lengths, backwards, state,
+                          [&](std::size_t l, const Var<T>& inputs, std::size_t rows) {
+                            return [&tape, rows, cell = cell_of(tape, l), all = layers_[l].input(tape, inputs)](
+                                       std::size_t t, std::span<Var<T>> old, std::span<Var<T>> next) {
+                              next[0] = cell(tape, slice_rows(tape, all, t * rows, rows), old[0]);
+                            };
+                          });
   }
 
  private:
@@ -133,6 +132,32 @@ class Gru final : public Controller<T> {
     Linear<T> input;
     std::size_t weight, bias;
   };
+  /// What a step makes of a [B 3H], what the inputs give, and h.
+  struct Cell {
+    Var<T> w{}, b{};                      // reset after the product: of all gates
+    Var<T> w_rz{}, w_n{}, b_rz{}, b_n{};  // before it: by gate
+    bool reset_after;
+
+    Var<T> operator()(Tape<T>& tape, Var<T> a, Var<T> h) const {
+      if (reset_after) return gru_cell(tape, a, linear(tape, h, w, b), h);
+      const std::size_t n = h.shape.last();
+      const Var<T> rz = sigmoid(tape, add(tape, slice(tape, a, 0, 2 * n), linear(tape, h, w_rz, b_rz)));
+      const Var<T> r = slice(tape, rz, 0, n), z = slice(tape, rz, n, n);
+      const Var<T> c = tanh(tape, add(tape, slice(tape, a, 2 * n, n), linear(tape, multiply(tape, r, h), w_n, b_n)));
+      return add(tape, c, multiply(tape, z, subtract(tape, h, c)));
+    }
+  };
+  Cell cell_of(Tape<T>& tape, std::size_t l) const {
+    const std::size_t n = stack_.hidden();
+    const Var<T> w = tape.parameter(layers_[l].weight), b = tape.parameter(layers_[l].bias);
+    if (reset_after_) return {.w = w, .b = b, .reset_after = true};
+    return {.w_rz = slice(tape, w, 0, 2 * n),
+            .w_n = slice(tape, w, 2 * n, n),
+            .b_rz = slice(tape, b, 0, 2 * n),
+            .b_n = slice(tape, b, 2 * n, n),
+            .reset_after = false};
+  }
+
   bool reset_after_;
   Stack<T> stack_;
   std::vector<Layer> layers_;

@@ -93,11 +93,12 @@ class Lstm final : public Controller<T> {
     }
   }
 
-  const std::vector<Declared>& state() const override { return stack_.state(); }
+  const DeclaredList& state() const override { return stack_.state(); }
   std::size_t output_size() const override { return stack_.hidden(); }
-  std::span<Var<T>> begin(Tape<T>& tape, std::size_t rows) const override { return stack_.begin(tape, rows); }
+  std::span<Var<T>> begin(Pass<T>& pass, std::size_t rows) const override { return stack_.begin(pass.tape, rows); }
 
-  Var<T> step(Tape<T>& tape, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+  Var<T> step(Pass<T>& pass, std::span<const Var<T>> inputs, std::span<Var<T>>& state) const override {
+    Tape<T>& tape = pass.tape;
     return stack_.run(tape, inputs, state,
                       [&](std::size_t l, std::span<const Var<T>> x, std::span<Var<T>> old, std::span<Var<T>> next) {
                         const Var<T> z =
@@ -107,6 +108,21 @@ class Lstm final : public Controller<T> {
                         next[0] = y.h;
                         next[1] = y.c;
                       });
+  }
+
+  Var<T> run(Pass<T>& pass, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+             std::span<Var<T>>& state) const override {
+    Tape<T>& tape = pass.tape;
+    return stack_.run_all(
+        tape, x, lengths, backwards, state, [&](std::size_t l, const Var<T>& inputs, std::size_t rows) {
+          const JoinedSteps<T> z(tape, inputs, tape.parameter(layers_[l].weight),
+                                 tape.parameter(layers_[l].bias).reshaped({4 * stack_.hidden()}), rows);
+          return [&tape, z](std::size_t t, std::span<Var<T>> old, std::span<Var<T>> next) {
+            const LstmState<T> y = lstm_cell(tape, z(tape, t, old[0]), old[1]);
+            next[0] = y.h;
+            next[1] = y.c;
+          };
+        });
   }
 
  private:

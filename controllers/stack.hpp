@@ -17,7 +17,7 @@ class Stack {
       : hidden_(o.size("hidden")), layers_(o.size("layers")), names_(std::move(names)) {
     for (std::size_t l = 0; l < layers_; ++l)
       for (const std::string& name : names_) {
-        state_.push_back(
+        state_.add(
             {name, site(l), {hidden_}, Kind::plain, name == "h" ? "hidden state h_t" : "cell state c_t", {"hidden"}});
         if (o.text("initial-state") == "learned")
           initial_.push_back(scope(build, l).parameter("initial_" + name, {hidden_}, Initializer::constant(0)));
@@ -26,7 +26,7 @@ class Stack {
 
   std::size_t hidden() const { return hidden_; }
   std::size_t layers() const { return layers_; }
-  const std::vector<Declared>& state() const { return state_; }
+  const DeclaredList& state() const { return state_; }
   /// Where layer l declares its parameters: "layer_0."
   Builder<T> scope(const Builder<T>& build, std::size_t l) const { return build.scope(site(l)); }
 
@@ -51,12 +51,35 @@ class Stack {
     return next[(layers_ - 1) * k];
   }
 
-  /// [inputs..., h] joined: what one product over all of a layer's rows wants.
-  static Var<T> join(Tape<T>& tape, std::span<const Var<T>> inputs, Var<T> h) {
+  /// As Controller::run: layer(l, x, rows) is told the inputs of all steps and returns f(t, old, next), which fills
+  /// next.
+  template <class F>
+  Var<T> run_all(Tape<T>& tape, Var<T> x, std::span<const std::uint32_t> lengths, bool backwards,
+                 std::span<Var<T>>& state, F layer) const {
+    const std::size_t k = names_.size();
+    std::span<Var<T>> last{tape.template scratch<Var<T>>(state_.size()), state_.size()};
+    for (std::size_t l = 0; l < layers_; ++l) {
+      const Steps<T> steps(tape, x, lengths, backwards);
+      const auto step = layer(l, x, steps.rows());
+      std::span<Var<T>> own = state.subspan(l * k, k);
+      x = steps.each(tape, own, [&](std::size_t t, std::span<Var<T>>& now) {
+        const std::span<Var<T>> next{tape.template scratch<Var<T>>(k), k};
+        step(t, now, next);
+        now = next;
+        return next[0];
+      });
+      std::uninitialized_copy(own.begin(), own.end(), last.begin() + static_cast<std::ptrdiff_t>(l * k));
+    }
+    state = last;
+    return x;
+  }
+
+  /// inputs..., h: what one product over all of a layer's rows wants.
+  static std::span<const Var<T>> join(Tape<T>& tape, std::span<const Var<T>> inputs, Var<T> h) {
     auto* parts = tape.template scratch<Var<T>>(inputs.size() + 1);
     std::uninitialized_copy(inputs.begin(), inputs.end(), parts);
     new (parts + inputs.size()) Var<T>(h);
-    return concatenate<T>(tape, {parts, inputs.size() + 1});
+    return {parts, inputs.size() + 1};
   }
 
  private:
@@ -64,7 +87,7 @@ class Stack {
 
   std::size_t hidden_, layers_;
   std::vector<std::string> names_;
-  std::vector<Declared> state_;
+  DeclaredList state_;
   std::vector<std::size_t> initial_;  // parameters by state, empty where states start at zero
 };
 

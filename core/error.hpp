@@ -5,11 +5,11 @@
 // The `mneme` program turns each kind into its exit code; nothing below tools/ ever calls exit().
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <string_view>
 
 namespace mneme {
 
@@ -49,10 +49,14 @@ class InvariantError final : public Error {
   using Error::Error;
 };
 
+/// Throws an E that says "[where] text". Of every E above, and of core/stopped.hpp's.
+template <class E>
+[[noreturn]] void throw_formatted(std::string_view where, fmt::string_view format, fmt::format_args args);
+
 /// fail<ArgumentError>("cosine", "query width {}, memory width {}", q, m)  ->  "[cosine] query width ..."
 template <class E, class... Args>
-[[noreturn]] void fail(const std::string& where, fmt::format_string<Args...> format, Args&&... args) {
-  throw E("[" + where + "] " + fmt::format(format, std::forward<Args>(args)...));
+[[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> format, Args&&... args) {
+  throw_formatted<E>(where, format, fmt::make_format_args(args...));
 }
 
 }  // namespace mneme

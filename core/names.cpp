@@ -1,7 +1,8 @@
 #include "core/names.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include "core/join.hpp"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <numeric>
@@ -45,7 +46,7 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 std::string unknown_name(std::string_view what, std::string_view name, const std::vector<std::string>& known) {
   const std::string near = nearest_name(name, known);
   return fmt::format("unknown {} '{}'{} There are: {}", what, name,
-                     near.empty() ? "." : fmt::format(", did you mean '{}'?", near), fmt::join(known, ", "));
+                     near.empty() ? "." : fmt::format(", did you mean '{}'?", near), join(known, ", "));
 }
 
 }  // namespace mneme

@@ -1,9 +1,10 @@
 #include "core/options.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/names.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
@@ -111,8 +112,8 @@ std::string Option::domain() const {
     case Type::flag: return "true|false";
     case Type::range:
       return fmt::format("low:high in {:.0f}..{:.0f}{}", minimum, maximum, whole.empty() ? "" : " or " + whole);
-    case Type::choice: return fmt::format("{}", fmt::join(allowed(), "|"));
-    case Type::choices: return fmt::format("comma list of {}", fmt::join(allowed(), "|"));
+    case Type::choice: return join(allowed(), "|");
+    case Type::choices: return fmt::format("comma list of {}", join(allowed(), "|"));
     case Type::text: return "text";
     case Type::path: return "path";
   }

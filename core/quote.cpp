@@ -1,7 +1,7 @@
 // Room: core. Quoting, by target.
 #include "core/quote.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>

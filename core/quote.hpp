@@ -27,10 +27,4 @@ std::string printable_lines(std::string_view text, bool styles);
 /// here.
 std::string csv_cell(std::string_view text);
 
-/// JSON text on one line, or indented. Bytes that are no UTF-8 become U+FFFD: a file's name can hold them, JSON cannot.
-template <class Json>
-std::string json_text(const Json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace mneme

@@ -1,8 +1,9 @@
 #include "core/shape.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <vector>
 
@@ -16,9 +17,9 @@ std::string Shape::text() const {
 
 void Shape::refuse(std::span<const std::size_t> extents) {
   if (extents.size() > most)
-    fail<InvariantError>("shape", "[{}] has {} extents, a shape has at most {}", fmt::join(extents, " "),
-                         extents.size(), most);
-  fail<InvariantError>("shape", "[{}] has an extent above {}", fmt::join(extents, " "), largest);
+    fail<InvariantError>("shape", "[{}] has {} extents, a shape has at most {}", join(extents, " "), extents.size(),
+                         most);
+  fail<InvariantError>("shape", "[{}] has an extent above {}", join(extents, " "), largest);
 }
 
 void Shape::refuse_another(std::size_t extent) const {

@@ -9,10 +9,11 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "experiments/config.hpp"
 #include "trace/hdf5.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <bit>
@@ -285,10 +286,9 @@ CheckpointInfo load_checkpoint(const fs::path& path, ParameterSet<float>& set, O
     if (known(name)) wrong.push_back(fmt::format("{}: the model has none, the file {}", name, text_of(array->dims)));
   if (!wrong.empty()) {
     const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
-    fail<ArgumentError>(path.string(), "does not fit the configuration:\n  {}{}{}",
-                        fmt::join(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(shown), "\n  "),
-                        shown < wrong.size() ? fmt::format("\n  and {} more", wrong.size() - shown) : "",
-                        another_program(c));
+    fail<ArgumentError>(
+        path.string(), "does not fit the configuration:\n  {}{}{}", join(std::span(wrong).first(shown), "\n  "),
+        shown < wrong.size() ? fmt::format("\n  and {} more", wrong.size() - shown) : "", another_program(c));
   }
   for (const Array& a : arrays) {
     const std::vector<float>& values = in_file.at(a.name)->values;
@@ -353,7 +353,7 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
   if (names.empty())
     fail<ArgumentError>(run.string(), "holds no checkpoint{}",
                         fs::exists(run / "config.ini", error) ? "" : ", and is no run's folder");
-  fail<ArgumentError>(run.string(), "has no checkpoint '{}'. There are: {}", which, fmt::join(names, ", "));
+  fail<ArgumentError>(run.string(), "has no checkpoint '{}'. There are: {}", which, join(names, ", "));
 }
 
 void prune_checkpoints(const fs::path& run, std::size_t keep) {

@@ -3,19 +3,19 @@
 
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
-#include "core/quote.hpp"
 #include "experiments/ini.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"
 #include "tasks/task.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
@@ -60,7 +60,7 @@ std::string canonical(const Option& o, const Options& parsed) {
       const Range r = parsed.range(o.name);
       return fmt::format("{}:{}", r.low, r.high);
     }
-    case Option::Type::choices: return fmt::format("{}", fmt::join(parsed.choices(o.name), ","));
+    case Option::Type::choices: return join(parsed.choices(o.name), ",");
     case Option::Type::choice:
     case Option::Type::text: return parsed.text(o.name);
     case Option::Type::path: {
@@ -161,16 +161,15 @@ class Resolver {
       const std::string near = nearest_name(key, all);
       fail<ArgumentError>(place(given.first),
                           "unknown key '{}'{} There are: seed, {}, and the sections {}, train, trace", key,
-                          near.empty() ? "." : fmt::format(", did you mean '{}'?", near), fmt::join(kSelectors, ", "),
-                          fmt::join(kSelectors, ", "));
+                          near.empty() ? "." : fmt::format(", did you mean '{}'?", near), join(kSelectors, ", "),
+                          join(kSelectors, ", "));
     }
   }
 
   std::string select(const std::string& what, const std::string& standard) const {
     const std::vector<std::string> names = names_of(family(what));
     const Given* g = find(what);
-    if (!g && standard.empty())
-      fail<ArgumentError>(what, "no {} is chosen. There are: {}", what, fmt::join(names, ", "));
+    if (!g && standard.empty()) fail<ArgumentError>(what, "no {} is chosen. There are: {}", what, join(names, ", "));
     const std::string& name = g ? g->first.value : standard;
     if (!std::count(names.begin(), names.end(), name))
       throw ArgumentError("[" + (g ? place(g->first) : what) + "] " + unknown_name(what, name, names));
@@ -219,8 +218,7 @@ class Resolver {
       for (const Option& o : table.options()) valid.push_back(section + "." + o.name);
       const std::string chosen_text =
           plugin.empty() ? fmt::format("the model uses no {}", section) : fmt::format("{} is '{}'", section, plugin);
-      const std::string has =
-          valid.empty() ? "which has no options" : fmt::format("which has: {}", fmt::join(valid, ", "));
+      const std::string has = valid.empty() ? "which has no options" : fmt::format("which has: {}", join(valid, ", "));
       if (!owner.empty())
         fail<ArgumentError>(place(given.first), "{} belongs to {} {}, but {}{}", key, section, owner, chosen_text,
                             plugin.empty() ? "" : ", " + has);
@@ -252,7 +250,7 @@ class Resolver {
     std::vector<std::string> owners;
     for (const auto& [name, table] : plugins)
       if (table->find(option)) owners.push_back(fmt::format("'{}'", name));
-    return fmt::format("{}", fmt::join(owners, " or "));
+    return join(owners, " or ");
   }
 
   Options parse(const std::string& section, const OptionTable& table) const {
@@ -319,11 +317,11 @@ std::string Config::text() const {
 }
 
 std::string Config::json() const {
-  nlohmann::ordered_json object;
+  Json object;
   for (const auto& [key, value] : items()) {
-    nlohmann::ordered_json v = value;
+    Json v = value;
     // Numbers and flags in their own form: canonical text is what JSON parses, ranges and names are not.
-    const auto parsed = nlohmann::ordered_json::parse(value, nullptr, false);
+    const auto parsed = parse_json(value);
     if (parsed.is_number() || parsed.is_boolean()) v = parsed;
     const std::size_t dot = key.find('.');
     if (dot == std::string::npos)

@@ -3,17 +3,16 @@
 
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "trace/hdf5.hpp"
 
-#include <fmt/chrono.h>
+#include <fmt/core.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <xsimd/xsimd.hpp>
 #include <xtensor/xtensor_config.hpp>
@@ -30,13 +29,19 @@ std::string cpu_name() {
   return "unknown";
 }
 
+std::string time_text(const std::tm& time, const char* format) {
+  char text[64];
+  std::strftime(text, sizeof text, format, &time);
+  return text;
+}
+
 }  // namespace
 
 std::string environment_json() {
   const BuildInfo& build = build_info();
   utsname system{};
   uname(&system);
-  nlohmann::ordered_json j;
+  Json j;
   j["version"] = build.version;
   j["git_rev"] = build.git_rev;
   j["git_dirty"] = build.git_dirty;
@@ -63,8 +68,15 @@ std::string environment_json() {
 }
 
 std::string utc_now() {
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  return time_text(*gmtime_r(&now, &parts), "%Y-%m-%dT%H:%M:%SZ");
+}
+
+std::string local_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  return time_text(*localtime_r(&now, &parts), "%Y%m%d-%H%M%S");
 }
 
 double peak_memory_mb() {

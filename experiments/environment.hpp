@@ -12,6 +12,9 @@ std::string environment_json();
 /// "2024-05-01T12:00:00Z"
 std::string utc_now();
 
+/// "20240501-120000", where we are
+std::string local_now();
+
 /// The largest resident size so far, in megabytes.
 double peak_memory_mb();
 

@@ -3,7 +3,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/environment.hpp"
@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace mneme::experiments {
@@ -24,59 +23,54 @@ namespace fs = std::filesystem;
 
 namespace {
 
-LengthResult summary(std::optional<std::int64_t> length, std::size_t episodes, const std::vector<double>& values,
-                     const std::vector<Metric>& metrics) {
-  LengthResult r{length, episodes, {}, {}};
-  const std::size_t n = metrics.size();
-  const auto count = static_cast<double>(episodes);
-  for (std::size_t m = 0; m < n; ++m) {
-    double sum = 0, squares = 0;
-    for (std::size_t i = 0; i < episodes; ++i) sum += values[i * n + m];
-    const double mean = sum / count;
-    for (std::size_t i = 0; i < episodes; ++i) squares += (values[i * n + m] - mean) * (values[i * n + m] - mean);
-    require_finite("mean " + metrics[m].name, mean);
-    r.mean.push_back(mean);
-    r.standard_error.emplace_back();
-    if (episodes < 2) continue;
-    r.standard_error.back() = std::sqrt(squares / (count - 1) / count);
-    require_finite("standard error of " + metrics[m].name, *r.standard_error.back());
+/// The task's figures of these rows; NonFiniteError where one is not finite, of `what` ("", " of part 3").
+std::vector<Figure> figures_of(const Task& task, const std::vector<double>& rows, const std::string& what) {
+  std::vector<Figure> figures = task.summary(rows);
+  const std::vector<Metric>& metrics = task.metrics();
+  if (figures.size() != metrics.size())
+    fail<InvariantError>("task", "summary gives {} figures for {} metrics", figures.size(), metrics.size());
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    if (figures[m].value) require_finite("mean " + metrics[m].name + what, *figures[m].value);
+    if (figures[m].standard_error)
+      require_finite("standard error of " + metrics[m].name + what, *figures[m].standard_error);
   }
-  return r;
+  return figures;
 }
 
 /// The test set's parts, from the metrics of its first questions.
 void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::vector<double>& values, Evaluation& e) {
   if (parts.empty()) return;
-  std::vector<PartResult> results;
-  for (const TestPart& p : parts) results.push_back({p});
   const std::size_t n = e.metrics.size();
+  std::vector<std::vector<double>> rows(parts.size());
   for (std::size_t i = 0; i * n < values.size(); ++i) {
-    PartResult& r = results[task.test_part(e.seed, kTestNumbers + i)];
-    ++r.questions;
-    r.error += values[i * n + e.solved_metric];
+    auto& own = rows[task.test_part(e.seed, kTestNumbers + i)];
+    own.insert(own.end(), values.begin() + static_cast<std::ptrdiff_t>(i * n),
+               values.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
   }
-  for (PartResult& r : results) {
-    if (r.questions == 0) {
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (rows[p].empty()) {
       ++e.parts_not_asked;
       continue;
     }
-    r.error /= static_cast<double>(r.questions);
-    require_finite(fmt::format("mean {} of part {}", e.metrics[e.solved_metric].name, r.part.number), r.error);
-    e.parts.push_back(r);
+    const auto figures = figures_of(task, rows[p], fmt::format(" of part {}", parts[p].number));
+    e.parts.push_back({parts[p], rows[p].size() / n, figures[e.solved_metric].value});
   }
 }
 
 }  // namespace
 
-double Evaluation::mean_error() const {
+std::optional<double> Evaluation::mean_error() const {
   double sum = 0;
-  for (const PartResult& p : parts) sum += p.error;
+  for (const PartResult& p : parts) {
+    if (!p.error) return std::nullopt;
+    sum += *p.error;
+  }
   return parts.empty() ? 0 : sum / static_cast<double>(parts.size());
 }
 
 std::size_t Evaluation::failed_parts() const {
   return static_cast<std::size_t>(
-      std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return p.error > solved_threshold; }));
+      std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return failed(p); }));
 }
 
 std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
@@ -128,7 +122,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   std::optional<Recorder> recorder;
   if (asked && level != trace::Level::off) {
     trace::Layout layout =
-        make_layout(config, session.task(), session.model().parts(), "eval", result.sequences, level);
+        make_layout(config, session.task(), session.model().components(), "eval", result.sequences, level);
     layout.keyframe_every = static_cast<int>(traced.trace.integer("keyframe-every"));
     trace::SinkOptions how;
     how.budget_bytes = static_cast<std::uint64_t>(traced.trace.integer("budget-mb")) * 1000 * 1000;
@@ -136,7 +130,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
     std::error_code error;
     fs::create_directories(directory / "traces", error);
     sink = std::make_unique<trace::Sink>(directory / "traces" / "eval.trace.h5", layout, how);
-    recorder.emplace(layout, session.model().parts());
+    recorder.emplace(layout, session.model().components(), session.task().spec());
   }
 
   std::vector<std::vector<TestPart>> parts;
@@ -174,7 +168,7 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
       done += now;
       if (options.progress) options.progress(done, all);
     }
-    result.results.push_back(summary(lengths[l], episodes[l], values, result.metrics));
+    result.results.push_back({lengths[l], episodes[l], figures_of(*tasks[l], values, "")});
     add_parts(*tasks[l], parts[l], values, result);
     if (options.memory_use)
       result.memory_use = memory_use(session, *tasks[l], result.seed, kTestNumbers, episodes[l], stop);
@@ -192,67 +186,65 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
 }
 
 std::string evaluation_json(const Evaluation& e) {
-  nlohmann::ordered_json j;
+  const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
+  Json j;
   j["directory"] = e.directory.string();
   j["checkpoint"] = e.checkpoint.string();
   j["sequences"] = e.sequences;
   j["config_hash"] = e.config_hash;
   j["seed"] = e.seed;
-  j["results"] = nlohmann::ordered_json::array();
+  j["results"] = Json::array();
   for (const LengthResult& r : e.results) {
-    nlohmann::ordered_json entry;
-    entry["length"] = r.length ? nlohmann::ordered_json(*r.length) : nlohmann::ordered_json(nullptr);
+    Json entry;
+    entry["length"] = r.length ? Json(*r.length) : Json(nullptr);
     entry["episodes"] = r.episodes;
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
-      entry[e.metrics[m].name] = r.mean[m];
-      entry[e.metrics[m].name + "_se"] =
-          r.standard_error[m] ? nlohmann::ordered_json(*r.standard_error[m]) : nlohmann::ordered_json(nullptr);
+      entry[e.metrics[m].name] = or_null(r.figures[m].value);
+      entry[e.metrics[m].name + "_se"] = or_null(r.figures[m].standard_error);
     }
     j["results"].push_back(entry);
   }
   if (!e.parts.empty()) {
     const std::string& metric = e.metrics[e.solved_metric].name;
-    j["tasks"] = nlohmann::ordered_json::array();
+    j["tasks"] = Json::array();
     for (const PartResult& p : e.parts) {
-      nlohmann::ordered_json entry;
+      Json entry;
       entry["number"] = p.part.number;
       entry["questions"] = p.questions;
-      entry[metric] = p.error;
+      entry[metric] = or_null(p.error);
       entry["majority_" + metric] = p.part.majority;
       entry["unknown_words"] = p.part.unknown_words;
       entry["unseen_answers"] = p.part.unseen_answers;
       entry["cut_questions"] = p.part.cut;
       j["tasks"].push_back(entry);
     }
-    j["mean_" + metric] = e.mean_error();
+    j["mean_" + metric] = or_null(e.mean_error());
     j["failed_tasks"] = e.failed_parts();
     j["tasks_not_asked"] = e.parts_not_asked;
   }
   if (e.memory_use) {
-    j["memory_use"] = nlohmann::ordered_json::array();
+    j["memory_use"] = Json::array();
     for (const TaskUse& t : e.memory_use->tasks) {
-      nlohmann::ordered_json entry = {{"number", t.number ? nlohmann::ordered_json(t.number) : nullptr},
-                                      {"questions", t.questions},
-                                      {e.memory_use->metric, t.as_read},
-                                      {"reads_zeroed_" + e.memory_use->metric, t.zeroed},
-                                      {"reads_shuffled_" + e.memory_use->metric, t.shuffled},
-                                      {"chance_percent", 100 * t.chance},
-                                      {"hops", nlohmann::ordered_json::array()}};
+      Json entry = {{"number", t.number ? Json(t.number) : nullptr},
+                    {"questions", t.questions},
+                    {e.memory_use->metric, or_null(t.as_read)},
+                    {"reads_zeroed_" + e.memory_use->metric, or_null(t.zeroed)},
+                    {"reads_shuffled_" + e.memory_use->metric, or_null(t.shuffled)},
+                    {"chance_percent", 100 * t.chance},
+                    {"hops", Json::array()}};
       for (const HopUse& h : t.hops)
         entry["hops"].push_back({{"site", h.site}, {"top_percent", h.top_percent}, {"mass", h.mass}});
       j["memory_use"].push_back(std::move(entry));
     }
   }
-  j["traces"] = nlohmann::ordered_json::array();
+  j["traces"] = Json::array();
   for (const fs::path& p : e.traces) j["traces"].push_back(p.string());
   return json_text(j, 2);
 }
 
 std::string evaluation_line(const Evaluation& e, const std::vector<std::string>& argv) {
-  const auto known = [](const std::string& digest) {
-    return digest.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(digest);
-  };
-  nlohmann::ordered_json j;
+  const auto known = [](const std::string& digest) { return digest.empty() ? Json(nullptr) : Json(digest); };
+  Json j;
   j["written_utc"] = utc_now();
   j["version"] = build_info().version;
   j["git_rev"] = build_info().git_rev;
@@ -261,7 +253,7 @@ std::string evaluation_line(const Evaluation& e, const std::vector<std::string>&
   j["parameter_hash"] = hex(e.parameter_hash);
   j["data_digest"] = known(e.data_digest);
   j["test_digest"] = known(e.test_digest);
-  auto figures = nlohmann::ordered_json::parse(evaluation_json(e));
+  auto figures = parse_json(evaluation_json(e));
   for (const auto& [key, value] : figures.items())
     if (key != "directory" && !j.contains(key)) j[key] = value;
   return json_text(j);
@@ -294,7 +286,7 @@ ModelReport report(const Config& config, int threads) {
     first += session.batch();
     if (update > 3) seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   }
-  r.step_bytes = session.arena_bytes();
+  r.step_bytes = session.step_bytes();
   if (update > 3) r.seconds_per_sequence = seconds / static_cast<double>(steps_of(update - warm));
   r.estimated_seconds = r.seconds_per_sequence * static_cast<double>(config.train.integer("max-sequences"));
   return r;

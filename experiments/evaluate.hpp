@@ -36,15 +36,14 @@ struct EvaluationOptions {
 struct LengthResult {
   std::optional<std::int64_t> length;
   std::size_t episodes = 0;
-  std::vector<double> mean;                           ///< by Evaluation::metrics
-  std::vector<std::optional<double>> standard_error;  ///< of the mean, by Evaluation::metrics; none from one episode
+  std::vector<Figure> figures;  ///< by Evaluation::metrics, as Task::summary makes them
 };
 
 /// A part of the test set with what the run scored there.
 struct PartResult {
   TestPart part;
-  std::size_t questions = 0;  ///< asked, which is part.questions unless episodes were counted out
-  double error = 0;           ///< mean of the solved metric
+  std::size_t questions = 0;    ///< asked, which is part.questions unless episodes were counted out
+  std::optional<double> error;  ///< the solved metric's figure
 };
 
 struct Evaluation {
@@ -64,8 +63,10 @@ struct Evaluation {
   std::vector<std::filesystem::path> traces;
   std::optional<MemoryUse> memory_use;  ///< where it was asked for
 
-  double mean_error() const;         ///< of the parts, each counting the same
-  std::size_t failed_parts() const;  ///< with an error above the threshold
+  /// Of the parts, each counting the same; none where a part has no figure.
+  std::optional<double> mean_error() const;
+  bool failed(const PartResult& part) const { return !part.error || *part.error > solved_threshold; }
+  std::size_t failed_parts() const;  ///< with an error above the threshold, or without a figure
 };
 
 /// A configuration's task, with its length option set to `length` alone where one is given. ArgumentError naming
@@ -75,11 +76,12 @@ std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> 
 /// Of a folder of restarts, the chosen one is judged. NonFiniteError where a figure is not finite.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
-/// One object; `results` lists length, episodes, then each metric by name and NAME_se (null from one episode). With a
-/// test set, where METRIC is the solved metric: `tasks` lists number, questions, METRIC, majority_METRIC,
-/// unknown_words, unseen_answers and cut_questions, and beside it stand mean_METRIC, failed_tasks and tasks_not_asked.
-/// `memory_use`, where asked for, lists by task number, questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC,
-/// chance_percent, and `hops`: site, top_percent, mass (memory_use.hpp).
+/// One object; `results` lists length, episodes, then each metric by name and NAME_se (null where there is none: a
+/// set that has failed by the task's rule, a single episode). With a test set, where METRIC is the solved metric:
+/// `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words, unseen_answers and cut_questions, and
+/// beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`, where asked for, lists by task number,
+/// questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
+/// (memory_use.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
 /// The same and what was asked, on one line without its end: what append_evaluation() (run_directory.hpp) takes.
 std::string evaluation_line(const Evaluation& evaluation, const std::vector<std::string>& argv);
@@ -95,7 +97,7 @@ struct ModelReport {
   std::vector<Entry> parameters;  ///< buffers last, with trained = false
   std::size_t count = 0;          ///< trained numbers
   std::size_t parameter_bytes = 0, optimizer_bytes = 0;
-  std::size_t step_bytes = 0;       ///< arenas of all shards after the measured steps
+  std::size_t step_bytes = 0;       ///< Session::step_bytes() after the measured steps
   double seconds_per_sequence = 0;  ///< measured on a few updates with `threads` threads
   double estimated_seconds = 0;     ///< times train.max-sequences
 };

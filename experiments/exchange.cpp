@@ -3,6 +3,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/names.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/run_directory.hpp"
@@ -10,7 +11,7 @@
 #include "experiments/trainer.hpp"
 #include "trace/atomic_file.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -152,8 +153,8 @@ std::string shape_problem(const Target& t) {
   if (dims == t.dims) return "";
   std::vector<std::string> shapes;
   for (const NamedArray& p : t.pieces) shapes.push_back(text_of(p.dims));
-  std::string text = fmt::format("other shape: {} is {} in the model, {} in the file", t.name, text_of(t.dims),
-                                 fmt::join(shapes, " on "));
+  std::string text =
+      fmt::format("other shape: {} is {} in the model, {} in the file", t.name, text_of(t.dims), join(shapes, " on "));
   if (dims && dims->size() == 2 && dims->at(0) != dims->at(1) && Dims{dims->at(1), dims->at(0)} == t.dims)
     text += "; say transpose in a map's line";
   return text;
@@ -214,7 +215,7 @@ void fit_weights(const Weights& weights, const NameMap& map, ParameterSet<float>
     const std::string problem = shape_problem(t);
     if (!problem.empty()) wrong.push_back(problem);
   }
-  if (!wrong.empty()) fail<ArgumentError>(where, "does not fit the model:\n  {}", fmt::join(wrong, "\n  "));
+  if (!wrong.empty()) fail<ArgumentError>(where, "does not fit the model:\n  {}", join(wrong, "\n  "));
   for (Target& t : targets) {
     float* to = t.values;
     for (const NamedArray& p : t.pieces) to = std::copy(p.values.begin(), p.values.end(), to);

@@ -33,7 +33,7 @@ class Nudged {
     const Values<double> state = rig_.interior(0, rows);
     for (std::size_t i = 0; i < state.size(); ++i) {
       const Declared& d = rig_.module->state()[i];
-      if (differentiable(d.kind)) keep(state_, state[i], "initial " + d.full_name());
+      if (differentiable(d)) keep(state_, state[i], "initial " + d.full_name());
     }
   }
 
@@ -72,12 +72,12 @@ class Nudged {
 
   Var<double> loss(double scale) {
     rig_.set.refresh();
-    Values<double> state = rig_.module->begin(rig_.tape, 0, rows);
+    Values<double> state = rig_.module->begin(rig_.pass, 0, rows);
     if (interior_) {
       state = copy_values(rig_.tape, state);
       std::size_t k = 0;
       for (std::size_t i = 0; i < state.size(); ++i)
-        if (differentiable(rig_.module->state()[i].kind)) state[i] = given(state_[k++]);
+        if (differentiable(rig_.module->state()[i])) state[i] = given(state_[k++]);
     }
     std::vector<Var<double>> inputs;
     for (Number& n : inputs_) inputs.push_back(given(n));

@@ -4,11 +4,12 @@
 // supporting facts. Weights over slots that hold no item (end_to_end: empty-slots) are mass elsewhere, and so is the
 // weight of a supporting fact that did not fit into the memory; a question without any counts as missed.
 // The same episodes are then asked again with every read of the memory zeroed, and with every row given the read of
-// the row after it in its batch (autodiff/tape.hpp, Reads). What a memory reads before its first step is not altered.
+// the row after it in its batch. What a memory reads before its first step is not altered.
 #pragma once
 
 #include "experiments/session.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,12 @@ struct HopUse {
 };
 
 struct TaskUse {
-  int number = 0;                   ///< the batches' parameter "task"; 0 where they have none
-  std::size_t questions = 0;        ///< or episodes
-  double chance = 0;                ///< mean share of supporting facts among the items: of `mass` and of `top`, 0..1
-  std::vector<HopUse> hops;         ///< empty where no site is over items, or the task knows no supporting facts
-  double as_read = 0;               ///< mean of the metric that says whether the task is solved
-  double zeroed = 0, shuffled = 0;  ///< of the same, with reads altered
+  int number = 0;                 ///< the batches' parameter "task"; 0 where they have none
+  std::size_t questions = 0;      ///< or episodes
+  double chance = 0;              ///< mean share of supporting facts among the items: of `mass` and of `top`, 0..1
+  std::vector<HopUse> hops;       ///< empty where no site is over items, or the task knows no supporting facts
+  std::optional<double> as_read;  ///< figure of the metric that says whether the task is solved
+  std::optional<double> zeroed, shuffled;  ///< of the same, with reads altered
 };
 
 struct MemoryUse {
@@ -36,8 +37,21 @@ struct MemoryUse {
   std::vector<TaskUse> tasks;  ///< by number
 };
 
+/// Puts another value in the place of every one that a site reads: zeros; or each row gets that of the row after it
+/// (the last row: the first one's), so that every number is a read's, of another sequence.
+template <class T>
+class AlteredReads final : public Look<T> {
+ public:
+  enum class How { zeroed, shuffled };
+  explicit AlteredReads(How how) : how_(how) {}
+  Var<T> instead(const Pass<T>& pass, const Place& place, const Var<T>& value) override;
+
+ private:
+  How how_;
+};
+
 /// Attention of one batch's rows, as it passes. Figures are sums over the row's scored steps.
-class AttentionWatch final : public Observer<float> {
+class AttentionWatch final : public Look<float> {
  public:
   struct Row {
     std::size_t scored = 0;
@@ -46,8 +60,7 @@ class AttentionWatch final : public Observer<float> {
   };
   /// `rows` has batch.size of them; both must outlive the pass.
   AttentionWatch(const MemoryLayout& layout, const Batch& batch, Row* rows);
-  void begin(const StepView<float>&) override {}
-  void step(const StepView<float>& view) override;
+  void state(const Pass<float>& pass, std::string_view component, std::span<const Var<float>> now) override;
 
  private:
   const Batch& batch_;

@@ -16,19 +16,22 @@
 namespace mneme::experiments {
 
 /// The trace's schema for this model on this task; `phase` is train or eval, `checkpoint_step` the sequences trained on
-/// before. The task is sampled once, for the names of its parameters and the size of its item sets.
-trace::Layout make_layout(const Config& config, const Task& task, const ModelParts& parts, const std::string& phase,
-                          std::uint64_t checkpoint_step, trace::Level level);
+/// before. InvariantError naming the task where it gives items and does not say how many at most.
+trace::Layout make_layout(const Config& config, const Task& task, const Components& components,
+                          const std::string& phase, std::uint64_t checkpoint_step, trace::Level level);
 
-class Recorder final : public Observer<float> {
+class Recorder final : public Look<float> {
  public:
-  Recorder(const trace::Layout& layout, const ModelParts& parts);
+  /// `layout` is make_layout()'s of a task of this `spec`; `components` must outlive it. InvariantError where a value
+  /// does not fit the row that the trace has for it.
+  Recorder(const trace::Layout& layout, const Components& components, const BatchSpec& spec);
 
   /// Rows of the coming batch to record, none to begin with; call before the forward pass.
   void start(const Batch& batch, std::span<const std::size_t> rows);
-  bool wants_stages() const override { return wants_stages_; }
-  void begin(const StepView<float>& view) override;
-  void step(const StepView<float>& view) override;
+  bool wants(const Place& place) override;
+  void seen(const Pass<float>& pass, const Place& place, const Var<float>& value) override;
+  void start(const Pass<float>& pass, std::string_view component, std::span<const Var<float>> now) override;
+  void state(const Pass<float>& pass, std::string_view component, std::span<const Var<float>> now) override;
   /// Inputs, targets and outputs of the recorded rows. `prediction` may be null: a pass that did not come to its end,
   /// whose episodes then hold the steps that were reached.
   void finish(const Batch& batch, const Prediction* prediction);
@@ -38,30 +41,36 @@ class Recorder final : public Observer<float> {
   trace::Episode& episode(std::size_t i) { return episodes_[i]; }
 
  private:
-  enum class From { memory, parameters, stages, controller };
-  /// Where a column's numbers are in a StepView; `swap` turns [M N] into N x M.
-  struct Source {
-    From from = From::memory;
-    std::size_t index = 0;
-    std::size_t count = 0;
-    std::size_t swap_rows = 0, swap_columns = 0;  ///< 0: as it is
-    bool logged = true;
+  enum class To { weights, site, memory, controller };
+  /// Where a column of the trace has its numbers from.
+  struct Column {
+    const Component* component = nullptr;
+    const Declared* declared = nullptr;
+    bool seen = false;      ///< a parameter or a stage, else of the state
+    std::size_t index = 0;  ///< in the component's state, or in handles_
+    To to = To::weights;
+    std::size_t site = 0, value = 0;  ///< of the episode
+    std::size_t count = 0;            ///< numbers of a row there
   };
-  struct SiteSource {
-    Source weights;
-    std::vector<Source> values;
-  };
-  Source source_of(From from, std::size_t index, const Declared& declared, bool logged) const;
-  static void copy(const StepView<float>& view, const Source& source, std::size_t batch_row, float* to);
-  void keyframe(const StepView<float>& view, std::size_t step);
+  void add_column(Column column);
+  void add_columns(const Component& component);
+  Column* column_of(const Place& place);
+  void copy(const Column& column, const Var<float>& from, std::size_t batch_row, float* to) const;
+  /// Every column of the component that is stored at `step`; -1 = what stands before the first one.
+  void copy_all(std::string_view component, std::span<const Var<float>> now, std::ptrdiff_t step);
+  static float* place_in(trace::Episode& episode, const Column& column, std::ptrdiff_t step);
+  static void words(const Batch& batch, std::size_t row, trace::ItemRows& items);
+  void choices(const Batch& batch, std::size_t row, trace::Episode& e) const;
+  void answers(const Batch& batch, std::size_t row, const Prediction* prediction, trace::Episode& e) const;
 
   trace::Layout layout_;
-  std::vector<SiteSource> sites_;
-  std::vector<Source> memory_, controller_;
+  BatchSpec spec_;
+  std::vector<Column> columns_;
+  std::vector<Var<float>> handles_;  ///< what was seen last, by Column::index
   std::vector<std::size_t> rows_, lengths_;
+  std::size_t batch_rows_ = 0;
   std::vector<trace::Episode> episodes_;  ///< as many as ever were recorded at once
   std::size_t reached_ = 0;               ///< steps seen
-  bool wants_stages_ = false;
 };
 
 }  // namespace mneme::experiments

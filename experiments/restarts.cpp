@@ -2,7 +2,7 @@
 #include "experiments/restarts.hpp"
 
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
@@ -12,12 +12,10 @@
 #include <cmath>
 #include <fstream>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 namespace mneme::experiments {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 namespace {
 
@@ -90,17 +88,16 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
 
 /// How far run.json says that a run has come.
 std::uint64_t sequences_of(const fs::path& run) {
-  std::ifstream in(run / "run.json");
-  const auto j = nlohmann::json::parse(in, nullptr, false);
+  const auto j = read_json(run / "run.json");
   return j.is_object() ? j.value("sequences", std::uint64_t{0}) : 0;
 }
 
 /// The rows and the choice of `j`, the record that is in `directory`, for runs of `config`.
-Restarts from_record(const nlohmann::json& j, const Config& config, const fs::path& directory) {
+Restarts from_record(const Json& j, const Config& config, const fs::path& directory) {
   Restarts r = empty_record(config, j.at("runs").size(), directory);
   try {
     for (std::size_t i = 0; i < r.runs.size(); ++i) {
-      const nlohmann::json& e = j.at("runs").at(i);
+      const Json& e = j.at("runs").at(i);
       Restart& one = r.runs[i];
       const auto number = [&](const char* key) {
         return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
@@ -117,7 +114,7 @@ Restarts from_record(const nlohmann::json& j, const Config& config, const fs::pa
       if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);
       if (j.at("chosen") == one.directory.filename().string()) r.chosen = i;
     }
-  } catch (const nlohmann::json::exception& e) {
+  } catch (const Json::exception& e) {
     fail<FileError>((directory / kRestartsFile).string(), "is not as expected: {}", e.what());
   }
   return r;
@@ -274,7 +271,7 @@ std::optional<double> training_loss(const fs::path& run) {
   std::ifstream in(run / "metrics.jsonl");
   std::optional<double> loss;
   for (std::string line; std::getline(in, line);) {
-    const auto j = nlohmann::json::parse(line, nullptr, false);
+    const auto j = parse_json(line);
     if (!j.is_object() || j.value("kind", "") != "train" || !j.contains("loss")) continue;
     loss = j["loss"].is_number() ? std::optional<double>(j["loss"].get<double>()) : std::nullopt;
   }
@@ -333,7 +330,7 @@ Restarts train_restarts(const Config& config, std::size_t count, const fs::path&
 Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment>& given,
                          const std::vector<std::string>& argv, const SideBySide& how) {
   const FolderLock lock(directory);
-  const nlohmann::json j = read_restarts(directory);
+  const Json j = read_restarts(directory);
   const Config before = Config::stored(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
   Config config = resumed_config(before, given);
   require_training_loss(config);
@@ -362,7 +359,7 @@ std::optional<Restarts> renew_restarts(const RunResult& result, const std::atomi
   } catch (const RuntimeFailure&) {
     return std::nullopt;  // who holds it writes the record anew
   }
-  const nlohmann::json j = read_restarts(group);
+  const Json j = read_restarts(group);
   const Config config = Config::stored(j.at("config").get<std::string>(), (group / kRestartsFile).string());
   Restarts r = from_record(j, config, group);
   const auto member = std::find_if(r.runs.begin(), r.runs.end(),

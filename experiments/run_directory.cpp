@@ -3,6 +3,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/environment.hpp"
 #include "trace/hdf5.hpp"
@@ -17,7 +18,6 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace mneme::experiments {
@@ -29,12 +29,11 @@ bool holds_restarts(const fs::path& directory) {
   return fs::exists(directory / kRestartsFile, error);
 }
 
-nlohmann::json read_restarts(const fs::path& directory) {
+Json read_restarts(const fs::path& directory) {
   const fs::path path = directory / kRestartsFile;
-  std::ifstream in(path);
-  auto j = nlohmann::json::parse(in, nullptr, false);
+  auto j = read_json(path);
   const auto is = [&](const char* key, auto type) { return j.contains(key) && (j[key].*type)(); };
-  using Value = nlohmann::json;
+  using Value = Json;
   if (!j.is_object() || !is("config", &Value::is_string) || !is("runs", &Value::is_array) || j["runs"].empty() ||
       !j["runs"].front().is_object() || !j.contains("chosen") || !(j["chosen"].is_null() || j["chosen"].is_string()))
     fail<FileError>(path.string(), "is no record of restarts: it is damaged or of another program");
@@ -43,7 +42,7 @@ nlohmann::json read_restarts(const fs::path& directory) {
 
 fs::path chosen_run(const fs::path& directory) {
   if (!holds_restarts(directory)) return directory;
-  const nlohmann::json j = read_restarts(directory);
+  const Json j = read_restarts(directory);
   if (j["chosen"].is_null())
     fail<ArgumentError>(directory.string(),
                         "holds restarts of which none is chosen yet: go on with them by --resume {}, or name one, such "
@@ -276,12 +275,11 @@ void append_evaluation(const fs::path& run, const std::string& line) {
 }
 
 void continue_record(const fs::path& run, RunRecord& record) {
-  std::ifstream in(run / "run.json");
-  auto before = nlohmann::ordered_json::parse(in, nullptr, false);
+  auto before = read_json(run / "run.json");
   if (!before.is_object()) return;
   if (!before.contains("history") || !before["history"].is_array()) {
     // A version that kept the last start alone.
-    nlohmann::ordered_json only;
+    Json only;
     for (const char* key : {"argv", "threads", "started_utc", "exit_reason", "message", "sequences"})
       if (before.contains(key)) only[key] = before[key];
     before["history"] = {only};
@@ -336,8 +334,7 @@ void require_same_run(const fs::path& run, const Config& config, const Task& tas
 }
 
 void check_task(const fs::path& run, const Config& config, const Task& task) {
-  std::ifstream in(run / "run.json");
-  const auto j = nlohmann::json::parse(in, nullptr, false);
+  const auto j = read_json(run / "run.json");
   if (!j.is_object()) return;
   if (const auto digest = j.find("data_digest"); digest != j.end()) {
     check_data(digest->is_string() ? digest->get<std::string>() : "", run.string(), config, task);
@@ -348,10 +345,8 @@ void check_task(const fs::path& run, const Config& config, const Task& task) {
 
 void write_run_json(const fs::path& run, const Config& config, const Task& task, const RunRecord& record,
                     const RunState& s) {
-  nlohmann::ordered_json j;
-  const auto where_known = [](bool known, auto value) {
-    return known ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-  };
+  Json j;
+  const auto where_known = [](bool known, auto value) { return known ? Json(value) : Json(nullptr); };
   const Metric& metric = task.metrics()[task.solved_metric()];
   const auto last = s.evaluation(), best = s.best_evaluation();
   j["run_id"] = config.run_id(task.data_digest());
@@ -362,7 +357,7 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   j["task_fingerprint"] = task_fingerprint(task);
   j["data_digest"] = where_known(!task.data_digest().empty(), task.data_digest());
   j["test_digest"] = where_known(!task.test_digest().empty(), task.test_digest());
-  nlohmann::ordered_json now;
+  Json now;
   now["argv"] = record.argv;
   now["threads"] = record.threads;
   now["version"] = build_info().version;
@@ -372,8 +367,8 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   now["sequences"] = s.sequences;
   now["exit_reason"] = record.exit_reason;
   now["message"] = record.message;
-  auto history = nlohmann::ordered_json::array();
-  for (const std::string& start : record.before) history.push_back(nlohmann::ordered_json::parse(start));
+  auto history = Json::array();
+  for (const std::string& start : record.before) history.push_back(parse_json(start));
   history.push_back(now);
   const auto first = [&](const char* key) { return history.front().value(key, now[key]); };
   j["argv"] = first("argv");
@@ -401,7 +396,7 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   j["best_at_sequences"] = where_known(best.has_value(), s.best_at);
   j["peak_memory_mb"] = peak_memory_mb();
   j["history"] = history;
-  j["environment"] = nlohmann::ordered_json::parse(environment_json());
+  j["environment"] = parse_json(environment_json());
   trace::write_text_atomically(run / "run.json", json_text(j, 2) + "\n");
 }
 

@@ -23,7 +23,7 @@ inline constexpr const char* kRestartsFile = "restarts.json";
 /// Whether a folder holds restarts.
 bool holds_restarts(const std::filesystem::path& directory);
 /// restarts.json with its keys `config`, `chosen` and `runs` as they must be. FileError where it is damaged.
-nlohmann::json read_restarts(const std::filesystem::path& directory);
+nlohmann::ordered_json read_restarts(const std::filesystem::path& directory);
 /// A run's folder as it is; of a folder of restarts, that of the chosen one. ArgumentError where none is chosen yet.
 std::filesystem::path chosen_run(const std::filesystem::path& directory);
 

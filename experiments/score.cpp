@@ -35,16 +35,12 @@ double real_nats(const float* x, const float* y, std::size_t n) {
          }));
 }
 
-bool indexed(const Batch& batch) {
-  return batch.target.kind == TargetKind::classes || batch.target.kind == TargetKind::pointer;
-}
-
 }  // namespace
 
 void row_nats(const Batch& batch, const float* logits, std::size_t outputs, std::span<double> out) {
   const std::size_t rows = batch.size, k = outputs;
   std::fill(out.begin(), out.end(), 0.0);
-  for (std::size_t t = 0; t < batch.steps; ++t)
+  for (std::size_t t = 0; t < batch.target.count(); ++t)
     for (std::size_t b = 0; b < rows; ++b) {
       if (!batch.target.scored(t, b)) continue;
       const float* x = logits + (t * rows + b) * k;
@@ -61,8 +57,8 @@ void row_nats(const Batch& batch, const float* logits, std::size_t outputs, std:
 
 std::size_t scored_numbers(const Batch& batch) {
   const auto& scored = batch.target.scored.storage();
-  const auto steps = static_cast<std::size_t>(std::count(scored.begin(), scored.end(), 1));
-  return indexed(batch) ? steps : steps * batch.target.values.shape()[2];
+  const auto count = static_cast<std::size_t>(std::count(scored.begin(), scored.end(), 1));
+  return chooses(batch.target.kind) ? count : count * batch.target.values.shape()[2];
 }
 
 void require_finite(const std::string& what, double value) {

@@ -104,6 +104,7 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
     row += s.rows;
     s.gradients = std::make_unique<Gradients<float>>(set_, 2 + 5 * i);
     s.tape.bind(s.gradients->leaves());
+    shard_gradients_.push_back(s.gradients->flat());
     s.nats.resize(s.rows);
     s.row_metrics.resize(s.rows * metrics);
     s.metrics.resize(metrics);
@@ -113,15 +114,21 @@ Session::Session(const Config& config, int threads) : config_(config), workers_(
 
 Session::~Session() = default;
 
-std::size_t Session::arena_bytes() const {
-  std::size_t bytes = 0;
-  for (const Shard& s : shards_) bytes += s.tape.arena_bytes();
+std::size_t Session::step_bytes() const {
+  std::size_t bytes = set_.transposed_bytes();
+  for (const Shard& s : shards_) bytes += s.tape.bytes() + set_.flat_size() * sizeof(float);
   return bytes;
 }
 
 void Session::sample(Shard& s, std::uint64_t first) const {
   task_->sample({config_.seed, "task", first, s.row_begin, s.rows}, s.batch);
+  if (!s.checked) check(*task_, s.batch);
+  s.checked = true;
   s.numbers = loss_ == Loss::element ? scored_numbers(s.batch) : 0;
+}
+
+void Session::check(const Task& task, const Batch& batch) const {
+  batch.check(task.spec(), "task " + config_.task);
 }
 
 double Session::loss_scale(std::size_t numbers) const {
@@ -133,14 +140,8 @@ double Session::loss_scale(std::size_t numbers) const {
   return 1;
 }
 
-Context<float> Session::context(Shard& s, std::uint64_t first, double scale) const {
-  return {.tape = s.tape,
-          .train = true,
-          .loss_scale = scale,
-          .progress = std::min(static_cast<double>(first) / total_, 1.0),
-          .seed = config_.seed,
-          .sequence = first + s.row_begin,
-          .observer = nullptr};
+Pass<float> Session::training_pass(Shard& s, std::uint64_t first, double scale) const {
+  return {.tape = s.tape, .train = true, .loss_scale = scale, .seed = config_.seed, .sequence = first + s.row_begin};
 }
 
 void Session::score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
@@ -150,23 +151,25 @@ void Session::score_rows(const Task& task, const Batch& batch, const Prediction&
   row_metrics.resize(batch.size * n);
   row_nats(batch, logits.data, logits.shape.last(), nats);
   for (std::size_t b = 0; b < batch.size; ++b)
-    task.score(batch, b, prediction.values, prediction.indices, nats[b], {row_metrics.data() + b * n, n});
+    task.score(batch, b, prediction, nats[b], {row_metrics.data() + b * n, n});
 }
 
 void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
-  Context<float> c = context(s, first, scale);
+  Pass<float> pass = training_pass(s, first, scale);
   if (s.recorder) {
     recording(s, [&] {
       s.recorded_rows.clear();
       for (std::size_t b = 0; b < s.rows; ++b)
-        if (const std::uint64_t n = c.sequence + b; n >= record_from_ && n % record_every_ == 0)
+        if (const std::uint64_t n = pass.sequence + b; n >= record_from_ && n % record_every_ == 0)
           s.recorded_rows.push_back(b);
+      if (!s.recorded_rows.empty()) check(*task_, s.batch);
       s.recorder->start(s.batch, s.recorded_rows);
-      if (!s.recorded_rows.empty()) c.observer = s.recorder.get();
+      if (!s.recorded_rows.empty()) pass.look = s.recorder.get();
     });
   }
   s.tape.begin(true);
-  const Forward<float> f = model_->forward(s.batch, c);
+  const EndOfPass<float> end{s.tape};
+  const Forward<float> f = model_->forward(s.batch, pass);
   s.loss = static_cast<double>(f.loss.data[0]);
   read_prediction(s.batch, f.logits, s.prediction);
   score_rows(*task_, s.batch, s.prediction, f.logits, s.nats, s.row_metrics);
@@ -175,6 +178,16 @@ void Session::run_shard(Shard& s, std::uint64_t first, double scale) {
   for (std::size_t b = 0; b < s.rows; ++b)
     for (std::size_t m = 0; m < n; ++m) s.metrics[m] += s.row_metrics[b * n + m];
   s.tape.backward(f.loss);
+}
+
+float* Session::sum_gradients() {
+  constexpr std::size_t range = 1 << 14;  // of two shards, what a core's second cache holds; worth waking a thread for
+  const std::size_t n = set_.flat_size();
+  if (shards_.size() > 1)
+    workers_.run((n + range - 1) / range, [&](std::size_t i, std::size_t) {
+      sum_shards<float>(shard_gradients_, i * range, std::min(n, (i + 1) * range));
+    });
+  return shard_gradients_[0];
 }
 
 const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
@@ -195,15 +208,13 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
 
   report_.loss = 0;
   std::fill(report_.metrics.begin(), report_.metrics.end(), 0.0);
-  float* g = shards_[0].gradients->flat();
-  for (Shard& s : shards_) {
+  for (const Shard& s : shards_) {
     report_.loss += s.loss;
     for (std::size_t m = 0; m < s.metrics.size(); ++m) report_.metrics[m] += s.metrics[m];
-    const float* own = s.gradients->flat();
-    if (own != g)
-      for (std::size_t i = 0; i < set_.flat_size(); ++i) g[i] += own[i];
   }
-  report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_);
+  float* g = sum_gradients();
+  Limits limits;
+  report_.gradient_norm = clip_gradient(set_, g, clip_, &usual_norm_, &limits);
   report_.rate = rate_ * schedule_.at(static_cast<double>(first));
   report_.finite = std::isfinite(report_.loss) && std::isfinite(report_.gradient_norm) && all_finite(report_.metrics);
   if (record_every_) {
@@ -220,7 +231,7 @@ const StepReport& Session::step(std::uint64_t first, std::uint64_t update) {
       });
   }
   if (!report_.finite) return report_;
-  optimizer_->update(set_, g, report_.rate, update);
+  optimizer_->update(set_, g, report_.rate, update, limits);
   set_.project();
   set_.refresh();
   return report_;
@@ -245,17 +256,18 @@ void Session::explain(std::uint64_t first, Recorder* recorder) {
     numbers += s.numbers;
   }
   for (Shard& s : shards_) {
-    Context<float> c = context(s, first, loss_scale(numbers));
+    Pass<float> pass = training_pass(s, first, loss_scale(numbers));
     if (recorder) {
       std::vector<std::size_t> rows(std::min<std::size_t>(s.rows, 8));
       for (std::size_t b = 0; b < rows.size(); ++b) rows[b] = b;
       recorder->start(s.batch, rows);
-      c.observer = recorder;
+      pass.look = recorder;
     }
     try {
-      searched(s.tape, numbers_text("sequence", c.sequence, s.rows), [&] {
+      searched(s.tape, numbers_text("sequence", pass.sequence, s.rows), [&] {
         s.tape.begin(true);
-        const Forward<float> f = model_->forward(s.batch, c);
+        const EndOfPass<float> end{s.tape};
+        const Forward<float> f = model_->forward(s.batch, pass);
         s.tape.backward(f.loss);
       });
     } catch (const NonFiniteError&) {
@@ -294,7 +306,7 @@ void Session::require_finite_state() const {
 void Session::record(const trace::Layout& layout, std::uint64_t every, std::uint64_t from) {
   record_every_ = every;
   record_from_ = from;
-  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->parts());
+  for (Shard& s : shards_) s.recorder = std::make_unique<Recorder>(layout, model_->components(), task_->spec());
 }
 
 void Session::stop_recording() {
@@ -321,39 +333,43 @@ std::exception_ptr Session::recording_error() const {
   return nullptr;
 }
 
-Forward<float> Session::forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
+Pass<float> Session::pass(const Draw& draw, Lane& lane, Look<float>* look) const {
+  return {.tape = lane.tape, .seed = draw.seed, .sequence = draw.first + draw.row_begin, .look = look};
+}
+
+Var<float> Session::forward(const Draw& draw, Lane& lane, Look<float>* look) const {
   lane.tape.begin(false);
-  lane.tape.alter_reads(reads);
-  const Context<float> c{.tape = lane.tape,
-                         .train = false,
-                         .loss_scale = 1,
-                         .progress = 1,
-                         .seed = draw.seed,
-                         .sequence = draw.first + draw.row_begin,
-                         .observer = observer};
-  return model_->forward(lane.batch, c);
+  Pass<float> now = pass(draw, lane, look);
+  return model_->forward(lane.batch, now).logits;
 }
 
-void Session::judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const {
-  const Forward<float> f = forward(draw, lane, observer, reads);
-  read_prediction(lane.batch, f.logits, lane.prediction);
-  score_rows(task, lane.batch, lane.prediction, f.logits, lane.nats, lane.row_metrics);
+Var<float> Session::judge(const Task& task, const Draw& draw, Lane& lane, Look<float>* look, std::size_t beam,
+                          const std::string& how) const {
+  const EndOfPass<float> end{lane.tape};
+  const Var<float> logits = forward(draw, lane, look);
+  Pass<float> answering = pass(draw, lane, nullptr);
+  model_->predict(lane.batch, answering, {beam, task.validity()}, logits, lane.prediction);
+  score_rows(task, lane.batch, lane.prediction, logits, lane.nats, lane.row_metrics);
   if (!std::all_of(lane.nats.begin(), lane.nats.end(), finite_cost) || !all_finite(lane.row_metrics))
-    explain_judged(task, draw, lane, reads);
+    explain_judged(task, draw, lane, look, how);
+  return logits;
 }
 
-void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const {
-  const std::string episodes = episodes_text(draw);
-  const char* how = reads == Reads::zeroed ? ", reads zeroed" : reads == Reads::shuffled ? ", reads shuffled" : "";
-  searched(lane.tape, episodes + how, [&] { forward(draw, lane, nullptr, reads); });
+void Session::explain_judged(const Task& task, const Draw& draw, Lane& lane, Look<float>* look,
+                             const std::string& how) const {
+  const std::string episodes = episodes_text(draw) + (how.empty() ? "" : ", " + how);
+  searched(lane.tape, episodes, [&] {
+    const EndOfPass<float> end{lane.tape};
+    forward(draw, lane, look);
+  });
   require_finite_state();
   const std::size_t n = task.metrics().size();
   for (std::size_t b = 0; b < lane.nats.size(); ++b)
     for (std::size_t m = 0; m < n; ++m)
       if (!finite_cost(lane.nats[b]) || !std::isfinite(lane.row_metrics[b * n + m]))
         fail<NonFiniteError>("finite guard",
-                             "cross-entropy {} and {} {}: every op's values are finite, these are not (in {}{})",
-                             lane.nats[b], task.metrics()[m].name, lane.row_metrics[b * n + m], episodes, how);
+                             "cross-entropy {} and {} {}: every op's values are finite, these are not (in {})",
+                             lane.nats[b], task.metrics()[m].name, lane.row_metrics[b * n + m], episodes);
   fail<InvariantError>("finite guard", "a second pass over {} is finite, the first was not", episodes);
 }
 
@@ -374,8 +390,9 @@ void Session::evaluate(const Episodes& e, std::vector<double>& metrics) {
     Lane& lane = lanes_[worker];
     const Draw draw{e.seed, "eval", e.first + begin, 0, now};
     task.sample(draw, lane.batch);
-    const std::unique_ptr<Observer<float>> observer = e.watch ? e.watch(begin, lane.batch) : nullptr;
-    judge(task, draw, lane, observer.get(), e.reads);
+    check(task, lane.batch);
+    const std::unique_ptr<Look<float>> look = e.look ? e.look(begin, lane.batch) : nullptr;
+    judge(task, draw, lane, look.get(), e.beam, e.how);
     std::copy_n(lane.row_metrics.data(), now * n, metrics.data() + begin * n);
   });
   if (stopped) fail<Stopped>("evaluate", "stopped before it was done");
@@ -391,8 +408,11 @@ trace::Episode& Session::trace_episode(const Task& task, std::uint64_t seed, std
   const std::size_t row = 0;
   const Draw draw{seed, "eval", number, 0, 1};
   task.sample(draw, lane.batch);
+  check(task, lane.batch);
   recorder.start(lane.batch, {&row, 1});
-  judge(task, draw, lane, &recorder, Reads::as_read);
+  // What was seen is the pass that knows the targets, so its outputs stand beside it, whatever the answer was.
+  const Var<float> logits = judge(task, draw, lane, &recorder, 1);
+  read_prediction(lane.batch, logits, lane.prediction);
   recorder.finish(lane.batch, &lane.prediction);
   fill_episode(recorder.episode(0), task, seed, number, lane.nats[0], lane.row_metrics.data(), parameter_hash(set_));
   return recorder.episode(0);

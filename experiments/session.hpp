@@ -1,8 +1,9 @@
 // Room: experiments. Session: task, model and optimizer of one configuration, ready to take training steps.
 //
 // For: trainer, evaluator, reports, benchmarks; no files here. A batch is cut into shards; each has its own tape,
-// gradient and buffers, so any thread may run any shard. Gradients are added up in the order of the shards: results
-// depend on train.batch and train.shard-size, never on the number of threads. In steady state step() allocates nothing.
+// gradient and buffers, so any thread may run any shard. Gradients are added up over a fixed tree of the shards, ranges
+// of them by all threads: results depend on train.batch and train.shard-size, never on the number of threads. In steady
+// state step() allocates nothing.
 #pragma once
 
 #include "experiments/config.hpp"
@@ -46,8 +47,8 @@ class Session {
   double& usual_norm() { return usual_norm_; }
   std::size_t batch() const { return batch_; }
   std::size_t shards() const { return shards_.size(); }
-  /// Memory that the shards' tapes hold.
-  std::size_t arena_bytes() const;
+  /// Memory beside parameters and optimizer: tapes and gradients of all shards, transposed copies.
+  std::size_t step_bytes() const;
 
   /// One update from the sequences first .. first+batch-1; `update` counts updates, this one included.
   const StepReport& step(std::uint64_t first, std::uint64_t update);
@@ -79,9 +80,10 @@ class Session {
     std::size_t count = 0;
     std::size_t rows = 1;             ///< computed together, and sharing what a batch shares
     std::function<bool()> stop = {};  ///< true: give up (Stopped); asked before each batch, by any thread
-    Reads reads = Reads::as_read;     ///< shuffled: among the rows computed together
-    /// An observer of the batch of episodes that begins with the so-manieth; called by any thread. Empty: none.
-    std::function<std::unique_ptr<Observer<float>>(std::size_t begin, const Batch& batch)> watch = {};
+    std::size_t beam = 1;             ///< of models whose answers feed back
+    /// Who looks at the batch of episodes that begins with the so-manieth; called by any thread. Empty: nobody.
+    std::function<std::unique_ptr<Look<float>>(std::size_t begin, const Batch& batch)> look = {};
+    std::string how = {};  ///< what that changes, in messages: "reads zeroed"
   };
   /// Metrics of each episode, [count metrics], without learning. NonFiniteError, as of explain(), where cross-entropy
   /// or a metric of one is not finite.
@@ -92,6 +94,7 @@ class Session {
  private:
   struct Shard {
     std::size_t row_begin = 0, rows = 0;
+    bool checked = false;
     Tape<float> tape;
     std::unique_ptr<Gradients<float>> gradients;
     Batch batch;
@@ -105,10 +108,14 @@ class Session {
   };
   struct Lane;  // what one worker evaluates with
 
+  /// InvariantError naming the task where a shard's first batch is not as declared.
   void sample(Shard& shard, std::uint64_t first) const;
+  void check(const Task& task, const Batch& batch) const;
   double loss_scale(std::size_t numbers) const;
-  Context<float> context(Shard& shard, std::uint64_t first, double scale) const;
+  Pass<float> training_pass(Shard& shard, std::uint64_t first, double scale) const;
   void run_shard(Shard& shard, std::uint64_t first, double scale);
+  /// -> the batch's gradient
+  float* sum_gradients();
   void score_rows(const Task& task, const Batch& batch, const Prediction& prediction, Var<float> logits,
                   std::vector<double>& nats, std::vector<double>& row_metrics) const;
   void fill_episode(trace::Episode& e, const Task& task, std::uint64_t seed, std::uint64_t number, double nats,
@@ -116,10 +123,13 @@ class Session {
   /// A part of the recording; an error of it is kept, and ends this step's recording of the shard alone.
   template <class F>
   void recording(Shard& shard, F f) const;
-  /// The lane's batch, which `draw` gave.
-  void judge(const Task& task, const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
-  Forward<float> forward(const Draw& draw, Lane& lane, Observer<float>* observer, Reads reads) const;
-  [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Reads reads) const;
+  /// The lane's batch, which `draw` gave; the logits that know its targets.
+  Var<float> judge(const Task& task, const Draw& draw, Lane& lane, Look<float>* look, std::size_t beam,
+                   const std::string& how = {}) const;
+  Var<float> forward(const Draw& draw, Lane& lane, Look<float>* look) const;
+  Pass<float> pass(const Draw& draw, Lane& lane, Look<float>* look) const;
+  [[noreturn]] void explain_judged(const Task& task, const Draw& draw, Lane& lane, Look<float>* look,
+                                   const std::string& how) const;
 
   Config config_;
   std::unique_ptr<Task> task_;
@@ -134,6 +144,7 @@ class Session {
   double usual_norm_ = 0;
   Workers workers_;
   std::deque<Shard> shards_;  // a deque: a Tape does not move
+  std::vector<float*> shard_gradients_;
   std::deque<Lane> lanes_;
   std::uint64_t record_every_ = 0, record_from_ = 0;
   StepReport report_;

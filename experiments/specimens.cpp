@@ -96,11 +96,11 @@ class MemoryRecurrent final : public Recurrent<T> {
     memory_ = s.memory->make<T>(build, s.options, {control_width, spec});
     if (filled) draw_items(spec, std::min<std::size_t>(memory_->layout().slots, 4));
   }
-  const std::vector<Declared>& state() const override { return memory_->layout().state; }
-  const std::vector<Declared>& outputs() const override { return memory_->layout().parameters; }
+  const DeclaredList& state() const override { return memory_->layout().state; }
+  const DeclaredList& outputs() const override { return memory_->layout().parameters; }
   std::size_t input_size() const override { return control_width; }
-  Values<T> begin(Tape<T>& tape, std::size_t first_row, std::size_t rows) const override {
-    if (!items_) return memory_->begin(tape, {.rows = rows});
+  Values<T> begin(Pass<T>& pass, std::size_t first_row, std::size_t rows) const override {
+    if (!items_) return memory_->begin(pass, {.rows = rows});
     const auto [entry, fresh] = given_.try_emplace({first_row, rows});
     ItemSet& some = entry->second;
     if (fresh) {
@@ -116,10 +116,11 @@ class MemoryRecurrent final : public Recurrent<T> {
       part(items_->items.tokens, some.tokens, some.tokens.shape()[1] ? words : 0);
       some.support.resize({rows, n});
     }
-    return memory_->begin(tape, {.rows = rows, .items = &some});
+    return memory_->begin(pass, {.rows = rows, .items = &some});
   }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const override {
-    return memory_->step(tape, input, state);
+  typename Recurrent<T>::Stepped step(Pass<T>& pass, Var<T> input, Values<T> state) const override {
+    const Values<T> parameters = memory_->head_parameters(pass, input);
+    return {memory_->step(pass, parameters, state), parameters};
   }
   const Memory<T>* memory() const override { return memory_.get(); }
 
@@ -151,29 +152,29 @@ class ControllerRecurrent final : public Recurrent<T> {
  public:
   ControllerRecurrent(const Builder<T>& build, const Specimen& s)
       : controller_(s.controller->make<T>(build, s.options, control_width)) {
-    outputs_.push_back({"output", "", {controller_->output_size()}, Kind::plain, "controller output h_t", {"hidden"}});
+    outputs_.add({"output", "", {controller_->output_size()}, Kind::plain, "controller output h_t", {"hidden"}});
   }
-  const std::vector<Declared>& state() const override { return controller_->state(); }
-  const std::vector<Declared>& outputs() const override { return outputs_; }
+  const DeclaredList& state() const override { return controller_->state(); }
+  const DeclaredList& outputs() const override { return outputs_; }
   std::size_t input_size() const override { return control_width; }
-  Values<T> begin(Tape<T>& tape, std::size_t, std::size_t rows) const override {
-    return controller_->begin(tape, rows);
+  Values<T> begin(Pass<T>& pass, std::size_t, std::size_t rows) const override {
+    return controller_->begin(pass, rows);
   }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const override {
-    auto* output = tape.template scratch<Var<T>>(1);
-    new (output) Var<T>(controller_->step(tape, {&input, 1}, state));
-    return {state, {output, 1}};
+  typename Recurrent<T>::Stepped step(Pass<T>& pass, Var<T> input, Values<T> state) const override {
+    const Values<T> output = empty_values(pass.tape, 1);
+    output[0] = controller_->step(pass, {&input, 1}, state);
+    return {state, output};
   }
 
  private:
   std::unique_ptr<Controller<T>> controller_;
-  std::vector<Declared> outputs_;
+  DeclaredList outputs_;
 };
 
 }  // namespace
 
-bool differentiable(Kind kind) {
-  return kind != Kind::hard && kind != Kind::journaled && kind != Kind::opaque;
+bool differentiable(const Declared& d) {
+  return d.trains && d.life != Life::rebuilt;
 }
 
 std::vector<Variant> small_variants(const std::string& section, const OptionTable& table,
@@ -273,10 +274,10 @@ std::vector<Var<T>> Rig<T>::inputs(std::size_t steps, std::size_t first_row, std
 
 template <class T>
 Values<T> Rig<T>::interior(std::size_t first_row, std::size_t rows) {
-  Values<T> state = copy_values(tape, module->begin(tape, first_row, rows));
+  Values<T> state = copy_values(tape, module->begin(pass, first_row, rows));
   for (std::size_t i = 0; i < state.size(); ++i) {
     const Declared& d = module->state()[i];
-    if (!differentiable(d.kind)) continue;
+    if (!differentiable(d)) continue;
     state[i] = tape.variable(state[i].shape);
     for (std::size_t b = 0; b < rows; ++b) {
       Random random(i + 1, "specimen state", first_row + b);
@@ -291,11 +292,11 @@ template <class T>
 Trail<T> run(Rig<T>& rig, Values<T> state, const std::vector<Var<T>>& inputs) {
   Trail<T> trail;
   trail.state.push_back(state);
-  for (const Var<T>& x : inputs) {
-    const auto next = rig.module->step(rig.tape, x, state);
+  for (rig.pass.step = 0; rig.pass.step < inputs.size(); ++rig.pass.step) {
+    const auto next = rig.module->step(rig.pass, inputs[rig.pass.step], state);
     state = next.state;
     trail.state.push_back(state);
-    trail.outputs.push_back(next.parameters);
+    trail.outputs.push_back(next.outputs);
   }
   return trail;
 }
@@ -339,6 +340,15 @@ std::vector<ModelSpecimen> model_specimens() {
        {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::classes, .outputs = 3, .longest_line = 3}},
       {"pointer to sentences",
        {.vocabulary = 6, .item_vocabulary = 6, .target = TargetKind::pointer, .outputs = 4, .longest_line = 3}},
+      {"class of each node",
+       {.item_width = 2,
+        .target = TargetKind::classes,
+        .outputs = 3,
+        .max_items = 4,
+        .edges = true,
+        .target_over = Along::items}},
+      {"bits of each item",
+       {.item_width = 3, .target = TargetKind::bits, .outputs = 2, .max_items = 4, .target_over = Along::items}},
   };
   // At least one entry each, so that the loops below run for models that use none.
   std::vector<std::pair<std::string, const MemoryPlugin*>> all_memories;
@@ -398,17 +408,30 @@ ModelRig<T>::ModelRig(const ModelSpecimen& s, std::uint64_t seed) {
 }
 
 template <class T>
-Forward<T> ModelRig<T>::forward(const Batch& batch, bool record, double loss_scale, Observer<T>* observer) {
+Forward<T> ModelRig<T>::forward(const Batch& batch, bool record, double loss_scale, Look<T>* look) {
   tape.begin(record);
-  return model->forward(batch, Context<T>{.tape = tape, .loss_scale = loss_scale, .observer = observer});
+  Pass<T> pass{.tape = tape, .loss_scale = loss_scale, .look = look};
+  return model->forward(batch, pass);
 }
 
 Batch random_batch(const BatchSpec& spec, std::size_t rows, std::size_t steps, std::uint64_t seed) {
   constexpr std::size_t words = 3;
-  const bool has_items = spec.item_width || spec.item_vocabulary;
-  const std::size_t items = spec.target == TargetKind::pointer ? spec.outputs : 4;
+  const bool has_items = spec.has_items(), over_items = spec.target_over == Along::items;
+  const std::size_t items = spec.target == TargetKind::pointer ? spec.outputs : 4, edges = spec.edges ? 5 : 0;
   Batch batch;
-  batch.reset(spec, rows, steps, has_items ? items : 0, spec.item_vocabulary ? words : 0);
+  batch.reset(spec, rows, steps, has_items ? items : 0, spec.item_vocabulary ? words : 0, edges);
+  const auto score = [&](std::size_t i, std::size_t b, Random& random) {
+    const auto below = [&](std::size_t n) {
+      return static_cast<std::int32_t>(random.integer(0, static_cast<std::int64_t>(n) - 1));
+    };
+    batch.target.scored(i, b) = 1;
+    if (chooses(spec.target))
+      batch.target.indices(i, b) = below(spec.target == TargetKind::pointer ? batch.items.count[b] : spec.outputs);
+    else
+      for (std::size_t k = 0; k < spec.outputs; ++k)
+        batch.target.values(i, b, k) =
+            spec.target == TargetKind::bits ? static_cast<float>(below(2)) : static_cast<float>(random.uniform(-1, 1));
+  };
   for (std::size_t b = 0; b < rows; ++b) {
     Random random(seed, "specimen batch", b);
     const auto below = [&](std::size_t n) {
@@ -428,47 +451,25 @@ Batch random_batch(const BatchSpec& spec, std::size_t rows, std::size_t steps, s
     for (std::size_t t = 0; t < length; ++t) {
       for (std::size_t c = 0; c < spec.channels; ++c) batch.dense(t, b, c) = static_cast<float>(random.uniform(-1, 1));
       if (spec.vocabulary) batch.tokens(t, b) = below(spec.vocabulary);
+      if (over_items) continue;
       const bool scored = t + 1 == length || below(3) > 0;
       if (!scored) continue;
-      batch.target.scored(t, b) = 1;
       batch.phase(t, b) = static_cast<std::uint8_t>(Phase::answer);
-      switch (spec.target) {
-        case TargetKind::bits:
-        case TargetKind::real:
-          for (std::size_t k = 0; k < spec.outputs; ++k)
-            batch.target.values(t, b, k) = spec.target == TargetKind::bits ? static_cast<float>(below(2))
-                                                                           : static_cast<float>(random.uniform(-1, 1));
-          break;
-        case TargetKind::classes: batch.target.indices(t, b) = below(spec.outputs); break;
-        case TargetKind::pointer: batch.target.indices(t, b) = below(batch.items.count[b]); break;
-      }
+      score(t, b, random);
     }
+    for (std::size_t i = 0; over_items && i < batch.items.count[b]; ++i)
+      if (i == 0 || below(3) > 0) score(i, b, random);
+    if (!spec.edges) continue;
+    batch.items.edge_count[b] = static_cast<std::uint32_t>(std::min(edges, b + batch.items.count[b] - 1));
+    for (std::size_t e = 0; e < batch.items.edge_count[b]; ++e)
+      for (std::size_t end = 0; end < 2; ++end) batch.items.edges(b, e, end) = below(batch.items.count[b]);
   }
   batch.check(spec);
   return batch;
 }
 
 Batch single_row(const Batch& batch, const BatchSpec& spec, std::size_t b) {
-  const bool has_items = spec.item_width || spec.item_vocabulary;
-  const std::size_t steps = batch.lengths[b], items = has_items ? batch.items.count[b] : 0,
-                    words = spec.item_vocabulary ? batch.items.tokens.shape()[2] : 0;
-  Batch one;
-  one.reset(spec, 1, steps, items, words);
-  if (has_items) one.items.count[0] = static_cast<std::uint32_t>(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    for (std::size_t k = 0; k < spec.item_width; ++k) one.items.values(0, i, k) = batch.items.values(b, i, k);
-    for (std::size_t w = 0; w < words; ++w) one.items.tokens(0, i, w) = batch.items.tokens(b, i, w);
-  }
-  const bool indexed = spec.target == TargetKind::classes || spec.target == TargetKind::pointer;
-  for (std::size_t t = 0; t < steps; ++t) {
-    for (std::size_t c = 0; c < spec.channels; ++c) one.dense(t, 0, c) = batch.dense(t, b, c);
-    if (spec.vocabulary) one.tokens(t, 0) = batch.tokens(t, b);
-    one.phase(t, 0) = batch.phase(t, b);
-    one.target.scored(t, 0) = batch.target.scored(t, b);
-    if (indexed) one.target.indices(t, 0) = batch.target.indices(t, b);
-    if (!indexed)
-      for (std::size_t k = 0; k < spec.outputs; ++k) one.target.values(t, 0, k) = batch.target.values(t, b, k);
-  }
+  Batch one = batch.row(spec, b);
   one.check(spec);
   return one;
 }

@@ -46,21 +46,23 @@ std::vector<Specimen> specimens_of(const std::string& name, const ControllerPlug
 /// All registered memories and controllers.
 std::vector<Specimen> specimens();
 
-/// False for state that has no gradient by design, or is changed in place.
-bool differentiable(Kind kind);
+/// False for state that has no gradient by design, or is rebuilt.
+bool differentiable(const Declared& d);
 
 /// What memories and controllers have in common: a step from an input and a state to outputs and a state.
 template <class T>
 class Recurrent {
  public:
+  struct Stepped {
+    Values<T> state, outputs;
+  };
   virtual ~Recurrent() = default;
-  virtual const std::vector<Declared>& state() const = 0;
-  virtual const std::vector<Declared>& outputs() const = 0;  ///< head parameters; a controller's one output
+  virtual const DeclaredList& state() const = 0;
+  virtual const DeclaredList& outputs() const = 0;  ///< head parameters; a controller's one output
   virtual std::size_t input_size() const = 0;
   /// Rows first_row .. first_row+rows-1 of the sequences: a memory filled from items gets theirs.
-  virtual Values<T> begin(Tape<T>& tape, std::size_t first_row, std::size_t rows) const = 0;
-  /// `parameters` of the result are the outputs.
-  virtual typename Memory<T>::Step step(Tape<T>& tape, Var<T> input, Values<T> state) const = 0;
+  virtual Values<T> begin(Pass<T>& pass, std::size_t first_row, std::size_t rows) const = 0;
+  virtual Stepped step(Pass<T>& pass, Var<T> input, Values<T> state) const = 0;
   virtual const Memory<T>* memory() const { return nullptr; }
 };
 
@@ -76,6 +78,7 @@ class Rig {
   std::unique_ptr<Recurrent<T>> module;
   std::unique_ptr<Gradients<T>> gradients;
   Tape<T> tape;
+  Pass<T> pass{tape};  ///< of all runs: a test, no training
 
   /// Inputs [rows D] of so many steps, in -1..1: a row has numbers of its own, whatever batch it is in.
   std::vector<Var<T>> inputs(std::size_t steps, std::size_t first_row, std::size_t rows);
@@ -126,7 +129,7 @@ class ModelRig {
   Tape<T> tape;
 
   /// Loss and logits on a tape begun anew.
-  Forward<T> forward(const Batch& batch, bool record, double loss_scale = 1, Observer<T>* observer = nullptr);
+  Forward<T> forward(const Batch& batch, bool record, double loss_scale = 1, Look<T>* look = nullptr);
 };
 
 /// A batch of this shape, drawn from `seed`: rows end at different steps (the first at the last) and have different

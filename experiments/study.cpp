@@ -2,14 +2,15 @@
 #include "experiments/study.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
 #include "tasks/babi_format.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,14 +21,12 @@
 namespace mneme::experiments {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 namespace {
 
-json read_json(const fs::path& path) {
-  std::ifstream in(path);
-  json j = json::parse(in, nullptr, false);
-  if (!in || j.is_discarded()) throw FileError(fmt::format("[{}] is missing or no JSON", path.string()));
+Json existing_json(const fs::path& path) {
+  Json j = read_json(path);
+  if (j.is_discarded()) throw FileError(fmt::format("[{}] is missing or no JSON", path.string()));
   return j;
 }
 
@@ -36,12 +35,12 @@ template <class F>
 auto reading(const fs::path& path, F f) {
   try {
     return f();
-  } catch (const json::exception& e) {
+  } catch (const Json::exception& e) {
     fail<FileError>(path.string(), "is not as expected: {}", e.what());
   }
 }
 
-std::optional<double> known(const json& j, const char* key) {
+std::optional<double> known(const Json& j, const char* key) {
   const auto it = j.find(key);
   return it == j.end() || it->is_null() ? std::nullopt : std::optional<double>(it->get<double>());
 }
@@ -54,7 +53,7 @@ std::vector<std::optional<double>> watch_after(const fs::path& directory, double
   std::optional<double> worst_evaluation, worst_mean, worst_mean_solved;
   std::ifstream in(directory / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
-    const json j = json::parse(line, nullptr, false);
+    const Json j = parse_json(line);
     if (!j.is_object() || known(j, "sequences").value_or(0) <= solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
     const auto note = [&](std::optional<double>& worst, const std::string& name) {
@@ -88,7 +87,7 @@ void require_fit(const Study& study, const std::string& preset, const Config& co
     for (const std::int64_t n : study.lengths) task_at(config, n);
   } catch (const ArgumentError& e) {
     fail<ArgumentError>("--presets", "{}: study {} judges at the lengths {}; {}", preset, study.name,
-                        fmt::join(study.lengths, ", "), e.what());
+                        join(study.lengths, ", "), e.what());
   }
 }
 
@@ -120,7 +119,7 @@ std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
       std::erase_if(numbers, [&](const auto& n) { return *n < range.low || *n > range.high; });
       if (numbers.empty())
         fail<ArgumentError>("--" + study.number_key, "{}:{} has none of the tasks that {} learns here: {}", range.low,
-                            range.high, preset.name, fmt::join(preset.numbers, ", "));
+                            range.high, preset.name, join(preset.numbers, ", "));
     }
     if (numbers.empty()) numbers.emplace_back();
     const Range seeds = options.seeds.value_or(preset.seeds);
@@ -138,14 +137,14 @@ std::vector<StudyRun> runs_of(const Study& study, const StudyOptions& options) {
 /// What the folder of a run that has ended says of it.
 struct Ended {
   fs::path directory;
-  json record;  ///< run.json
+  Json record;  ///< run.json
   Config config;
 };
 
 StudyRow start_row(const StudyRun& run, const Ended& ended, const RunResult& result) {
   StudyRow row;
   reading(ended.directory / "run.json", [&] {
-    const json& environment = ended.record.at("environment");
+    const Json& environment = ended.record.at("environment");
     row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
     // The BLAS picks its kernels by CPU, and bits depend on them.
     const auto blas = environment.at("blas").get<std::string>();
@@ -170,7 +169,7 @@ void judge_lengths(const Study& study, const StudyOptions& options, const Ended&
   const auto task = task_at(ended.config, {});
   std::optional<double> solved_at;
   reading(ended.directory / "run.json", [&] {
-    const json& j = ended.record;
+    const Json& j = ended.record;
     solved_at = known(j, "solved_at_sequences");
     row.figures = {known(j, "sequences_to_0.1"), known(j, "seconds_to_0.1"), solved_at, known(j, "solved_at_seconds")};
   });
@@ -185,7 +184,7 @@ void judge_lengths(const Study& study, const StudyOptions& options, const Ended&
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
   for (const LengthResult& r : evaluate(ended.directory, evaluation).results)
-    row.figures.emplace_back(r.mean[task->solved_metric()]);
+    row.figures.push_back(r.figures[task->solved_metric()].value);
 }
 
 constexpr std::size_t kHops = 3;  // of a memory with items, whose attention has columns
@@ -224,7 +223,7 @@ std::vector<StudyRow> judge_test(const StudyOptions& options, const Ended& ended
 std::vector<Assignment> changes(const StudyRun& run, const StudyOptions& options, const fs::path& directory) {
   const fs::path path = directory / "run.json";
   if (!fs::exists(path)) return resumable_items(run.config);
-  const json j = read_json(path);
+  const Json j = existing_json(path);
   const auto sequences = reading(path, [&] { return j.value("sequences", std::uint64_t{0}); });
   const bool solved = reading(path, [&] { return known(j, "solved_at_sequences").has_value(); });
   // Of a solved run --after decides, then and now.
@@ -289,7 +288,7 @@ std::optional<double> figure(const Study& study, const StudyRow& row, const std:
 
 std::string study_csv_header(const Study& study) {
   return fmt::format("preset,{}seed,config_hash,commit,cpu,parameters,sequences,seconds,exit_reason,{}\n",
-                     study.lengths.empty() ? "task," : "", fmt::join(study_columns(study), ","));
+                     study.lengths.empty() ? "task," : "", join(study_columns(study), ","));
 }
 
 std::string study_csv(const Study& study, const StudyRow& r) {
@@ -389,7 +388,7 @@ std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options,
     }
     const bool diverged = result.reason == ExitReason::diverged;
     if (exit_code(result.reason) != 0 && !diverged) return result.reason;
-    const Ended ended{directory, read_json(directory / "run.json"), Config::load(directory.string())};
+    const Ended ended{directory, existing_json(directory / "run.json"), Config::load(directory.string())};
     StudyRow row = start_row(run, ended, result);
     found[i] = {row};
     if (diverged) return result.reason;

@@ -2,6 +2,7 @@
 #include "experiments/trainer.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
@@ -12,16 +13,14 @@
 #include "experiments/training_trace.hpp"
 #include "trace/hdf5.hpp"
 
-#include <fmt/chrono.h>
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace mneme::experiments {
 
@@ -157,8 +156,7 @@ class Run {
   std::optional<RunResult> over() {
     const auto reason = must_stop();
     if (!reason || (*reason != ExitReason::solved && *reason != ExitReason::max_sequences)) return std::nullopt;
-    std::ifstream in(directory_ / "run.json");
-    const auto j = nlohmann::json::parse(in, nullptr, false);
+    const auto j = read_json(directory_ / "run.json");
     std::error_code error;
     if (!j.is_object() || j.value("exit_reason", "") != exit_reason_name(*reason) ||
         !fs::exists(directory_ / "DONE", error))
@@ -309,12 +307,12 @@ class Run {
                        .rows = config_.train.size("eval-batch"),
                        .stop = [this] { return asked_to_stop().has_value(); }},
                       values_);
+    const std::vector<Figure> figures = session_.task().summary(values_);
     const std::size_t n = names_->size();
-    means_.assign(n, 0.0);
-    for (std::size_t i = 0; i < values_.size(); ++i) means_[i % n] += values_[i];
-    for (double& mean : means_) mean /= static_cast<double>(eval_episodes_);
-    for (std::size_t m = 0; m < n; ++m) require_finite("mean " + (*names_)[m].name + " of an evaluation", means_[m]);
-    const double value = means_[metric_], threshold = session_.task().solved_threshold();
+    for (std::size_t m = 0; m < n; ++m)
+      if (figures.at(m).value) require_finite("mean " + (*names_)[m].name + " of an evaluation", *figures[m].value);
+    constexpr double failed = std::numeric_limits<double>::infinity();  // by the task's rule: no figure
+    const double value = figures[metric_].value.value_or(failed), threshold = session_.task().solved_threshold();
 
     if (!state_.solved && passed() && value <= threshold) {
       state_.solved = true;
@@ -345,7 +343,7 @@ class Run {
     }
     begin_line("eval");
     fmt::format_to(std::back_inserter(line_), R"(,"episodes":{})", eval_episodes_);
-    for (std::size_t m = 0; m < n; ++m) append_number(line_, (*names_)[m].name, means_[m]);
+    for (std::size_t m = 0; m < n; ++m) append_number(line_, (*names_)[m].name, figures[m].value.value_or(failed));
     fmt::format_to(std::back_inserter(line_), ",\"solved\":{}}}\n", state_.solved);
     metrics_.append(line_);
     if (!better) return;
@@ -399,13 +397,13 @@ class Run {
         message = fmt::format("solved at {} sequences, {:.1f} s of training", state_.solved_at, state_.solved_seconds);
         break;
       case ExitReason::max_sequences:
-        message =
-            state_.evaluations == 0
-                ? fmt::format("ended at {} sequences, before any evaluation", state_.sequences)
-                : fmt::format("ended at {} sequences; {} = {:.4g}, {}", state_.sequences, name, state_.last_evaluation,
-                              state_.solved ? fmt::format("solved at {}", state_.solved_at)
-                              : passed()    ? "but solved takes two evaluations in a row at or under the threshold"
-                                            : "not solved");
+        message = state_.evaluations == 0
+                      ? fmt::format("ended at {} sequences, before any evaluation", state_.sequences)
+                      : fmt::format("ended at {} sequences; {} = {}, {}", state_.sequences, name,
+                                    state_.evaluation() ? fmt::format("{:.4g}", state_.last_evaluation) : "FAIL",
+                                    state_.solved ? fmt::format("solved at {}", state_.solved_at)
+                                    : passed() ? "but solved takes two evaluations in a row at or under the threshold"
+                                               : "not solved");
         message += above_chance();
         break;
       default:
@@ -530,7 +528,7 @@ class Run {
   std::uint64_t averaged_ = 0;  // sequences of the last line; 0 = none written by this start
   double loss_ = 0, error_ = 0, rate_ = 0;
   std::string line_;
-  std::vector<double> values_, means_;
+  std::vector<double> values_;
   std::vector<double> latest_;  // means of the metrics over the sequences of the last line
 };
 
@@ -574,12 +572,10 @@ fs::path default_run_directory(const Config& config) {
                           at.string());
     if (at == at.root_path()) break;
   }
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string name = !config.source.empty()  ? config.source
                            : config.memory.empty() ? config.model
                                                    : config.model + "-" + config.memory;
-  const fs::path base = fs::path("runs") / config.task / name /
-                        fmt::format("{:%Y%m%d-%H%M%S}-{}", fmt::localtime(now), config.run_id(""));
+  const fs::path base = fs::path("runs") / config.task / name / fmt::format("{}-{}", local_now(), config.run_id(""));
   fs::path free = base;
   for (int n = 2; fs::exists(free, error); ++n) free = base.string() + fmt::format("-{}", n);
   return free;
@@ -610,8 +606,7 @@ namespace {
 
 /// What run.json says of a run that has ended for good.
 std::optional<RunResult> ended_run(const fs::path& directory, bool diverged_only) {
-  std::ifstream in(directory / "run.json");
-  const auto j = nlohmann::json::parse(in, nullptr, false);
+  const auto j = read_json(directory / "run.json");
   if (!j.is_object()) return std::nullopt;
   for (const ExitReason reason : {ExitReason::diverged, ExitReason::solved, ExitReason::max_sequences}) {
     if (j.value("exit_reason", "") != exit_reason_name(reason)) continue;

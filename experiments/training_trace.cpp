@@ -43,7 +43,7 @@ TrainingTrace::TrainingTrace(const Config& config, Session& session, const fs::p
     const fs::path path = folder_ / "train.trace.h5";
     const TracedSoFar before = traced_so_far(path);
     const trace::Layout layout =
-        make_layout(config, session.task(), session.model().parts(), "train", sequences, level);
+        make_layout(config, session.task(), session.model().components(), "train", sequences, level);
     trace::SinkOptions options;
     options.budget_bytes = static_cast<std::uint64_t>(config.trace.integer("budget-mb")) * 1000 * 1000;
     options.first_episode = before.next_id;
@@ -97,11 +97,11 @@ void TrainingTrace::close() {
 
 Recorder* TrainingTrace::divergence_recorder() {
   const Config& config = session_->config();
-  const ModelParts parts = session_->model().parts();
+  const Components& parts = session_->model().components();
   const auto make = [&] {
     const trace::Level level = std::max(trace::parse_level(config.trace.text("level")), trace::Level::params);
     divergence_layout_ = make_layout(config, session_->task(), parts, "train", started_at_, level);
-    divergence_.emplace(divergence_layout_, parts);
+    divergence_.emplace(divergence_layout_, parts, session_->task().spec());
   };
   attempt(make, kNotTraced);
   return divergence_ ? &*divergence_ : nullptr;

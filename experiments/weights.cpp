@@ -2,11 +2,11 @@
 #include "experiments/weights.hpp"
 
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "trace/atomic_file.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xnpy.hpp>
 
@@ -23,7 +23,6 @@
 namespace mneme::experiments {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "both formats are little-endian, and so is this code");
 
@@ -75,7 +74,7 @@ Json parse_object(std::string_view text, const std::string& where) {
   if (const std::size_t zero = text.find('\0'); zero != text.npos)  // where the parser would end, whatever follows
     fail<FileError>(where, "holds a zero byte at {}", zero);
   try {
-    Json j = Json::parse(text.begin(), text.end(), watch);
+    Json j = parse_json(text, watch);
     if (!j.is_object()) fail<FileError>(where, "is no JSON object");
     return j;
   } catch (const Json::parse_error& e) {
@@ -108,13 +107,15 @@ std::string read_bytes(const fs::path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) fail<FileError>(path.string(), "does not exist or is no file");
   std::ifstream in(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) fail<FileError>(path.string(), "cannot be read");
+  const std::uintmax_t size = fs::file_size(path, error);
+  std::string bytes(error ? 0 : size, '\0');
+  if (error || !in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
+    fail<FileError>(path.string(), "cannot be read");
   return bytes;
 }
 
 std::string text_of(const std::vector<std::size_t>& dims) {
-  return fmt::format("[{}]", fmt::join(dims, " "));
+  return fmt::format("[{}]", join(dims, " "));
 }
 
 // ---- safetensors ----------------------------------------------------------------------------------------------------

@@ -103,15 +103,15 @@ Bags<T> question_bags(Tape<T>& tape, const Batch& batch, const BagRule& rule) {
 }
 
 template <class T>
-const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ages, double noise, std::uint64_t seed,
-                              std::uint64_t sequence) {
-  auto* age = tape.template scratch<std::int32_t>(bags.rows * bags.items);
+const std::int32_t* item_ages(Pass<T>& pass, const Bags<T>& bags, std::size_t ages, double noise) {
+  auto* age = pass.tape.template scratch<std::int32_t>(bags.rows * bags.items);
   std::fill_n(age, bags.rows * bags.items, 0);
   for (std::size_t b = 0; b < bags.rows; ++b) {
     const std::size_t n = bags.count[b];
-    Random random(seed, "noise", sequence + b);
-    std::int64_t blanks =
-        noise > 0 ? random.integer(0, static_cast<std::int64_t>(std::ceil(noise * static_cast<double>(n)))) : 0;
+    Random random = pass.stream("noise", b);
+    std::int64_t blanks = pass.train && noise > 0
+                              ? random.integer(0, static_cast<std::int64_t>(std::ceil(noise * static_cast<double>(n))))
+                              : 0;
     std::int64_t now = 0;
     for (std::size_t i = n; i-- > 0; ++now) {
       // Every choice of places for the empty ones is equally likely.
@@ -237,13 +237,13 @@ Var<T> score_rows(Tape<T>& tape, Var<T> u, Var<T> rows) {
   return batched_product(tape, u.reshaped({1, batch, d}), rows.reshaped({1, k, d}), true).reshaped({batch, k});
 }
 
-#define MNEME_INSTANTIATE(T)                                                                                           \
-  template struct Bags<T>;                                                                                             \
-  template Bags<T> item_bags(Tape<T>&, const ItemSet&, std::size_t, const BagRule&, Part, std::size_t);                \
-  template Bags<T> question_bags(Tape<T>&, const Batch&, const BagRule&);                                              \
-  template const std::int32_t* item_ages(Tape<T>&, const Bags<T>&, std::size_t, double, std::uint64_t, std::uint64_t); \
-  template Var<T> embed_bags(Tape<T>&, const Bags<T>&, Var<T>, Var<T>, const std::int32_t*);                           \
-  template Mask item_mask(Tape<T>&, Var<T>, std::size_t);                                                              \
+#define MNEME_INSTANTIATE(T)                                                                            \
+  template struct Bags<T>;                                                                              \
+  template Bags<T> item_bags(Tape<T>&, const ItemSet&, std::size_t, const BagRule&, Part, std::size_t); \
+  template Bags<T> question_bags(Tape<T>&, const Batch&, const BagRule&);                               \
+  template const std::int32_t* item_ages(Pass<T>&, const Bags<T>&, std::size_t, double);                \
+  template Var<T> embed_bags(Tape<T>&, const Bags<T>&, Var<T>, Var<T>, const std::int32_t*);            \
+  template Mask item_mask(Tape<T>&, Var<T>, std::size_t);                                               \
   template Var<T> score_rows(Tape<T>&, Var<T>, Var<T>);
 MNEME_INSTANTIATE(float)
 MNEME_INSTANTIATE(double)

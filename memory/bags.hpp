@@ -8,6 +8,7 @@
 #pragma once
 
 #include "attention/normalize.hpp"
+#include "autodiff/pass.hpp"
 #include "core/batch.hpp"
 
 #include <string>
@@ -55,12 +56,11 @@ Bags<T> item_bags(Tape<T>& tape, const ItemSet& items, std::size_t rows, const B
 template <class T>
 Bags<T> question_bags(Tape<T>& tape, const Batch& batch, const BagRule& rule);
 
-/// Statement n of a row of `count` has age count - 1 - n: the last one has 0. With `noise`, each story gets up to
-/// ceil(noise count) empty statements, drawn from the stream "noise" of (seed, sequence + row), that only make others
-/// older. -> [B N], at most `ages` - 1.
+/// Statement n of a row of `count` has age count - 1 - n: the last one has 0. With `noise`, each story gets in training
+/// up to ceil(noise count) empty statements, drawn from the row's stream "noise", that only make others older.
+/// -> [B N], at most `ages` - 1.
 template <class T>
-const std::int32_t* item_ages(Tape<T>& tape, const Bags<T>& bags, std::size_t ages, double noise, std::uint64_t seed,
-                              std::uint64_t sequence);
+const std::int32_t* item_ages(Pass<T>& pass, const Bags<T>& bags, std::size_t ages, double noise);
 
 /// table [V D], times [ages D] or none -> [B D N], zero past a row's count
 template <class T>

@@ -80,91 +80,92 @@ class EndToEnd final : public Memory<T> {
 
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+  Values<T> begin(Pass<T>& pass, const Start& start) const override {
     if (!start.items) fail<InvariantError>("memory end_to_end", "got no items");
+    Tape<T>& tape = pass.tape;
     const Bags<T> bags = item_bags(tape, *start.items, start.rows, rule_);
     if (bags.items > slots_)
       fail<ArgumentError>("memory.slots", "{} slots for a story of {} statements", slots_, bags.items);
-    const std::int32_t* age =
-        times_.empty() ? nullptr : item_ages(tape, bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence);
-    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
-    new (&state[present]) Var<T>(bags.present(tape));
-    new (&state[softmax_off]) Var<T>(tape.filled({start.rows, 1}, T(0)));
-    for (std::size_t b = 0; start.train && b < start.rows; ++b)
-      state[softmax_off].data[b] = start.sequence + b < linear_start_ ? T(1) : T(0);
-    new (&state[query]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    const std::int32_t* age = times_.empty() ? nullptr : item_ages(pass, bags, slots_, noise_);
+    const Values<T> state = empty_values(tape, layout_.state.size());
+    state[at_.present] = bags.present(tape);
+    const Var<T> off = state[at_.softmax_off] = tape.filled({start.rows, 1}, T(0));
+    for (std::size_t b = 0; pass.train && b < start.rows; ++b)
+      off.data[b] = pass.sequence + b < linear_start_ ? T(1) : T(0);
+    state[at_.query] = tape.filled({start.rows, width_}, T(0));
     for (std::size_t e = 0; e < tables_.size(); ++e)
-      new (&state[embedded + e])
-          Var<T>(embed_bags(tape, bags, tape.parameter(tables_[e]), age ? tape.parameter(times_[e]) : Var<T>{}, age));
-    for (std::size_t k = 0; k < hops_; ++k) {
-      new (&state[weights(k)]) Var<T>(tape.filled({start.rows, bags.items}, T(0)));
-      new (&state[value(k)]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+      state[at_.embedded[e]] =
+          embed_bags(tape, bags, tape.parameter(tables_[e]), age ? tape.parameter(times_[e]) : Var<T>{}, age);
+    for (const Site& hop : layout_.sites) {
+      state[hop.weights] = tape.filled({start.rows, bags.items}, T(0));
+      state[hop.value] = tape.filled({start.rows, width_}, T(0));
     }
     return state;
   }
 
-  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
-    auto* u = tape.template scratch<Var<T>>(1);
-    new (u) Var<T>(projection_ ? (*projection_)(tape, control) : control);
-    return {u, 1};
+  Values<T> head_parameters(Pass<T>& pass, Var<T> control) const override {
+    const Values<T> u = empty_values(pass.tape, 1);
+    u[0] = projection_ ? (*projection_)(pass.tape, control) : control;
+    return u;
   }
 
   // p = softmax(u . m_i) over the statements there are   (eq. 1); without the softmax where a row is in linear start
-  Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
-    const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
-    const Var<T> u = query_of(tape, k, parameters, state);
-    const Var<T> scores = dot_score(tape, u.reshaped({rows, 1, width_}), state[keys(k)]);  // score
+  void address(Pass<T>& pass, const Turn& turn, Values<T> parameters, Values<T>, Values<T> now) const override {
+    if (turn.sites.empty()) return;
+    Tape<T>& tape = pass.tape;
+    const std::size_t k = turn.sites[0], rows = parameters[0].shape[0];
+    const Var<T> present = now[at_.present], softmax_off = now[at_.softmax_off];
+    const std::size_t n = present.shape[1];
+    const Var<T> u = query_of(tape, k, parameters, now);
+    const Var<T> scores = dot_score(tape, u.reshaped({rows, 1, width_}), now[keys(k)]);  // score
     auto* off = tape.template scratch<std::uint8_t>(rows);
-    for (std::size_t b = 0; b < rows; ++b) off[b] = state[softmax_off].data[b] > 0;
+    for (std::size_t b = 0; b < rows; ++b) off[b] = softmax_off.data[b] > 0;
     const auto linear_rows = std::count(off, off + rows, 1);
+    Var<T>& weights = now[layout_.sites[k].weights];
     Var<T> linear;
-    if (linear_rows > 0) linear = multiply(tape, scores.reshaped({rows, n}), state[present]);
-    if (linear_rows == static_cast<std::ptrdiff_t>(rows)) return linear;
-    const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
-    const Var<T> p = softmax(tape, scores, mask).reshaped({rows, n});  // normalize
-    return linear_rows > 0 ? choose_rows(tape, off, linear, p) : p;
+    if (linear_rows > 0) weights = linear = multiply(tape, scores.reshaped({rows, n}), present);
+    if (linear_rows == static_cast<std::ptrdiff_t>(rows)) return;
+    const Mask mask = item_mask(tape, present, empty_slots_ ? slots_ : 0);
+    weights = softmax(tape, scores, mask).reshaped({rows, n});  // normalize
+    if (linear_rows > 0) weights = choose_rows(tape, off, linear, weights);
   }
 
   // u^{K+1}, what the answer is made from
-  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
-    Values<T> next = copy_values(tape, state);
-    next[query] = query_of(tape, hops_, parameters, state);
-    return next;
+  void update(Pass<T>& pass, const Turn&, Values<T> parameters, Values<T>, Values<T> now) const override {
+    now[at_.query] = query_of(pass.tape, hops_, parameters, now);
   }
 
   // o = sum_i p_i c_i   (eq. 2)
-  Var<T> read(Tape<T>& tape, std::size_t k, Values<T> state) const override {
-    const Var<T> p = state[weights(k)];
-    return weighted_sum(tape, p.reshaped({p.shape[0], 1, p.shape[1]}), state[keys(k) + 1])  // combine
-        .reshaped({p.shape[0], width_});
+  void read(Pass<T>& pass, const Turn& turn, Values<T> now) const override {
+    for (const std::size_t k : turn.sites) {
+      const Var<T> p = now[layout_.sites[k].weights];
+      now[layout_.sites[k].value] =
+          weighted_sum(pass.tape, p.reshaped({p.shape[0], 1, p.shape[1]}), now[values(k)])  // combine
+              .reshaped({p.shape[0], width_});
+    }
   }
 
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
-  }
-
-  Var<T> question(Tape<T>& tape, const Batch& batch) const override {
-    return embed_bags(tape, question_bags(tape, batch, rule_), tape.parameter(question_))
+  Var<T> question(Pass<T>& pass, const Batch& batch) const override {
+    return embed_bags(pass.tape, question_bags(pass.tape, batch, rule_), pass.tape.parameter(question_))
         .reshaped({batch.size, width_});
   }
 
-  Var<T> answer(Tape<T>& tape, Values<T> state) const override {
+  Var<T> answer(Pass<T>& pass, Values<T> state) const override {
+    Tape<T>& tape = pass.tape;
     const Var<T> table = tape.parameter(answer_);
-    return score_rows(tape, state[query], answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
+    return score_rows(tape, state[at_.query],
+                      answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
   }
 
  private:
-  // the state, in this order; then weights and value of each hop
-  enum { present, softmax_off, query, embedded };
-  std::size_t keys(std::size_t k) const { return embedded + (adjacent_ ? k : 0); }
-  std::size_t weights(std::size_t k) const { return embedded + tables_.size() + 2 * k; }
-  std::size_t value(std::size_t k) const { return weights(k) + 1; }
+  std::size_t keys(std::size_t k) const { return at_.embedded[adjacent_ ? k : 0]; }
+  std::size_t values(std::size_t k) const { return at_.embedded[adjacent_ ? k + 1 : 1]; }
 
   // u^{k+1} = u^k + o^k (eq. 4), or H u^k + o^k (section 2.2)
-  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const {
+  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> now) const {
     Var<T> u = parameters[0];
     for (std::size_t j = 0; j < k; ++j)
-      u = add(tape, adjacent_ ? u : linear(tape, u, tape.parameter(hop_)), state[value(j)]);
+      u = add(tape, adjacent_ ? u : linear(tape, u, tape.parameter(hop_)), now[layout_.sites[j].value]);
     return u;
   }
 
@@ -172,25 +173,29 @@ class EndToEnd final : public Memory<T> {
     layout_.slots = slots_;
     layout_.width = width_;
     layout_.update = "next-query";
-    layout_.state = {{"present", "", {slots_}, Kind::hard, "1 where there is a statement", {"item"}},
-                     {"softmax_off", "", {}, Kind::hard, "1 during linear start"},
-                     {"query", "", {width_}, Kind::plain, "query after the last hop u^{K+1}", {"cell"}}};
+    DeclaredList& state = layout_.state;
+    at_.present =
+        state.add({"present", "", {slots_}, Kind::plain, "1 where there is a statement", {"item"}, /*trains=*/false});
+    at_.softmax_off = state.add({"softmax_off", "", {}, Kind::plain, "1 during linear start", {}, /*trains=*/false});
+    at_.query = state.add({"query", "", {width_}, Kind::plain, "query after the last hop u^{K+1}", {"cell"}});
     for (std::size_t e = 0; e < tables_.size(); ++e)
-      layout_.state.push_back({"embedded_" + std::to_string(e),
-                               "",
-                               {width_, slots_},
-                               Kind::plain,
-                               "statements embedded by table " + std::to_string(e),
-                               {"cell", "item"}});
-    layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query u^1", {"cell"}}};
+      at_.embedded.push_back(state.add({"embedded_" + std::to_string(e),
+                                        "",
+                                        {width_, slots_},
+                                        Kind::plain,
+                                        "statements embedded by table " + std::to_string(e),
+                                        {"cell", "item"}}));
+    layout_.parameters.add({"query", "hop_0", {width_}, Kind::plain, "query u^1", {"cell"}});
     // Without the softmax rows sum to anything, so a memory that ever does without promises nothing.
     const Kind kind = linear_start_ ? Kind::plain : empty_slots_ ? Kind::sub_weights : Kind::weights;
     for (std::size_t k = 0; k < hops_; ++k) {
-      const std::string site = "hop_" + std::to_string(k);
-      layout_.sites.push_back({site, "hop", "dot", "item"});
-      layout_.state.push_back({"weights", site, {slots_}, kind, "weights over the statements p^k", {"item"}});
-      layout_.state.push_back({"value", site, {width_}, Kind::plain, "what was found o^k", {"cell"}});
+      const std::string hop = "hop_" + std::to_string(k);
+      const std::size_t p = state.add({"weights", hop, {slots_}, kind, "weights over the statements p^k", {"item"}});
+      const std::size_t o = state.add({"value", hop, {width_}, Kind::plain, "what was found o^k", {"cell"}});
+      layout_.sites.push_back({hop, "hop", "dot", "item", {}, p, o});
+      layout_.turns.push_back({hop, {k}});
     }
+    layout_.turns.push_back({"next_query", {}, true});
   }
 
   std::size_t slots_, width_, hops_;
@@ -204,6 +209,10 @@ class EndToEnd final : public Memory<T> {
   std::size_t hop_ = 0, question_ = 0, answer_ = 0;
   std::optional<Linear<T>> projection_;
   MemoryLayout layout_;
+  struct {
+    std::size_t present = 0, softmax_off = 0, query = 0;
+    std::vector<std::size_t> embedded;  // by table
+  } at_;                                // in the state
 };
 
 const bool registered = register_memory<EndToEnd>("end_to_end", "statements, read in several hops by what they say",

@@ -105,16 +105,20 @@ Var<T> erase_add(Tape<T>& tape, Var<T> memory, Var<T> w, Var<T> e, Var<T> a) {
   const std::size_t batch = memory.shape[0], width = memory.shape[1], n = memory.shape[2];
   Var<T> y = tape.result(memory.shape, memory, w, e, a);
   const Simd<T> one(T(1));
-  for (std::size_t row = 0; row < batch * width; ++row) {
-    const T* wb = w.data + row / width * n;
-    const Simd<T> er(e.data[row]), ar(a.data[row]);
-    const T* old = memory.data + row * n;
-    T* to = y.data + row * n;
-    lanes<T>(n, [&](auto lane, std::size_t i) {
-      const Simd<T> weight = lane.load(wb + i), m = lane.load(old + i);
-      lane.store(to + i, m * (one - er * weight) + ar * weight);
+  for (std::size_t b = 0; b < batch; ++b)
+    lane_blocks<T, 4>(n, [&](auto count, auto lane, std::size_t i) {
+      constexpr std::size_t size = Simd<T>::size;
+      Simd<T> weight[count];
+      for (std::size_t r = 0; r < count; ++r) weight[r] = lane.load(w.data + b * n + i + r * size);
+      const std::size_t stride = n, rows = width;
+      const T *old = memory.data + b * rows * stride + i, *er = e.data + b * rows, *ar = a.data + b * rows;
+      T* to = y.data + b * rows * stride + i;
+      for (std::size_t m = 0; m < rows; ++m, old += stride, to += stride) {
+        const Simd<T> erased(er[m]), added(ar[m]);
+        for (std::size_t r = 0; r < count; ++r)
+          lane.store(to + r * size, lane.load(old + r * size) * (one - erased * weight[r]) + added * weight[r]);
+      }
     });
-  }
   tape.node("erase_add", {y}, [=](Tape<T>& t) {
     const T* dy = t.gradient(y);
     T* de_row = t.allocate(batch * width);

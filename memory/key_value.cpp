@@ -80,7 +80,7 @@ class KeyValue final : public Memory<T> {
     }
     // The last R makes the query that answers; where nothing is answered, nothing would train it.
     for (std::size_t k = 0; k + !setup.question < hops_; ++k)
-      turns_.push_back(
+      rotations_.push_back(
           build.parameter("turn_" + std::to_string(k), {width_, width_}, Initializer::xavier(width_, width_), group));
     score_ = scores().find(o.text("score")).template make<T>(build.scope("score"), {width_, width_, 0});
     if (setup.question) {
@@ -97,8 +97,9 @@ class KeyValue final : public Memory<T> {
 
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+  Values<T> begin(Pass<T>& pass, const Start& start) const override {
     if (!start.items) fail<InvariantError>("memory key_value", "got no items");
+    Tape<T>& tape = pass.tape;
     const bool split = value_words_ > 0;
     const Bags<T> key_bags =
         item_bags(tape, *start.items, start.rows, rule_, split ? Part::front : Part::all, value_words_);
@@ -106,74 +107,72 @@ class KeyValue final : public Memory<T> {
       fail<ArgumentError>("memory.slots", "{} slots for a set of {} facts", slots_, key_bags.items);
     const Bags<T> value_bags =
         split ? item_bags(tape, *start.items, start.rows, rule_, Part::back, value_words_) : key_bags;
-    const std::int32_t* age =
-        key_times_ ? item_ages(tape, key_bags, slots_, start.train ? noise_ : 0, start.seed, start.sequence) : nullptr;
+    const std::int32_t* age = key_times_ ? item_ages(pass, key_bags, slots_, noise_) : nullptr;
     const auto times = [&](std::optional<std::size_t> index) { return index ? tape.parameter(*index) : Var<T>{}; };
-    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
-    new (&state[present]) Var<T>(key_bags.present(tape));
-    new (&state[query]) Var<T>(tape.filled({start.rows, width_}, T(0)));
-    new (&state[keys]) Var<T>(embed_bags(tape, key_bags, tape.parameter(keys_), times(key_times_), age));
+    const Values<T> state = empty_values(tape, layout_.state.size());
+    state[at_.present] = key_bags.present(tape);
+    state[at_.query] = tape.filled({start.rows, width_}, T(0));
+    state[at_.keys] = embed_bags(tape, key_bags, tape.parameter(keys_), times(key_times_), age);
     const bool alike = !split && values_ == keys_;
-    new (&state[values])
-        Var<T>(alike ? state[keys] : embed_bags(tape, value_bags, tape.parameter(values_), times(value_times_), age));
-    for (std::size_t k = 0; k < hops_; ++k) {
-      new (&state[weights(k)]) Var<T>(tape.filled({start.rows, key_bags.items}, T(0)));
-      new (&state[value(k)]) Var<T>(tape.filled({start.rows, width_}, T(0)));
+    state[at_.values] =
+        alike ? state[at_.keys] : embed_bags(tape, value_bags, tape.parameter(values_), times(value_times_), age);
+    for (const Site& hop : layout_.sites) {
+      state[hop.weights] = tape.filled({start.rows, key_bags.items}, T(0));
+      state[hop.value] = tape.filled({start.rows, width_}, T(0));
     }
     return state;
   }
 
-  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
-    auto* q = tape.template scratch<Var<T>>(1);
-    new (q) Var<T>(projection_ ? (*projection_)(tape, control) : control);
-    return {q, 1};
+  Values<T> head_parameters(Pass<T>& pass, Var<T> control) const override {
+    const Values<T> q = empty_values(pass.tape, 1);
+    q[0] = projection_ ? (*projection_)(pass.tape, control) : control;
+    return q;
   }
 
-  Var<T> address(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const override {
-    const std::size_t rows = parameters[0].shape[0], n = state[present].shape[1];
-    const Mask mask = item_mask(tape, state[present], empty_slots_ ? slots_ : 0);
-    const Var<T> q = query_of(tape, k, parameters, state);
-    const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), state[keys]);  // score
-    return normalize_->apply(tape, scores, mask).reshaped({rows, n});                   // normalize
+  void address(Pass<T>& pass, const Turn& turn, Values<T> parameters, Values<T>, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
+    for (const std::size_t k : turn.sites) {
+      const std::size_t rows = parameters[0].shape[0], n = now[at_.present].shape[1];
+      const Mask mask = item_mask(tape, now[at_.present], empty_slots_ ? slots_ : 0);
+      const Var<T> q = query_of(tape, k, parameters, now);
+      const Var<T> prepared = score_->prepare(tape, now[at_.keys]);
+      const Var<T> scores = (*score_)(tape, q.reshaped({rows, 1, width_}), prepared);             // score
+      now[layout_.sites[k].weights] = normalize_->apply(tape, scores, mask).reshaped({rows, n});  // normalize
+    }
   }
 
-  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
-    Values<T> next = copy_values(tape, state);
-    next[query] = query_of(tape, hops_, parameters, state);
-    return next;
+  void update(Pass<T>& pass, const Turn&, Values<T> parameters, Values<T>, Values<T> now) const override {
+    now[at_.query] = query_of(pass.tape, hops_, parameters, now);
   }
 
-  Var<T> read(Tape<T>& tape, std::size_t k, Values<T> state) const override {
-    const Var<T> p = state[weights(k)];
-    return weighted_sum(tape, p.reshaped({p.shape[0], 1, p.shape[1]}), state[values])  // combine
-        .reshaped({p.shape[0], width_});
+  void read(Pass<T>& pass, const Turn& turn, Values<T> now) const override {
+    for (const std::size_t k : turn.sites) {
+      const Var<T> p = now[layout_.sites[k].weights];
+      now[layout_.sites[k].value] =
+          weighted_sum(pass.tape, p.reshaped({p.shape[0], 1, p.shape[1]}), now[at_.values])  // combine
+              .reshaped({p.shape[0], width_});
+    }
   }
 
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
+  Var<T> question(Pass<T>& pass, const Batch& batch) const override {
+    return embed_bags(pass.tape, question_bags(pass.tape, batch, rule_), pass.tape.parameter(keys_))
+        .reshaped({batch.size, width_});
   }
 
-  Var<T> question(Tape<T>& tape, const Batch& batch) const override {
-    return embed_bags(tape, question_bags(tape, batch, rule_), tape.parameter(keys_)).reshaped({batch.size, width_});
-  }
-
-  Var<T> answer(Tape<T>& tape, Values<T> state) const override {
+  Var<T> answer(Pass<T>& pass, Values<T> state) const override {
+    Tape<T>& tape = pass.tape;
     const Var<T> table = tape.parameter(answer_);
-    return score_rows(tape, state[query], answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
+    return score_rows(tape, state[at_.query],
+                      answer_tokens_.empty() ? table : gather_rows<T>(tape, table, answer_tokens_));
   }
 
  private:
-  // the state, in this order; then weights and value of each hop
-  enum { present, query, keys, values, first_hop };
-  static std::size_t weights(std::size_t k) { return first_hop + 2 * k; }
-  static std::size_t value(std::size_t k) { return weights(k) + 1; }
-
   // q_{j+1} = R_j (q_j + o)   (section 3.1)
-  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> state) const {
+  Var<T> query_of(Tape<T>& tape, std::size_t k, Values<T> parameters, Values<T> now) const {
     Var<T> q = parameters[0];
     for (std::size_t j = 0; j < k; ++j) {
-      q = add(tape, q, state[value(j)]);
-      if (j < turns_.size()) q = linear(tape, q, tape.parameter(turns_[j]));
+      q = add(tape, q, now[layout_.sites[j].value]);
+      if (j < rotations_.size()) q = linear(tape, q, tape.parameter(rotations_[j]));
     }
     return q;
   }
@@ -182,18 +181,22 @@ class KeyValue final : public Memory<T> {
     layout_.slots = slots_;
     layout_.width = width_;
     layout_.update = "next-query";
-    layout_.state = {{"present", "", {slots_}, Kind::hard, "1 where there is a fact", {"item"}},
-                     {"query", "", {width_}, Kind::plain, "query after the last hop q_{H+1}", {"cell"}},
-                     {"keys", "", {width_, slots_}, Kind::plain, "key memories k_i", {"cell", "item"}},
-                     {"values", "", {width_, slots_}, Kind::plain, "value memories v_i", {"cell", "item"}}};
-    layout_.parameters = {{"query", "hop_0", {width_}, Kind::plain, "query q_1", {"cell"}}};
+    DeclaredList& state = layout_.state;
+    at_.present =
+        state.add({"present", "", {slots_}, Kind::plain, "1 where there is a fact", {"item"}, /*trains=*/false});
+    at_.query = state.add({"query", "", {width_}, Kind::plain, "query after the last hop q_{H+1}", {"cell"}});
+    at_.keys = state.add({"keys", "", {width_, slots_}, Kind::plain, "key memories k_i", {"cell", "item"}});
+    at_.values = state.add({"values", "", {width_, slots_}, Kind::plain, "value memories v_i", {"cell", "item"}});
+    layout_.parameters.add({"query", "hop_0", {width_}, Kind::plain, "query q_1", {"cell"}});
     const Kind kind = !normalize_->sums_to_one ? Kind::plain : empty_slots_ ? Kind::sub_weights : Kind::weights;
     for (std::size_t k = 0; k < hops_; ++k) {
-      const std::string site = "hop_" + std::to_string(k);
-      layout_.sites.push_back({site, "hop", score, "item"});
-      layout_.state.push_back({"weights", site, {slots_}, kind, "weights over the facts p", {"item"}});
-      layout_.state.push_back({"value", site, {width_}, Kind::plain, "what was read o", {"cell"}});
+      const std::string hop = "hop_" + std::to_string(k);
+      const std::size_t p = state.add({"weights", hop, {slots_}, kind, "weights over the facts p", {"item"}});
+      const std::size_t o = state.add({"value", hop, {width_}, Kind::plain, "what was read o", {"cell"}});
+      layout_.sites.push_back({hop, "hop", score, "item", {}, p, o});
+      layout_.turns.push_back({hop, {k}});
     }
+    layout_.turns.push_back({"next_query", {}, true});
   }
 
   std::size_t slots_, width_, hops_, value_words_;
@@ -204,10 +207,13 @@ class KeyValue final : public Memory<T> {
   std::vector<std::int32_t> answer_tokens_;
   std::size_t keys_ = 0, values_ = 0, answer_ = 0;  // parameters
   std::optional<std::size_t> key_times_, value_times_;
-  std::vector<std::size_t> turns_;
+  std::vector<std::size_t> rotations_;
   std::unique_ptr<Score<T>> score_;
   std::optional<Linear<T>> projection_;
   MemoryLayout layout_;
+  struct {
+    std::size_t present = 0, query = 0, keys = 0, values = 0;
+  } at_;  // in the state
 };
 
 const bool registered = register_memory<KeyValue>("key_value", "facts found by key, read by value, in several hops",

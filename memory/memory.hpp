@@ -1,16 +1,19 @@
 // Room: memory. Memory: what every differentiable external memory is.
 //
-// Five small functions over explicit, named state (core/declared.hpp):
+// A step goes by turns. A turn addresses its sites, all at once; updates the memory, where it is one that writes; and
+// reads at its sites, all at once. Four small functions over explicit, named state (core/declared.hpp):
 //
 //   begin(start) -> state                    M_0, w_0, r_0; memories filled from data embed `start.items` here
-//   head_parameters(control) -> parameters   what the controller's output asks of each head
-//   address(site, parameters, state) -> w    pure; the site's new weights over the slots
-//   update(parameters, state) -> state       pure; writes with the weights that the state holds
-//   read(site, state) -> value               pure; what a read head returns
+//   address(turn, parameters, before, now)   puts the weights of the turn's sites into `now`
+//   update(turn, parameters, before, now)    puts what was written, and whatever else changes, into `now`
+//   read(turn, now)                          puts what the turn's sites read into `now`
 //
-// and step(), which calls them in the paper's order. State and parameters are lists of handles in the order of the
-// layout. Because address, update and read depend on their arguments alone, a trace can be verified, re-addressed and
-// intervened in without the model. A module holds nothing that changes but parameters and declared buffers.
+// and head_parameters(control), what the controller's output asks of each head. State and parameters are lists of
+// handles in the order of the layout; a handle's place is what add() gave. `before` is the state that the step began
+// with; `now` begins as a copy of its handles, so that what nobody fills stays as it was. Because the functions depend
+// on their arguments alone, a trace can be verified, re-addressed and intervened in without the model: they put new
+// handles into `now` and write into no array that they are given. A module holds nothing that changes but parameters
+// and declared buffers.
 //
 // Inside, a matrix of N slots of width M is [B M N], so that slots are contiguous.
 #pragma once
@@ -28,31 +31,32 @@
 
 namespace mneme {
 
-/// The declaration that trace, checkpoint and tests follow.
-struct MemoryLayout {
-  std::size_t slots = 0;  ///< N; 0 = no slots (memory none)
-  std::size_t width = 0;  ///< M
-  std::vector<Site> sites;
-  std::vector<Declared> state;       ///< each site has a "weights" and each read site a "value" here
-  std::vector<Declared> parameters;  ///< head parameters, by site
-  std::vector<Declared> stages;  ///< what address() taps on its way to the weights (Tape::tap), by site; may be none
-  std::string update = "none";   ///< the write rule by name ("ntm-erase-add"), for replay
-  bool write_first = false;      ///< write, then read (else read, then write); a trace stores it
+/// A part of a step: ntm has {"write", its write sites, true} and {"read", its read sites}, in the order of its option.
+struct Turn {
+  std::string name;
+  std::vector<std::size_t> sites;  ///< of MemoryLayout::sites; {} where something only settles
+  bool writes = false;             ///< update() is called, between address() and read()
+};
 
-  /// Index in `state` or `parameters`. Throws InvariantError where there is none.
-  std::size_t state_index(const std::string& site, const std::string& name) const;
-  std::size_t parameter_index(const std::string& site, const std::string& name) const;
-  /// Sum of the widths of all read sites' values: what the controller gets of the memory at each step.
+/// The declaration that trace, checkpoint and tests follow.
+struct MemoryLayout : Declaration {
+  std::size_t slots = 0;        ///< N; 0 = no slots (memory none)
+  std::size_t width = 0;        ///< M
+  std::vector<Turn> turns;      ///< in the order of a step; each site has one
+  std::string update = "none";  ///< the write rule by name ("ntm-erase-add"), for replay
+
+  /// Sum of the widths of all that is read: what the controller gets of the memory at each step.
   std::size_t read_size() const;
 };
 
-/// What begin() is told. Noise and linear start depend on nothing else, so a step runs again to the bit.
+/// Throws InvariantError as core/declared.hpp's, and where turns and sites do not fit.
+void check(const MemoryLayout& layout, const std::string& plugin);
+
+/// What begin() is told besides the pass. Noise and linear start depend on the pass alone, so a step runs again to the
+/// bit.
 struct Start {
   std::size_t rows = 0;
   const ItemSet* items = nullptr;  ///< null unless the task gives item sets
-  bool train = false;              ///< noise and linear start are on
-  std::uint64_t seed = 0;          ///< of the stream "noise"
-  std::uint64_t sequence = 0;      ///< number of row 0 in its stream: the noise stream's index, and how far training is
 };
 
 template <class T>
@@ -62,52 +66,34 @@ class Memory {
   virtual const MemoryLayout& layout() const = 0;
 
   /// State before the first step. An axis "item" may be shorter than declared: the longest set among these rows.
-  virtual Values<T> begin(Tape<T>& tape, const Start& start) const = 0;
+  virtual Values<T> begin(Pass<T>& pass, const Start& start) const = 0;
   /// control [B H] -> one handle per layout().parameters
-  virtual Values<T> head_parameters(Tape<T>& tape, Var<T> control) const = 0;
-  /// -> [B N], of the kind the layout declares for the site's weights
-  virtual Var<T> address(Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state) const = 0;
-  /// -> a new state; `state` is not changed
-  virtual Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const = 0;
-  /// -> [B width]
-  virtual Var<T> read(Tape<T>& tape, std::size_t site, Values<T> state) const = 0;
+  virtual Values<T> head_parameters(Pass<T>& pass, Var<T> control) const = 0;
+  /// The new weights of the turn's sites [B N]. A turn of several says which one it is at (pass.at) before it shows
+  /// a stage. Where the turn does not write, it may put what all its sites read beside them; read() is then called only
+  /// if somebody has put other weights in their place.
+  virtual void address(Pass<T>& pass, const Turn& turn, Values<T> parameters, Values<T> before,
+                       Values<T> now) const = 0;
+  virtual void update(Pass<T>& pass, const Turn& turn, Values<T> parameters, Values<T> before, Values<T> now) const = 0;
+  /// What the turn's sites read [B width], by the weights and the memory of `now`.
+  virtual void read(Pass<T>& pass, const Turn& turn, Values<T> now) const = 0;
 
-  struct Step {
-    Values<T> state;
-    Values<T> parameters;
-    Values<T> stages = {};  ///< by layout().stages where the tape is watched; else empty
-  };
-  /// One time step. Most memories return step_in_order().
-  virtual Step step(Tape<T>& tape, Var<T> control, Values<T> state) const = 0;
+  /// One time step, of head parameters that may come from a log: `before` -> the state after it.
+  Values<T> step(Pass<T>& pass, Values<T> parameters, Values<T> before) const;
 
   // Memories that are asked questions (MemorySetup::question) embed them, and the answers, themselves: their papers tie
   // both to the items' embeddings.
   /// The tokens of each row as one question -> u [B M], the control of the one step.
-  virtual Var<T> question(Tape<T>& tape, const Batch& batch) const;
+  virtual Var<T> question(Pass<T>& pass, const Batch& batch) const;
   /// After the step: how well each class answers -> logits [B K].
-  virtual Var<T> answer(Tape<T>& tape, Values<T> state) const;
+  virtual Var<T> answer(Pass<T>& pass, Values<T> state) const;
 };
 
-/// A new list with the same handles.
+/// At the turn's site where it is one alone, else at the turn: for messages and for whoever looks.
 template <class T>
-Values<T> copy_values(Tape<T>& tape, Values<T> values);
-
-/// Reads (address, then read) and writes (address all write sites on one memory, then update), in the layout's order.
-/// Each site sees the state so far: hop_1 sees the value of hop_0. Every read of every memory goes through here, and
-/// is another where the tape says so (Tape::alter_reads).
-template <class T>
-typename Memory<T>::Step step_in_order(const Memory<T>& memory, Tape<T>& tape, Var<T> control, Values<T> state);
-
-/// The same two phases from given head parameters: what replay runs, without a model.
-template <class T>
-typename Memory<T>::Step apply_parameters(const Memory<T>& memory, Tape<T>& tape, Values<T> parameters,
-                                          Values<T> state);
-
-/// address(), and on a watched tape what it tapped on the way, put into its places of `stages` (by layout().stages).
-/// Throws InvariantError where a stage is tapped that is not declared, or the other way round.
-template <class T>
-Var<T> address_site(const Memory<T>& memory, Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state,
-                    Values<T> stages);
+void enter(Pass<T>& pass, const MemoryLayout& layout, const Turn& turn) {
+  pass.at(turn.sites.size() == 1 ? layout.sites[turn.sites[0]].name.c_str() : turn.name.c_str());
+}
 
 /// What a memory may know about its surroundings.
 struct MemorySetup {
@@ -117,6 +103,7 @@ struct MemorySetup {
 };
 
 struct MemoryPlugin {
+  std::string name;  ///< as registered, for messages
   std::string summary;
   std::string source;   ///< paper and equations
   OptionTable options;  ///< memory.* keys
@@ -128,10 +115,13 @@ struct MemoryPlugin {
 
   template <class T>
   std::unique_ptr<Memory<T>> make(const Builder<T>& build, const Options& options, const MemorySetup& setup) const {
+    std::unique_ptr<Memory<T>> memory;
     if constexpr (std::is_same_v<T, float>)
-      return make_float(build, options, setup);
+      memory = make_float(build, options, setup);
     else
-      return make_double(build, options, setup);
+      memory = make_double(build, options, setup);
+    check(memory->layout(), "memory " + name);
+    return memory;
   }
 };
 
@@ -146,6 +136,7 @@ bool register_memory(const std::string& name, std::string summary, std::string s
                      std::source_location where = std::source_location::current()) {
   const auto make = [&] {
     MemoryPlugin plugin;
+    plugin.name = name;
     plugin.summary = std::move(summary);
     plugin.source = std::move(source);
     plugin.options = M<float>::options();

@@ -11,14 +11,11 @@ class None final : public Memory<T> {
   static OptionTable options() { return {}; }
   None(const Builder<T>&, const Options&, const MemorySetup&) {}
   const MemoryLayout& layout() const override { return layout_; }
-  Values<T> begin(Tape<T>&, const Start&) const override { return {}; }
-  Values<T> head_parameters(Tape<T>&, Var<T>) const override { return {}; }
-  Var<T> address(Tape<T>&, std::size_t, Values<T>, Values<T>) const override {
-    fail<InvariantError>("none", "has no site to address");
-  }
-  Values<T> update(Tape<T>&, Values<T>, Values<T> state) const override { return state; }
-  Var<T> read(Tape<T>&, std::size_t, Values<T>) const override { fail<InvariantError>("none", "has no site to read"); }
-  typename Memory<T>::Step step(Tape<T>&, Var<T>, Values<T> state) const override { return {state, {}}; }
+  Values<T> begin(Pass<T>&, const Start&) const override { return {}; }
+  Values<T> head_parameters(Pass<T>&, Var<T>) const override { return {}; }
+  void address(Pass<T>&, const Turn&, Values<T>, Values<T>, Values<T>) const override {}
+  void update(Pass<T>&, const Turn&, Values<T>, Values<T>, Values<T>) const override {}
+  void read(Pass<T>&, const Turn&, Values<T>) const override {}
 
  private:
   MemoryLayout layout_;

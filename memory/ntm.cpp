@@ -4,13 +4,15 @@
 // address the memory as it was before any of them wrote; erasures multiply and additions sum, so their order is free
 // (section 3.2). Whether a step reads or writes first is an option: the paper leaves it open.
 #include "attention/combine.hpp"
+#include "attention/content_location.hpp"
 #include "attention/normalize.hpp"
 #include "autodiff/ops.hpp"
+#include "core/join.hpp"
 #include "memory/erase_add.hpp"
 #include "memory/heads.hpp"
 #include "nn/linear.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -100,7 +102,7 @@ class Ntm final : public Memory<T> {
       fail<ArgumentError>("memory.initial-memory",
                           "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
                           "them apart; use initial-memory random, or initial-weights slot with a location scheme",
-                          m0, w0, fmt::join(o.choices("write-addressing"), ","));
+                          m0, w0, join(o.choices("write-addressing"), ","));
     if (w0 == "zero")
       for (const char* side : {"read", "write"})
         for (const auto& name : o.choices(std::string(side) + "-addressing"))
@@ -118,17 +120,18 @@ class Ntm final : public Memory<T> {
     layout_.slots = sizes_.slots;
     layout_.width = sizes_.width;
     layout_.update = "ntm-erase-add";
-    layout_.write_first = o.text("order") == "write-first";
-    layout_.state.push_back(
+    contents_ = layout_.state.add(
         {"contents", "", {sizes_.width, sizes_.slots}, Kind::plain, "memory matrix M_t", {"cell", "slot"}});
+    layout_.turns = {{"read", {}, false}, {"write", {}, true}};
     for (const bool writes : {false, true}) {
       const std::string kind = writes ? "write" : "read";
       const auto names = schemes_of(o, kind + "-addressing", o.size(kind + "-heads"));
       for (std::size_t h = 0; h < names.size(); ++h) add_head(build, kind, h, names[h]);
     }
+    if (o.text("order") == "write-first") std::swap(layout_.turns[0], layout_.turns[1]);
     std::size_t raw = 0;
-    for (const HeadParameter& p : heads_) {
-      layout_.parameters.push_back(p.declared);
+    for (const HeadParameter& p : orders_) {
+      layout_.parameters.add(p.declared);
       raw += p.declared.count();
     }
     projection_.emplace(build.scope("heads"), setup.control_size, raw,
@@ -145,96 +148,127 @@ class Ntm final : public Memory<T> {
 
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, const Start& start) const override {
-    const std::size_t rows = start.rows;
-    Values<T> state{tape.template scratch<Var<T>>(layout_.state.size()), layout_.state.size()};
-    new (&state[0]) Var<T>(initial_contents(tape, rows));
-    for (std::size_t s = 0; s < layout_.sites.size(); ++s) {
-      const Head& head = sites_[s];
-      new (&state[head.weights]) Var<T>(initial_weights(tape, rows, head));
-      if (head.reads) new (&state[head.value]) Var<T>(repeat_rows(tape, tape.parameter(head.initial_value), rows));
+  Values<T> begin(Pass<T>& pass, const Start& start) const override {
+    Tape<T>& tape = pass.tape;
+    const Values<T> state = empty_values(tape, layout_.state.size());
+    state[contents_] = initial_contents(tape, start.rows);
+    for (const Head& head : heads_) {
+      state[head.weights] = initial_weights(tape, start.rows, head);
+      if (head.reads()) state[head.value] = repeat_rows(tape, tape.parameter(head.initial_value), start.rows);
     }
     return state;
   }
 
-  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
-    return split_parameters<T>(tape, (*projection_)(tape, control), heads_);
+  Values<T> head_parameters(Pass<T>& pass, Var<T> control) const override {
+    return split_parameters<T>(pass.tape, (*projection_)(pass.tape, control), orders_);
   }
 
-  Var<T> address(Tape<T>& tape, std::size_t site, Values<T> parameters, Values<T> state) const override {
-    const Head& head = sites_[site];
-    return (*head.scheme)(tape, parameters.subspan(head.parameters, head.count), state[0], state[head.weights]);
+  void address(Pass<T>& pass, const Turn& turn, Values<T> p, Values<T> before, Values<T> now) const override {
+    if (joined_) return address_joined(pass, turn, p, before, now);
+    for (const std::size_t s : turn.sites) {
+      const Head& head = heads_[s];
+      pass.at(layout_.sites[s].name.c_str());
+      now[head.weights] =
+          (*head.scheme)(pass, p.subspan(head.parameters, head.count), now[contents_], before[head.weights]);
+    }
   }
 
   // M(i) <- M(i) prod_h (1 - w_h(i) e_h) + sum_h w_h(i) a_h   (NTM eq. 3-4)
-  Values<T> update(Tape<T>& tape, Values<T> parameters, Values<T> state) const override {
-    Values<T> next = copy_values(tape, state);
-    const auto weights = [&](const Head& h) { return state[h.weights]; };
-    const auto erases = [&](const Head& h) { return parameters[h.parameters + h.count]; };
-    const auto adds = [&](const Head& h) { return parameters[h.parameters + h.count + 1]; };
-    if (writers_.size() == 1) {
-      const Head& h = sites_[writers_[0]];
-      next[0] = erase_add(tape, state[0], weights(h), erases(h), adds(h));
-      return next;
+  void update(Pass<T>& pass, const Turn& turn, Values<T> p, Values<T>, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
+    const auto weights = [&](std::size_t s) { return now[heads_[s].weights]; };
+    const auto erases = [&](std::size_t s) { return p[heads_[s].parameters + heads_[s].count]; };
+    const auto adds = [&](std::size_t s) { return p[heads_[s].parameters + heads_[s].count + 1]; };
+    Var<T>& contents = now[contents_];
+    if (turn.sites.size() == 1) {
+      const std::size_t s = turn.sites[0];
+      contents = erase_add(tape, contents, weights(s), erases(s), adds(s));
+      return;
     }
-    for (std::size_t s : writers_) next[0] = erase(tape, next[0], weights(sites_[s]), erases(sites_[s]));
-    for (std::size_t s : writers_) next[0] = write(tape, next[0], weights(sites_[s]), adds(sites_[s]));
-    return next;
+    for (const std::size_t s : turn.sites) contents = erase(tape, contents, weights(s), erases(s));
+    for (const std::size_t s : turn.sites) contents = write(tape, contents, weights(s), adds(s));
   }
 
   // r = sum_i w(i) M(i)   (NTM eq. 2)
-  Var<T> read(Tape<T>& tape, std::size_t site, Values<T> state) const override {
-    const Var<T> w = state[sites_[site].weights];
-    return weighted_sum(tape, w.reshaped({w.shape[0], 1, w.shape[1]}), state[0]).reshaped({w.shape[0], layout_.width});
-  }
-
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
+  void read(Pass<T>& pass, const Turn& turn, Values<T> now) const override {
+    for (const std::size_t s : turn.sites) {
+      const Head& head = heads_[s];
+      if (!head.reads()) continue;
+      pass.at(layout_.sites[s].name.c_str());
+      const Var<T> w = now[head.weights];
+      now[head.value] = weighted_sum(pass.tape, w.reshaped({w.shape[0], 1, w.shape[1]}), now[contents_])
+                            .reshaped({w.shape[0], layout_.width});
+    }
   }
 
  private:
   struct Head {
-    bool reads = false;
     std::unique_ptr<Addressing<T>> scheme;
     bool uses_previous = true;
-    std::size_t weights = 0, value = 0;        // indices into the state
+    std::size_t weights = 0, value = nowhere;  // in the state
     std::size_t parameters = 0, count = 0;     // the scheme's own; erase and add follow
     std::size_t initial_value = 0, start = 0;  // parameters r_0 and the logits of w_0
+    bool reads() const { return value != nowhere; }
   };
+
+  /// All heads of a turn in one op; with what they read, where the turn leaves the memory as it is.
+  void address_joined(Pass<T>& pass, const Turn& turn, Values<T> p, Values<T> before, Values<T> now) const {
+    Tape<T>& tape = pass.tape;
+    const std::size_t count = turn.sites.size(), reads = turn.writes ? 0 : count, looked = pass.look ? count : 0;
+    auto* heads = tape.template scratch<LocatedHead<T>>(count);
+    const Values<T> made = empty_values(tape, count + reads);
+    auto* stages = tape.template scratch<LocatedStages<T>>(looked);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Head& h = heads_[turn.sites[i]];
+      const Values<T> own = p.subspan(h.parameters, h.count);
+      new (heads + i) LocatedHead<T>{own[0], own[1], own[2], own[3], own[4], before[h.weights]};
+    }
+    content_location<T>(tape, {heads, count}, now[contents_], made.first(count), made.last(reads), {stages, looked});
+    for (std::size_t i = 0; i < count; ++i) {
+      const Head& h = heads_[turn.sites[i]];
+      now[h.weights] = made[i];
+      if (reads) now[h.value] = made[count + i];
+      if (!looked) continue;
+      pass.at(layout_.sites[turn.sites[i]].name.c_str());
+      pass.seen("similarity", stages[i].similarity);
+      pass.seen("content", stages[i].content);
+      pass.seen("gated", stages[i].gated);
+      pass.seen("shifted", stages[i].shifted);
+    }
+  }
 
   void add_head(const Builder<T>& build, const std::string& kind, std::size_t index, const std::string& scheme) {
     const std::string site = kind + "_" + std::to_string(index);
     Head head;
-    head.reads = kind == "read";
     const AddressingPlugin& plugin = addressing_schemes().find(scheme);
     const AddressingDeclaration declared = plugin.declare(sizes_);
     head.scheme = plugin.template make<T>(build.scope(site), sizes_);
     head.uses_previous = declared.uses_previous;
-    layout_.sites.push_back({site, kind, scheme, "slot", declared.parts});
-    head.parameters = heads_.size();
+    head.parameters = orders_.size();
     for (HeadParameter p : declared.parameters) {
       p.declared.site = site;
-      heads_.push_back(std::move(p));
+      orders_.push_back(std::move(p));
     }
-    head.count = heads_.size() - head.parameters;
+    head.count = orders_.size() - head.parameters;
+    joined_ = joined_ && scheme == "content_location" && declared.parts.normalizer == "softmax";
     for (Declared stage : declared.stages) {
       stage.site = site;
-      layout_.stages.push_back(std::move(stage));
+      layout_.stages.add(std::move(stage));
     }
-    head.weights = layout_.state.size();
-    layout_.state.push_back({"weights", site, {sizes_.slots}, Kind::weights, kind + " weighting w_t", {"slot"}});
-    if (head.reads) {
-      head.value = layout_.state.size();
-      layout_.state.push_back({"value", site, {sizes_.width}, Kind::plain, "read vector r_t", {"cell"}});
+    head.weights =
+        layout_.state.add({"weights", site, {sizes_.slots}, Kind::weights, kind + " weighting w_t", {"slot"}});
+    if (kind == "read") {
+      head.value = layout_.state.add({"value", site, {sizes_.width}, Kind::plain, "read vector r_t", {"cell"}});
       head.initial_value = build.scope(site).parameter("initial_value", {sizes_.width}, Initializer::constant(0));
     } else {
-      writers_.push_back(layout_.sites.size() - 1);
-      heads_.push_back({{"erase", site, {sizes_.width}, Kind::gate, "erase vector e_t", {"cell"}}, Squash::sigmoid});
-      heads_.push_back({{"add", site, {sizes_.width}, Kind::plain, "add vector a_t", {"cell"}}, Squash::tanh});
+      orders_.push_back({{"erase", site, {sizes_.width}, Kind::gate, "erase vector e_t", {"cell"}}, Squash::sigmoid});
+      orders_.push_back({{"add", site, {sizes_.width}, Kind::plain, "add vector a_t", {"cell"}}, Squash::tanh});
     }
     if (initial_weights_ == "learned" && head.uses_previous)
       head.start = build.scope(site).parameter("initial_weights", {sizes_.slots}, Initializer::normal(1));
-    sites_.push_back(std::move(head));
+    layout_.turns[kind == "write"].sites.push_back(layout_.sites.size());
+    layout_.sites.push_back({site, kind, scheme, "slot", declared.parts, head.weights, head.value});
+    heads_.push_back(std::move(head));
   }
 
   Var<T> initial_contents(Tape<T>& tape, std::size_t rows) const {
@@ -261,9 +295,10 @@ class Ntm final : public Memory<T> {
   double initial_value_;
   std::size_t start_slot_;
   MemoryLayout layout_;
-  std::vector<HeadParameter> heads_;
-  std::vector<Head> sites_;
-  std::vector<std::size_t> writers_;
+  std::size_t contents_ = 0;           // in the state
+  std::vector<HeadParameter> orders_;  // as layout_.parameters
+  std::vector<Head> heads_;            // by site
+  bool joined_ = true;                 // all heads address as content_location() does
   std::optional<Linear<T>> projection_;
   Buffer<T>* random_ = nullptr;
   std::size_t learned_ = 0;

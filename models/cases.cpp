@@ -69,7 +69,8 @@ std::vector<GradientCase> model_cases() {
     const bool pointer = kind.spec.target == TargetKind::pointer;
     for (const bool loss : {false, true})
       list.push_back({loss ? "readout.loss" : "readout.logits", kind.name, inputs, [=](Tape<double>& t, Inputs x) {
-                        const V y = built->readout->logits(t, built->batch, x.subspan(first), std::size(widths));
+                        Pass<double> pass{t};
+                        const V y = built->readout->logits(pass, built->batch, x.subspan(first), std::size(widths));
                         if (loss) return built->readout->loss(t, built->batch, y, 0.7);
                         return pointer ? exp(t, y) : y;  // left out items are -1e30, too large to sum beside others
                       }});

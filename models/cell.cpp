@@ -20,6 +20,7 @@ class Cell final : public Model<T> {
   }
   static void validate(const BatchSpec& spec) {
     if (!spec.channels && !spec.vocabulary) fail<ArgumentError>("model cell", "reads steps, and the task gives none");
+    if (spec.target_over != Along::steps) fail<ArgumentError>("model cell", "answers at steps, not for each item");
   }
 
   Cell(const Builder<T>& build, const Options& o, const ModelSetup& setup) : spec_(setup.batch) {
@@ -34,7 +35,7 @@ class Cell final : public Model<T> {
                           "the task gives items and this memory does not read them, so the model would see the "
                           "question alone; take them as steps (babi: task.form words) or another memory");
     for (const Site& s : layout.sites)
-      if (s.kind != "write") reads_.push_back(layout.state_index(s.name, "value"));
+      if (s.value != nowhere) reads_.push_back(s.value);
     std::size_t input = spec_.channels + layout.read_size();
     if (spec_.vocabulary) {
       embedding_.emplace(build.scope("embedding"), spec_.vocabulary, o.size("embedding"), Initializer::normal(0.1));
@@ -42,52 +43,61 @@ class Cell final : public Model<T> {
     }
     controller_ = setup.controller->make<T>(build.scope("controller"), setup.controller_options, input);
     readout_.emplace(build.scope("readout"), spec_, hidden + layout.read_size());
+    control_.state = controller_->state();
+    const std::string controller = "controller " + setup.controller->name;
+    check(control_, controller, 0, 0);
+    components_ = {{"memory", "memory " + setup.memory->name, &layout, &layout},
+                   {"controller", controller, &control_, nullptr, true}};
+    if (const Declaration& pointer = readout_->pointer(); !pointer.sites.empty())
+      components_.push_back({"pointer", "readout pointer", &pointer});
   }
 
-  ModelParts parts() const override { return {&memory_->layout(), &controller_->state()}; }
+  const Components& components() const override { return components_; }
 
-  Forward<T> forward(const Batch& batch, const Context<T>& context) const override {
-    Tape<T>& tape = context.tape;
+  Forward<T> forward(const Batch& batch, Pass<T>& pass) const override {
+    Tape<T>& tape = pass.tape;
     const std::size_t steps = batch.steps, rows = batch.size, parts = 1 + reads_.size();
-    std::span<Var<T>> control = controller_->begin(tape, rows);
-    Values<T> memory = memory_->begin(tape, start_of(batch, context));
-    if (context.observer) {
-      context.observer->begin({0, memory, {}, control, {}});
-      tape.watch(context.observer->wants_stages());
+    pass.steps = steps;
+    std::span<Var<T>> control = controller_->begin(pass, rows);
+    Values<T> memory = memory_->begin(pass, {rows, batch.items.count.empty() ? nullptr : &batch.items});
+    if (pass.look) {
+      pass.look->start(pass, "memory", memory);
+      pass.look->start(pass, "controller", control);
     }
 
     const bool ragged = batch.ragged();
     auto* features = tape.template scratch<Var<T>>(steps * parts);
     auto* inputs = tape.template scratch<Var<T>>(2 + reads_.size());
     for (std::size_t t = 0; t < steps; ++t) {
-      tape.at(t, "controller");
+      pass.step = t;
+      pass.active = ragged ? active_rows(tape, batch, t) : nullptr;
+      pass.at("controller");
       std::size_t count = 0;
       if (spec_.channels) new (inputs + count++) Var<T>(dense_step(tape, batch, t));
       if (embedding_) new (inputs + count++) Var<T>((*embedding_)(tape, {batch.tokens.data() + t * rows, rows}));
       for (std::size_t r : reads_) new (inputs + count++) Var<T>(memory[r]);
       std::span<Var<T>> next_control = control;
-      const Var<T> h = controller_->step(tape, {inputs, count}, next_control);
-      tape.at(t, "memory");
-      typename Memory<T>::Step next = memory_->step(tape, h, memory);
-      if (ragged && std::any_of(batch.lengths.begin(), batch.lengths.end(), [t](auto n) { return n <= t; })) {
-        auto* active = tape.template scratch<std::uint8_t>(rows);
-        for (std::size_t b = 0; b < rows; ++b) active[b] = t < batch.lengths[b];
-        freeze(tape, active, next_control, control);
-        freeze(tape, active, next.state, memory);
+      const Var<T> h = controller_->step(pass, {inputs, count}, next_control);
+      pass.at("memory");
+      const Values<T> next = memory_->step(pass, memory_->head_parameters(pass, h), memory);
+      if (pass.active) {
+        freeze(tape, pass.active, next_control, control);
+        freeze(tape, pass.active, next, memory);
       }
       control = next_control;
-      memory = next.state;
+      memory = next;
       new (features + t * parts) Var<T>(h);
       for (std::size_t r = 0; r < reads_.size(); ++r) new (features + t * parts + 1 + r) Var<T>(memory[reads_[r]]);
-      if (context.observer) context.observer->step({t, memory, next.parameters, control, next.stages});
+      if (pass.look) {
+        pass.look->state(pass, "memory", memory);
+        pass.look->state(pass, "controller", control);
+      }
     }
-    tape.at(steps, "readout");
-    const Var<T> logits = readout_->logits(tape, batch, {features, steps * parts}, parts);
-    return {readout_->loss(tape, batch, logits, context.loss_scale), logits};
-  }
-
-  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
-    read_prediction(batch, forward(batch, context).logits, out);
+    pass.active = nullptr;
+    pass.step = steps;
+    pass.at("readout");
+    const Var<T> logits = readout_->logits(pass, batch, {features, steps * parts}, parts);
+    return {readout_->loss(tape, batch, logits, pass.loss_scale), logits};
   }
 
  private:
@@ -96,6 +106,14 @@ class Cell final : public Model<T> {
     Var<T> x = tape.constant({batch.dense.shape()[1], batch.dense.shape()[2]});
     std::copy_n(batch.dense.data() + t * n, n, x.data);
     return x;
+  }
+
+  /// [B]: 1 in rows that have not ended; null where none has.
+  static const std::uint8_t* active_rows(Tape<T>& tape, const Batch& batch, std::size_t t) {
+    if (std::none_of(batch.lengths.begin(), batch.lengths.end(), [t](auto n) { return n <= t; })) return nullptr;
+    auto* active = tape.template scratch<std::uint8_t>(batch.size);
+    for (std::size_t b = 0; b < batch.size; ++b) active[b] = t < batch.lengths[b];
+    return active;
   }
 
   static void freeze(Tape<T>& tape, const std::uint8_t* active, std::span<Var<T>> next, std::span<Var<T>> old) {
@@ -109,6 +127,8 @@ class Cell final : public Model<T> {
   std::optional<Embedding<T>> embedding_;
   std::unique_ptr<Controller<T>> controller_;
   std::optional<Readout<T>> readout_;
+  Declaration control_;
+  Components components_;
 };
 
 const bool registered = register_model<Cell>("cell", "controller, memory and readout, step by step",

@@ -19,7 +19,8 @@ class MemoryNetwork final : public Model<T> {
  public:
   static OptionTable options() { return {}; }
   static void validate(const BatchSpec& spec) {
-    if (!spec.vocabulary || !spec.item_vocabulary || spec.target != TargetKind::classes)
+    if (!spec.vocabulary || !spec.item_vocabulary || spec.target != TargetKind::classes ||
+        spec.target_over != Along::steps)
       fail<ArgumentError>("model memory_network",
                           "asks a question in words about items in words, answered by a class; the task gives other "
                           "things (babi: task.form items)");
@@ -33,38 +34,32 @@ class MemoryNetwork final : public Model<T> {
     const auto& sites = memory_->layout().sites;
     if (sites.empty() || std::any_of(sites.begin(), sites.end(), [](const Site& s) { return s.kind != "hop"; }))
       fail<ArgumentError>("model memory_network", "needs a memory that is filled from items and read in hops");
+    components_ = {{"memory", "memory " + setup.memory->name, &memory_->layout(), &memory_->layout()}};
   }
 
-  ModelParts parts() const override { return {&memory_->layout(), nullptr}; }
+  const Components& components() const override { return components_; }
 
-  Forward<T> forward(const Batch& batch, const Context<T>& context) const override {
-    Tape<T>& tape = context.tape;
-    tape.at(0, "question");
-    const Var<T> u = memory_->question(tape, batch);
-    tape.at(0, "memory");
-    const Values<T> start = memory_->begin(tape, start_of(batch, context));
-    if (context.observer) {
-      context.observer->begin({0, start, {}, {}, {}});
-      tape.watch(context.observer->wants_stages());
-    }
-    const typename Memory<T>::Step done = memory_->step(tape, u, start);
-    if (context.observer)
-      for (std::size_t t = 0; t < batch.steps; ++t)
-        context.observer->step({t, done.state, done.parameters, {}, done.stages});
-    tape.at(0, "answer");
-    const Var<T> answer = memory_->answer(tape, done.state);
+  Forward<T> forward(const Batch& batch, Pass<T>& pass) const override {
+    Tape<T>& tape = pass.tape;
+    pass.steps = batch.steps;
+    pass.at("question");
+    const Var<T> u = memory_->question(pass, batch);
+    pass.at("memory");
+    const Values<T> start = memory_->begin(pass, {batch.size, batch.items.count.empty() ? nullptr : &batch.items});
+    if (pass.look) pass.look->start(pass, "memory", start);
+    const Values<T> done = memory_->step(pass, memory_->head_parameters(pass, u), start);
+    for (; pass.look && pass.step < batch.steps; ++pass.step) pass.look->state(pass, "memory", done);
+    pass.step = 0;
+    pass.at("answer");
+    const Var<T> answer = memory_->answer(pass, done);
     const std::size_t rows = batch.steps * batch.size;
     const Var<T> logits = repeat_rows(tape, answer, batch.steps).reshaped({rows, answer.shape.last()});
-    return {class_loss(tape, logits, batch.target.indices.data(), batch.target.scored.data(), context.loss_scale),
-            logits};
-  }
-
-  void predict(const Batch& batch, const Context<T>& context, const Search&, Prediction& out) const override {
-    read_prediction(batch, forward(batch, context).logits, out);
+    return {class_loss(tape, logits, batch.target.indices.data(), batch.target.scored.data(), pass.loss_scale), logits};
   }
 
  private:
   std::unique_ptr<Memory<T>> memory_;
+  Components components_;
 };
 
 const bool registered =

@@ -4,8 +4,9 @@
 // inputs it understands.
 #pragma once
 
+#include "autodiff/pass.hpp"
 #include "controllers/controller.hpp"
-#include "core/batch.hpp"
+#include "core/prediction.hpp"
 #include "memory/memory.hpp"
 
 #include <functional>
@@ -13,81 +14,54 @@
 
 namespace mneme {
 
-/// One step as seen from outside, all rows: what traces and films are made of. Handles are void after the step.
-template <class T>
-struct StepView {
-  std::size_t step = 0;
-  std::span<const Var<T>> memory;      ///< state after the step, by MemoryLayout::state
-  std::span<const Var<T>> parameters;  ///< by MemoryLayout::parameters
-  std::span<const Var<T>> controller;  ///< state after the step, by Controller::state()
-  std::span<const Var<T>> stages;      ///< by MemoryLayout::stages, for an observer that wants them
-};
-
-template <class T>
-class Observer {
- public:
-  virtual ~Observer() = default;
-  /// Whether step() is to see the stages on the way to the weights.
-  virtual bool wants_stages() const { return false; }
-  /// State before the first step; `parameters` is empty.
-  virtual void begin(const StepView<T>& view) = 0;
-  virtual void step(const StepView<T>& view) = 0;
-};
-
-/// What a forward pass needs to know besides the batch.
-template <class T>
-struct Context {
-  Tape<T>& tape;
-  bool train = false;          ///< dropout, noise and linear start are on
-  double loss_scale = 1;       ///< factor on the loss summed over rows and scored steps (1/B, 1/numbers, ...)
-  double progress = 0;         ///< share of training done, 0..1, for schedules and linear start
-  std::uint64_t seed = 0;      ///< of the "noise" stream
-  std::uint64_t sequence = 0;  ///< number of row 0: the noise stream's index
-  Observer<T>* observer = nullptr;
-};
-
-/// What a model tells its memory.
-template <class T>
-Start start_of(const Batch& batch, const Context<T>& c) {
-  return {batch.size, batch.items.count.empty() ? nullptr : &batch.items, c.train, c.seed, c.sequence};
-}
-
 template <class T>
 struct Forward {
   Var<T> loss;    ///< [], nats times loss_scale
   Var<T> logits;  ///< [T*B K], row t*B + b; for real targets the values; for pointer targets masked_logit past count
 };
 
-/// How predict() turns distributions into answers. Only models whose answers feed back need more than greedy.
+/// How answers that feed back are searched for.
 struct Search {
-  std::size_t beam = 1;  ///< 1 = greedy
+  std::size_t beam = 1;    ///< lines of choices kept side by side; 1 = greedy
+  Validity validity = {};  ///< the task's rule
 };
 
-/// Answers in the batch's own terms, one a step and row.
-struct Prediction {
-  Tensor<float, 3> values;          ///< [T B K]: probability of each bit or class, or the real value
-  Tensor<std::int32_t, 2> indices;  ///< [T B]: chosen class or item; empty for bits and real
+/// A part of a model that declares something, for run.json, `mneme show`, the trace and whoever looks: its state is
+/// told to Look::start() and Look::state() under this name.
+struct Component {
+  std::string name;    ///< "memory", "controller", "pointer"
+  std::string plugin;  ///< "memory ntm": in messages
+  const Declaration* declared = nullptr;
+  const MemoryLayout* memory = nullptr;  ///< of a memory: the same with its turns and sizes
+  bool every_step = false;               ///< a trace stores its own state at each step (level full), else at keyframes
 };
+using Components = std::vector<Component>;
 
-/// What a model is made of, for run.json, `mneme show` and the trace.
-struct ModelParts {
-  const MemoryLayout* memory = nullptr;               ///< null: no memory in it
-  const std::vector<Declared>* controller = nullptr;  ///< null: no controller in it
-};
+/// Null where a model has no such part.
+const Component* find(const Components& components, std::string_view name);
+
+/// Logits [T*B K] -> values, choices and lengths, by the target's kind.
+template <class T>
+void read_prediction(const Batch& batch, Var<T> logits, Prediction& out);
+/// And the score of what was read.
+template <class T>
+void read_score(const Batch& batch, Var<T> logits, Prediction& out);
 
 template <class T>
 class Model {
  public:
   virtual ~Model() = default;
-  virtual ModelParts parts() const = 0;
-  virtual Forward<T> forward(const Batch& batch, const Context<T>& context) const = 0;
-  /// Runs on a tape that does not record. Without feedback this is forward() and read_prediction().
-  virtual void predict(const Batch& batch, const Context<T>& context, const Search& search, Prediction& out) const = 0;
+  virtual const Components& components() const = 0;
+  /// The pass is this run's alone: its step and rows are set as the run goes.
+  virtual Forward<T> forward(const Batch& batch, Pass<T>& pass) const = 0;
+  /// The way answers are made, on a tape that does not record. `forced`: the logits of forward(), which has seen the
+  /// targets; without feedback they are the answer, and this reads them. A model whose answers feed back makes its own
+  /// by models/decode/.
+  virtual void predict(const Batch& batch, Pass<T>&, const Search&, Var<T> forced, Prediction& out) const {
+    read_prediction(batch, forced, out);
+    read_score(batch, forced, out);
+  }
 };
-
-/// Logits [T*B K] -> probabilities, values and choices by the target's kind.
-template <class T>
-void read_prediction(const Batch& batch, Var<T> logits, Prediction& out);
 
 /// Everything a model is built from: names resolved, options validated.
 struct ModelSetup {

@@ -1,7 +1,7 @@
 #include "models/readout.hpp"
 
 #include "autodiff/lanes.hpp"
-#include "models/model.hpp"
+#include "models/decode/decode.hpp"
 
 #include <algorithm>
 
@@ -35,6 +35,7 @@ Readout<T>::Readout(const Builder<T>& build, const BatchSpec& spec, std::size_t 
   const std::size_t width = pointer ? std::max<std::size_t>(features / 2, 1) : spec.outputs;
   linear_.emplace(build, features, width, Initializer::xavier(features, width));
   if (!pointer) return;
+  declare_pointer(width);
   if (spec.item_width)
     item_values_.emplace(build.scope("items"), spec.item_width, width, Initializer::xavier(spec.item_width, width));
   if (spec.item_vocabulary)
@@ -42,14 +43,46 @@ Readout<T>::Readout(const Builder<T>& build, const BatchSpec& spec, std::size_t 
 }
 
 template <class T>
-Var<T> Readout<T>::logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const {
-  if (spec_.target == TargetKind::pointer) return pointer_logits(tape, batch, steps, parts);
-  return (*linear_)(tape, stack_steps(tape, steps, parts));
+void Readout<T>::declare_pointer(std::size_t width) {
+  const std::size_t items = spec_.outputs;
+  pointer_.state.add(
+      {"pointer_keys", "", {items, width}, Kind::plain, "what items are found by e_j", {"item", "key_cell"}});
+  const std::size_t weights = pointer_.state.add(
+      {"weights", "pointer", {items}, Kind::weights, "weights over the items p(C_i | ...)", {"item"}});
+  pointer_.parameters.add({"key", "pointer", {width}, Kind::plain, "query of the pointer d_i", {"key_cell"}});
+  pointer_.sites.push_back({.name = "pointer",
+                            .kind = "pointer",
+                            .addressing = "dot",
+                            .slot_axis = "item",
+                            .parts = {"dot", "softmax", {}},
+                            .weights = weights,
+                            .looks_at = "pointer_keys"});
+  check(pointer_, "readout pointer", items, 0);
+}
+
+/// What whoever looks is told of one step: the logits' softmax is the weights of the pointer.
+template <class T>
+void Readout<T>::show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state,
+                      const Mask& present) const {
+  pass.step = step;
+  pass.at("pointer");
+  pass.seen("key", key);
+  Var<T>& weights = state[pointer_.sites[0].weights];
+  weights = softmax(pass.tape, scores.detached(), present).reshaped(weights.shape);
+  pass.seen("weights", weights);
+  pass.look->state(pass, "pointer", state);
 }
 
 template <class T>
-Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<const Var<T>> steps,
+Var<T> Readout<T>::logits(Pass<T>& pass, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const {
+  if (spec_.target == TargetKind::pointer) return pointer_logits(pass, batch, steps, parts);
+  return (*linear_)(pass.tape, stack_steps(pass.tape, steps, parts));
+}
+
+template <class T>
+Var<T> Readout<T>::pointer_logits(Pass<T>& pass, const Batch& batch, std::span<const Var<T>> steps,
                                   std::size_t parts) const {
+  Tape<T>& tape = pass.tape;
   const std::size_t rows = batch.size, count = steps.size() / parts;
   const std::size_t items = item_values_ ? batch.items.values.shape()[1] : batch.items.tokens.shape()[1];
   Var<T> keys;
@@ -64,11 +97,23 @@ Var<T> Readout<T>::pointer_logits(Tape<T>& tape, const Batch& batch, std::span<c
     keys = keys ? add(tape, keys, words) : words;
   }
   keys = keys.reshaped({rows, items, keys.shape.last()});
+  Values<T> state;
+  Mask present;
+  if (pass.look) {
+    auto* may = tape.template scratch<std::uint8_t>(rows * items);
+    for (std::size_t i = 0; i < rows * items; ++i) may[i] = i % items < batch.items.count[i / items];
+    present.data = may;
+    state = empty_values(tape, 2);
+    state[0] = keys.detached();
+    state[1] = tape.filled({rows, items}, T(0));
+    pass.look->start(pass, "pointer", state);
+  }
   auto* all = tape.template scratch<Var<T>>(count);
   for (std::size_t t = 0; t < count; ++t) {
     const Var<T> query = (*linear_)(tape, concatenate(tape, steps.subspan(t * parts, parts)));
     const Var<T> scores = batched_product(tape, query.reshaped({rows, 1, query.shape.last()}), keys, true);
     new (all + t) Var<T>(mask_items(tape, scores, batch.items.count.data()));
+    if (pass.look) show(pass, t, query, scores, state, present);
   }
   return stack_steps<T>(tape, {all, count}, 1);
 }
@@ -87,11 +132,11 @@ Var<T> Readout<T>::loss(Tape<T>& tape, const Batch& batch, Var<T> logits, double
 
 template <class T>
 void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
-  const std::size_t rows = batch.steps * batch.size, k = logits.shape.last();
+  const std::size_t count = batch.target.count(), rows = count * batch.size, k = logits.shape.last();
   const TargetKind kind = batch.target.kind;
-  out.values.resize({batch.steps, batch.size, k});
-  const bool chosen = kind == TargetKind::classes || kind == TargetKind::pointer;
-  out.indices.resize({chosen ? batch.steps : 0, batch.size});
+  out.values.resize({count, batch.size, k});
+  out.indices.resize({chooses(kind) ? count : 0, batch.size});
+  out.lengths = batch.target_lengths();
   float* to = out.values.storage().data();
   for (std::size_t r = 0; r < rows; ++r) {
     const T* x = logits.data + r * k;
@@ -115,9 +160,26 @@ void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
   }
 }
 
+template <class T>
+void read_score(const Batch& batch, Var<T> logits, Prediction& out) {
+  const std::size_t rows = batch.size, k = logits.shape.last();
+  out.score.assign(rows, 0.0);
+  for (std::size_t i = 0; i < batch.target.count(); ++i)
+    for (std::size_t b = 0; b < rows; ++b) {
+      if (!batch.target.scored(i, b)) continue;
+      const T* x = logits.data + (i * rows + b) * k;
+      if (batch.target.kind == TargetKind::bits)
+        for (std::size_t n = 0; n < k; ++n) out.score[b] -= std::log1p(std::exp(-std::abs(static_cast<double>(x[n]))));
+      else if (chooses(batch.target.kind))
+        out.score[b] += log_probability(x, k, static_cast<std::size_t>(out.indices(i, b)));
+    }
+}
+
 template class Readout<float>;
 template class Readout<double>;
 template void read_prediction(const Batch&, Var<float>, Prediction&);
 template void read_prediction(const Batch&, Var<double>, Prediction&);
+template void read_score(const Batch&, Var<float>, Prediction&);
+template void read_score(const Batch&, Var<double>, Prediction&);
 
 }  // namespace mneme

@@ -9,17 +9,27 @@
 #include "nn/parameters.hpp"
 
 #include <functional>
+#include <limits>
 #include <memory>
 
 namespace mneme {
+
+/// What is left of clipping for an optimizer to do in its own pass: a number g of the gradient counts as scale g, cut
+/// to
+/// [-element, element].
+struct Limits {
+  double scale = 1;
+  double element = std::numeric_limits<double>::infinity();
+};
 
 template <class T>
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// w <- w + step(g). `rate` is the learning rate now; `count` is how many updates there were, this one included.
-  /// InvariantError where the set has another size than the state, or rate and count are no such numbers.
-  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count);
+  /// w <- w + step(g), g as `limits` have it. `rate` is the learning rate now; `count` is how many updates there were,
+  /// this one included. InvariantError where the set has another size than the state, or rate and count are no such
+  /// numbers.
+  void update(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count, const Limits& limits = {});
 
   struct State {
     std::string name;  ///< "momentum", "square", ...
@@ -28,7 +38,8 @@ class Optimizer {
   std::vector<State>& state() { return state_; }
 
  protected:
-  virtual void step(ParameterSet<T>& set, const T* gradient, double rate, std::uint64_t count) = 0;
+  struct Gradient;  ///< reads as it counts
+  virtual void step(ParameterSet<T>& set, const Gradient& gradient, double rate, std::uint64_t count) = 0;
   /// Adds a state array of the set's flat size, zero.
   T* add_state(const std::string& name, std::size_t flat_size);
   std::vector<State> state_;
@@ -57,8 +68,9 @@ inline constexpr double usual_norm_rate = 0.01;
 /// Zeroes what is frozen, applies the groups' own norm limits, then `clip`. `usual` is the running mean, 0 before the
 /// first update; needed where clip.usual_norm is on. Returns the 2-norm before any clipping, not finite where any
 /// gradient is not, or where what clipping leaves has no finite square in T, which optimizers keep running means of:
-/// the cheap half of the finite guard.
+/// the cheap half of the finite guard. With `left`, what is done to all numbers alike is left to the optimizer.
 template <class T>
-double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip, double* usual = nullptr);
+double clip_gradient(const ParameterSet<T>& set, T* gradient, const Clip& clip, double* usual = nullptr,
+                     Limits* left = nullptr);
 
 }  // namespace mneme

@@ -2,27 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 namespace mneme {
-
-namespace {
-constexpr std::size_t page = 4096;
-}
-
-template <class T>
-void FlatArray<T>::Free::operator()(std::byte* p) const {
-  ::operator delete[](p, std::align_val_t{page});
-}
-
-template <class T>
-FlatArray<T>::FlatArray(std::size_t n, std::size_t stagger) : size_(n) {
-  const std::size_t shift = (stagger % 16) * 256;
-  const std::size_t bytes = shift + n * sizeof(T);
-  memory_.reset(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{page})));
-  data_ = reinterpret_cast<T*>(memory_.get() + shift);
-  std::fill_n(data_, n, T(0));
-}
 
 namespace {
 
@@ -78,9 +59,11 @@ void ParameterSet<T>::initialize(std::uint64_t seed) {
   if (initialized_) fail<InvariantError>("parameters", "initialize runs once");
   initialized_ = true;
   values_ = FlatArray<T>(flat_size_, 0);
-  transposed_ = FlatArray<T>(flat_size_, 1);
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    parameters_[i].initializer.template fill<T>(value(i), parameters_[i].shape, seed, parameters_[i].name);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    p.initializer.template fill<T>(value(i), p.shape, seed, p.name);
+    transposed_.push_back(p.shape.rank() == 2 ? std::make_unique<TransposedCopy<T>>(value(i), p.shape) : nullptr);
+  }
   for (Buffer<T>& b : buffers_) {
     b.values.resize(b.shape.size());
     b.initializer.template fill<T>(b.values.data(), b.shape, seed, b.name);
@@ -90,9 +73,16 @@ void ParameterSet<T>::initialize(std::uint64_t seed) {
 }
 
 template <class T>
-const T* ParameterSet<T>::transposed(std::size_t index) const {
-  return keep_transposed_ && parameters_[index].shape.rank() == 2 ? transposed_.data() + parameters_[index].offset
-                                                                  : nullptr;
+TransposedCopy<T>* ParameterSet<T>::transposed(std::size_t index) const {
+  return keep_transposed_ ? transposed_[index].get() : nullptr;
+}
+
+template <class T>
+std::size_t ParameterSet<T>::transposed_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& copy : transposed_)
+    if (copy) bytes += copy->bytes();
+  return bytes;
 }
 
 template <class T>
@@ -105,18 +95,8 @@ void ParameterSet<T>::keep_transposed(bool on) {
 template <class T>
 void ParameterSet<T>::refresh() {
   require(true, "refresh");
-  if (!keep_transposed_) return;
-  constexpr std::size_t tile = 16;
-  for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    const Shape& s = parameters_[p].shape;
-    if (s.rank() != 2) continue;
-    const T* from = value(p);
-    T* to = transposed_.data() + parameters_[p].offset;
-    for (std::size_t i0 = 0; i0 < s[0]; i0 += tile)
-      for (std::size_t j0 = 0; j0 < s[1]; j0 += tile)
-        for (std::size_t j = j0; j < std::min(j0 + tile, s[1]); ++j)
-          for (std::size_t i = i0; i < std::min(i0 + tile, s[0]); ++i) to[j * s[0] + i] = from[i * s[1] + j];
-  }
+  for (const auto& copy : transposed_)
+    if (copy) copy->renew();
 }
 
 template <class T>
@@ -147,11 +127,21 @@ Gradients<T>::Gradients(ParameterSet<T>& set, std::size_t stagger) : values_(set
   }
 }
 
+template <class T>
+void sum_shards(std::span<T* const> shards, std::size_t begin, std::size_t end) {
+  for (std::size_t apart = 1; apart < shards.size(); apart *= 2)
+    for (std::size_t s = 0; s + apart < shards.size(); s += 2 * apart) {
+      T* to = shards[s];
+      const T* from = shards[s + apart];
+      for (std::size_t i = begin; i < end; ++i) to[i] += from[i];
+    }
+}
+
+template void sum_shards(std::span<float* const>, std::size_t, std::size_t);
+template void sum_shards(std::span<double* const>, std::size_t, std::size_t);
 template class ParameterSet<float>;
 template class ParameterSet<double>;
 template class Gradients<float>;
 template class Gradients<double>;
-template class FlatArray<float>;
-template class FlatArray<double>;
 
 }  // namespace mneme

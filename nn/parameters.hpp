@@ -44,26 +44,6 @@ struct Buffer {
   std::vector<T> values;
 };
 
-/// Memory for `n` numbers at 64 bytes, `stagger` * 256 bytes past a page: arrays used together must not share sets.
-template <class T>
-class FlatArray {
- public:
-  FlatArray() = default;
-  FlatArray(std::size_t n, std::size_t stagger);
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  std::size_t size() const { return size_; }
-  T& operator[](std::size_t i) { return data_[i]; }
-
- private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte[], Free> memory_;
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
-};
-
 template <class T>
 class Gradients;
 
@@ -76,18 +56,21 @@ class ParameterSet {
 
   /// Lays out and draws everything.
   void initialize(std::uint64_t seed);
-  /// Must follow every change of the values: renews the transposed copies that backward products read.
+  /// Must follow every change of the values: renews the transposed copies that a backward product has read.
   void refresh();
   /// Transposed copies pay from about three rows a step on; a trainer of smaller shards turns them off, before it makes
   /// its Gradients: those point to them. On unless told otherwise.
   void keep_transposed(bool on);
+  /// Of the copies that were made.
+  std::size_t transposed_bytes() const;
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<Group>& groups() const { return groups_; }
   std::deque<Buffer<T>>& buffers() { return buffers_; }
   const std::deque<Buffer<T>>& buffers() const { return buffers_; }
   T* value(std::size_t index) { return values_.data() + parameters_[index].offset; }
-  const T* transposed(std::size_t index) const;
+  /// Null where there is none: of another rank than 2, or turned off.
+  TransposedCopy<T>* transposed(std::size_t index) const;
 
   /// The flat arrays' length, padding included (padding stays zero).
   std::size_t flat_size() const { return flat_size_; }
@@ -105,7 +88,8 @@ class ParameterSet {
   std::vector<Parameter> parameters_;
   std::vector<Group> groups_;
   std::deque<Buffer<T>> buffers_;  // a deque: modules keep references
-  FlatArray<T> values_, transposed_;
+  FlatArray<T> values_;
+  std::vector<std::unique_ptr<TransposedCopy<T>>> transposed_;  // by parameter, null where it is not of rank 2
   bool initialized_ = false;
   bool keep_transposed_ = true;
   bool has_gradients_ = false;
@@ -124,6 +108,12 @@ class Gradients {
   FlatArray<T> values_;
   std::vector<Leaf<T>> leaves_;
 };
+
+/// Numbers begin..end of the flat gradients of all shards, added up into shard 0's; the others' are spent. Each number
+/// is the sum over one tree, ((s0 + s1) + (s2 + s3)) + ..., which the number of shards decides alone: ranges may be
+/// summed by anyone, and machines that hold a power of two of shards each can send one sum.
+template <class T>
+void sum_shards(std::span<T* const> shards, std::size_t begin, std::size_t end);
 
 /// Declares parameters under a prefix. Modules take one in their constructor.
 template <class T>
@@ -147,7 +137,5 @@ extern template class ParameterSet<float>;
 extern template class ParameterSet<double>;
 extern template class Gradients<float>;
 extern template class Gradients<double>;
-extern template class FlatArray<float>;
-extern template class FlatArray<double>;
 
 }  // namespace mneme

@@ -62,7 +62,7 @@ MemoryConfig read_memory_config(const std::string& config_ini) {
 OwnMemory::Slot OwnMemory::make_slot(const Declared& declared) {
   const bool turned = declared.axes == std::vector<std::string>{"cell", "slot"} ||
                       declared.axes == std::vector<std::string>{"cell", "item"};
-  return {declared, turned, Row(declared.count(), 0.0), false};
+  return {declared, turned, Row(declared.count(), 0.0)};
 }
 
 OwnMemory::OwnMemory(const trace::Layout& layout) {
@@ -100,7 +100,7 @@ void OwnMemory::find_trained() {
     for (Slot& s : slots)
       for (double& v : s.values)
         if (const double x = random.uniform(0.25, 0.75);
-            s.declared.kind != Kind::opaque && (s.trained || !trained_only))
+            s.declared.life != Life::rebuilt && (s.trained || !trained_only))
           v = x;
   };
   Row parameters(parameters_set_.flat_size());
@@ -112,13 +112,15 @@ void OwnMemory::find_trained() {
     std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
     parameters_set_.refresh();
     if (seed == 2) draw(state_, 2, true);
+    begin_step();
     auto result = run();
     std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
     parameters_set_.refresh();
     return result;
   };
   const auto updated = [&] {
-    update();
+    for (const Turn& turn : memory_->layout().turns)
+      if (turn.writes) update(turn);
     std::vector<Row> rows;
     for (const Slot& s : state_) rows.push_back(s.values);
     return rows;
@@ -129,10 +131,15 @@ void OwnMemory::find_trained() {
     for (std::size_t i = 0; i < state_.size(); ++i)
       if (!state_[i].trained && one[i] != other[i]) state_[i].trained = more = true;
   }
-  for (const Site& site : memory_->layout().sites) {
-    const auto addressed = [&] { return address(site.name); };
-    trained_sites_.push_back(results(1, addressed) != results(2, addressed));
-  }
+  trained_sites_.resize(memory_->layout().sites.size());
+  for (const Turn& turn : memory_->layout().turns)
+    for (const std::size_t site : turn.sites) {
+      const auto addressed = [&] {
+        address(turn);
+        return state_[memory_->layout().sites[site].weights].values;
+      };
+      trained_sites_[site] = results(1, addressed) != results(2, addressed);
+    }
 }
 
 bool OwnMemory::needs_trained_weights(const std::string& site) const {
@@ -148,17 +155,30 @@ bool OwnMemory::declares(const std::string& full_name) const {
   return std::any_of(state_.begin(), state_.end(), [&](const Slot& s) { return s.declared.full_name() == full_name; });
 }
 
+bool OwnMemory::has_site(const std::string& site) const {
+  const auto& sites = memory_->layout().sites;
+  return std::any_of(sites.begin(), sites.end(), [&](const Site& s) { return s.name == site; });
+}
+
 void OwnMemory::start() {
-  const auto opaque = [](const Slot& s) { return s.declared.kind == Kind::opaque; };
+  const auto rebuilt = [](const Slot& s) { return s.declared.life == Life::rebuilt; };
   for (Slot& s : state_) std::fill(s.values.begin(), s.values.end(), 0.0);
-  if (std::none_of(state_.begin(), state_.end(), opaque)) return;
+  if (std::none_of(state_.begin(), state_.end(), rebuilt)) return;
   tape_.begin(false);
-  const Values<double> fresh = memory_->begin(tape_, {.rows = 1});
+  Pass<double> pass{tape_};
+  const Values<double> fresh = memory_->begin(pass, {.rows = 1});
   for (std::size_t i = 0; i < state_.size(); ++i)
-    if (opaque(state_[i])) state_[i].values.assign(fresh[i].data, fresh[i].data + fresh[i].size());
+    if (rebuilt(state_[i])) state_[i].values.assign(fresh[i].data, fresh[i].data + fresh[i].size());
+}
+
+void OwnMemory::begin_step() {
+  for (Slot& s : state_) s.before = s.values;
 }
 
 void OwnMemory::assign(Slot& slot, View values) {
+  // A trace's axis "item" is as long as the task's largest set, which may have more than the memory takes.
+  const bool items = slot.declared.axes == std::vector<std::string>{"item"};
+  if (items && values.size() > slot.values.size()) values = values.first(slot.values.size());
   if (values.size() != slot.values.size())
     fail<FileError>("verify", "{} has {} numbers in the trace and {} in the memory", slot.declared.full_name(),
                     values.size(), slot.values.size());
@@ -188,43 +208,54 @@ std::size_t OwnMemory::site_index(const std::string& site) const {
   fail<FileError>("verify", "the memory has no site '{}'", site);
 }
 
-Values<double> OwnMemory::handles(const std::vector<Slot>& slots) {
-  auto* list = tape_.scratch<Var<double>>(slots.size());
+Values<double> OwnMemory::handles(const std::vector<Slot>& slots, Row Slot::*of) {
+  const Values<double> list = empty_values(tape_, slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    Shape shape{1};
-    for (std::size_t d : slots[i].declared.dims) shape.push_back(d);
-    new (list + i) Var<double>(tape_.constant(shape));
-    std::copy(slots[i].values.begin(), slots[i].values.end(), list[i].data);
+    list[i] = tape_.constant(slots[i].declared.shape(1));
+    std::copy((slots[i].*of).begin(), (slots[i].*of).end(), list[i].data);
   }
-  return {list, slots.size()};
+  return list;
 }
 
-Row OwnMemory::address(const std::string& site) {
+template <class F>
+void OwnMemory::run(const Turn& turn, Look<double>* look, F f) {
   tape_.begin(false);
-  tape_.watch(true);
-  const Values<double> stages = handles(stages_);
-  const Var<double> w = address_site(*memory_, tape_, site_index(site), handles(parameters_), handles(state_), stages);
-  for (std::size_t i = 0; i < stages_.size(); ++i)
-    stages_[i].values.assign(stages[i].data, stages[i].data + stages[i].size());
-  return Row(w.data, w.data + w.size());
+  Pass<double> pass{.tape = tape_, .look = look};
+  enter(pass, memory_->layout(), turn);
+  const Values<double> now = handles(state_);
+  f(pass, handles(parameters_), handles(state_, &Slot::before), now);
+  for (std::size_t i = 0; i < state_.size(); ++i) state_[i].values.assign(now[i].data, now[i].data + now[i].size());
+}
+
+void OwnMemory::address(const Turn& turn) {
+  struct Stages final : Look<double> {
+    explicit Stages(std::vector<Slot>& list) : stages(list) {}
+    Slot* find(const Place& place) {
+      for (Slot& s : stages)
+        if (s.declared.site == place.site && s.declared.name == place.name) return &s;
+      return nullptr;
+    }
+    bool wants(const Place& place) override { return find(place) != nullptr; }
+    void seen(const Pass<double>&, const Place& place, const Var<double>& value) override {
+      find(place)->values.assign(value.data, value.data + value.size());
+    }
+    std::vector<Slot>& stages;
+  } look(stages_);
+  run(turn, &look, [&](auto& pass, auto p, auto before, auto now) { memory_->address(pass, turn, p, before, now); });
+}
+
+void OwnMemory::update(const Turn& turn) {
+  run(turn, nullptr, [&](auto& pass, auto p, auto before, auto now) { memory_->update(pass, turn, p, before, now); });
+}
+
+void OwnMemory::read(const Turn& turn) {
+  run(turn, nullptr, [&](auto& pass, auto, auto, auto now) { memory_->read(pass, turn, now); });
 }
 
 Row OwnMemory::stage(const std::string& full_name) const {
   for (const Slot& s : stages_)
     if (s.declared.full_name() == full_name) return s.values;
   return {};
-}
-
-Row OwnMemory::read(const std::string& site) {
-  tape_.begin(false);
-  const Var<double> value = memory_->read(tape_, site_index(site), handles(state_));
-  return Row(value.data, value.data + value.size());
-}
-
-void OwnMemory::update() {
-  tape_.begin(false);
-  const Values<double> next = memory_->update(tape_, handles(parameters_), handles(state_));
-  for (std::size_t i = 0; i < state_.size(); ++i) state_[i].values.assign(next[i].data, next[i].data + next[i].size());
 }
 
 }  // namespace mneme::replay

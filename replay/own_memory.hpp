@@ -4,7 +4,7 @@
 // in one file is verified without a line for it here. Built from the trace's own config text; its trained parameters
 // are not needed, because address, update and read are pure. A hop that has weights of
 // its own is the exception: what follows from trained parameters is found out beforehand, and is not to be asked for.
-// Requires: every state that the memory declares is in the trace (opaque ones start as in a new sequence).
+// Requires: every state that the memory declares is in the trace (what is rebuilt starts as in a new sequence).
 #pragma once
 
 #include "memory/memory.hpp"
@@ -24,36 +24,44 @@ class OwnMemory {
 
   const MemoryLayout& layout() const { return memory_->layout(); }
   bool declares(const std::string& full_name) const;
+  bool has_site(const std::string& site) const;
   /// Whether the site's weights, or the state after update(), follow from trained parameters, which are not here.
   bool needs_trained_weights(const std::string& site) const;
   bool needs_trained_state(const std::string& full_name) const;
 
-  /// Before the first step: zeros, and opaque state as begin() makes it.
+  /// Before the first step: zeros, and what is rebuilt as begin() makes it.
   void start();
+  /// The state that stands now is the one that a step begins with.
+  void begin_step();
   /// State by full name ("contents", "read_0.weights"), rows as the trace has them (slot x cell).
   void set(const std::string& full_name, View values);
   Row get(const std::string& full_name) const;
   /// The step's head parameters by full name.
   void set_parameter(const std::string& full_name, View values);
 
-  Row address(const std::string& site);  ///< the site's new weights; the state stays
+  // The memory's own functions; what they fill is in the state.
+  void address(const Turn& turn);
+  void update(const Turn& turn);
+  void read(const Turn& turn);
   /// What the last address() passed on the way to the weights; empty where the memory declares no such stage.
   Row stage(const std::string& full_name) const;
-  Row read(const std::string& site);  ///< with the weights that the state holds
-  void update();                      ///< the state becomes the new one
 
  private:
   struct Slot {
     Declared declared;
     bool turned = false;   ///< declared cell x slot inside, slot x cell in the trace
     Row values;            ///< inside layout
+    Row before = {};       ///< those that the step began with
     bool trained = false;  ///< update() takes it from trained parameters
   };
   void find_trained();
   static Slot make_slot(const Declared& declared);
   static void assign(Slot& slot, View values);
   std::size_t site_index(const std::string& site) const;
-  Values<double> handles(const std::vector<Slot>& slots);
+  Values<double> handles(const std::vector<Slot>& slots, Row Slot::*of = &Slot::values);
+  /// f(pass, parameters, before, now) on a fresh tape; the state becomes `now`.
+  template <class F>
+  void run(const Turn& turn, Look<double>* look, F f);
 
   ParameterSet<double> parameters_set_;
   std::unique_ptr<Gradients<double>> gradients_;

@@ -18,4 +18,9 @@ Registry<MoveRule>& move_rules() {
   return registry;
 }
 
+Registry<UpdateRule>& update_rules() {
+  static Registry<UpdateRule> registry("update rule");
+  return registry;
+}
+
 }  // namespace mneme::replay

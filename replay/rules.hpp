@@ -1,7 +1,7 @@
-// Room: replay. Rules: how replay recomputes each part of an addressing scheme, under the name that a trace stores for
-// it.
+// Room: replay. Rules: how replay recomputes each part of an addressing scheme, and what a write does, under the name
+// that a trace stores for it.
 //
-// One file a rule in rules/, plain float64 loops over one row that share no code with attention/. A part without a rule
+// One file a rule in rules/, plain float64 loops over one row that share no code with attention/. What has no rule
 // here is recomputed through the memory's own functions (own_memory.hpp).
 #pragma once
 
@@ -26,5 +26,12 @@ struct MoveRule {
   Row (*apply)(View weights, View previous, View parameter, const Constants&);
 };
 Registry<MoveRule>& move_rules();
+
+struct UpdateRule {
+  std::vector<const char*> parameters;  ///< what it takes of each write site: "erase", "add"
+  /// `heads`: of each write site the new weights [N], then its parameters; contents [N M] becomes what it is after them
+  void (*apply)(std::span<const std::vector<Row>> heads, Row& contents);
+};
+Registry<UpdateRule>& update_rules();
 
 }  // namespace mneme::replay

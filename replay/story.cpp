@@ -1,7 +1,7 @@
 // Room: replay. Items, hops and answers of an episode, in words.
 #include "replay/story.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -3,7 +3,7 @@
 
 #include "replay/reference.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -30,9 +30,9 @@ HeadView head_view(const trace::Layout& layout, const trace::Episode& episode, s
     const std::string& name = value.declared.name;
     if (count == 1) {
       view.numbers.emplace_back(name, numbers[0]);
-    } else if (value.axes == std::vector<std::string>{"slot"}) {
+    } else if (value.axes == std::vector<std::string>{s.site.slot_axis}) {
       const std::size_t top = argmax(numbers);
-      rest.emplace_back(fmt::format("{} slot {}", name, top), numbers[top]);
+      rest.emplace_back(fmt::format("{} {} {}", name, s.site.slot_axis, top), numbers[top]);
     } else if (name == "shift" && count % 2 == 1) {
       view.numbers.emplace_back(name, expected_shift(numbers));
     } else {
@@ -45,14 +45,16 @@ HeadView head_view(const trace::Layout& layout, const trace::Episode& episode, s
   return view;
 }
 
-SlotRange used_slots(const trace::Layout& layout, const trace::Episode& episode, double threshold) {
+SlotRange used_slots(const trace::Layout& layout, const trace::Episode& episode, const std::string& axis,
+                     double threshold) {
   std::size_t n = 1;
-  for (const trace::SiteLayout& s : layout.sites) n = std::max(n, layout.width(s));
+  for (const trace::SiteLayout& s : layout.sites)
+    if (s.site.slot_axis == axis) n = std::max(n, layout.width(s));
   std::vector<bool> used(n, false);
   for (std::size_t s = 0; s < layout.sites.size(); ++s) {
     const std::vector<float>& w = episode.sites[s].weights;
     const std::size_t width = layout.width(layout.sites[s]);
-    if (w.empty()) continue;
+    if (w.empty() || layout.sites[s].site.slot_axis != axis) continue;
     const float limit = static_cast<float>(threshold) * *std::max_element(w.begin(), w.end());
     for (std::size_t i = 0; i < w.size(); ++i)
       if (w[i] >= limit && w[i] > 0) used[i % width] = true;

@@ -29,8 +29,9 @@ struct SlotRange {
   std::size_t slot(std::size_t i) const { return (first + i) % total; }
   std::size_t last() const { return slot(count - 1); }
 };
-/// The shortest range outside of which no site's weight is ever `threshold` of the site's largest or more; one slot
-/// wider on either side where there is one.
-SlotRange used_slots(const trace::Layout& layout, const trace::Episode& episode, double threshold = 0.1);
+/// Of the sites along `axis` ("slot", "item"): the shortest range outside of which no weight is ever `threshold` of the
+/// site's largest or more; one slot wider on either side where there is one.
+SlotRange used_slots(const trace::Layout& layout, const trace::Episode& episode, const std::string& axis,
+                     double threshold = 0.1);
 
 }  // namespace mneme::replay

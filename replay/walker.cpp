@@ -1,4 +1,4 @@
-// Room: replay. The order of a step is the trace's: read and write phases, each head from the logged previous weights.
+// Room: replay. A step goes by the memory's turns, each head from the logged previous weights.
 #include "replay/walker.hpp"
 
 #include "core/error.hpp"
@@ -42,7 +42,6 @@ const Rule* rule_of(const Registry<Rule>& rules, const std::string& name) {
 }  // namespace
 
 Walker::Walker(const trace::Layout& layout) : layout_(layout) {
-  write_first_ = layout.step_order == "write-before-read";
   for (const auto& [name, value] : layout.constants) {
     if (name == "cosine_epsilon") constants_.cosine_epsilon = value;
     if (name == "sharpen_epsilon") constants_.sharpen_epsilon = value;
@@ -51,6 +50,7 @@ Walker::Walker(const trace::Layout& layout) : layout_(layout) {
   if (contents_ >= 0 && !layout.logs(layout.memory[static_cast<std::size_t>(contents_)])) contents_ = -1;
   plan_sites();
   plan_own();
+  plan_turns();
 }
 
 Walker::Plan Walker::make_plan(const trace::SiteLayout& site) const {
@@ -58,7 +58,7 @@ Walker::Plan Walker::make_plan(const trace::SiteLayout& site) const {
   const auto find = [&](const char* name) { return logged_value(site, name); };
   p.writes = site.site.kind == "write";
   p.path = "/sites/" + site.site.name + "/";
-  p.key = find("key"), p.beta = find("beta"), p.erase = find("erase"), p.add = find("add"), p.value = find("value");
+  p.key = find("key"), p.beta = find("beta"), p.value = find("value");
   p.similarity = find("similarity"), p.content = find("content");
   p.reference = plan_reference(site, p);
   if (!p.reference) p.rule = "by the memory's own functions from the logged parameters and state";
@@ -74,9 +74,13 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
   if (!parts.similarity.empty()) {
     const auto* score = rule_of(similarity_rules(), parts.similarity);
     const auto* normalize = rule_of(normalizer_rules(), parts.normalizer);
-    if (!score || !normalize || contents_ < 0 || site.site.slot_axis != "slot" || p.key < 0 || p.beta < 0) return false;
+    p.looks_at = trace::Layout::find(layout_.memory, site.site.looks_at);
+    const bool there = p.looks_at >= 0 && layout_.logs(layout_.memory[static_cast<std::size_t>(p.looks_at)]);
+    if (!score || !normalize || !there || p.key < 0) return false;
+    if (p.looks_at != contents_ && !visited_after(site)) return false;
     p.score = *score, p.normalize = *normalize;
-    from = {"key", "beta"};
+    from = {"key"};
+    if (p.beta >= 0) from.emplace_back("beta");
   }
   for (const std::string& name : parts.moves) {
     const MoveRule* rule = rule_of(move_rules(), name);
@@ -86,11 +90,19 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
     from.emplace_back(rule->parameter);
     uses_previous = uses_previous || rule->uses_previous;
   }
-  if (p.score) from.emplace_back("the memory");
+  if (p.score) from.emplace_back(p.looks_at == contents_ ? "the memory" : site.site.looks_at.c_str());
   if (uses_previous) from.emplace_back("the weights of the step before (initial_weights at step 0)");
   p.rule = "from " + from[0];
   for (std::size_t i = 1; i < from.size(); ++i) p.rule += (i + 1 < from.size() ? ", " : " and ") + from[i];
   return true;
+}
+
+/// Of no turn: a pointer, which looks when the steps are done.
+bool Walker::visited_after(const trace::SiteLayout& site) const {
+  const auto s = static_cast<std::size_t>(&site - layout_.sites.data());
+  return std::none_of(layout_.turns.begin(), layout_.turns.end(), [&](const trace::TurnLayout& t) {
+    return std::find(t.sites.begin(), t.sites.end(), s) != t.sites.end();
+  });
 }
 
 int Walker::logged_value(const trace::SiteLayout& site, const char* name) const {
@@ -99,15 +111,37 @@ int Walker::logged_value(const trace::SiteLayout& site, const char* name) const 
 }
 
 void Walker::plan_sites() {
-  bool all_orders = true;
+  if (contents_ >= 0) update_ = rule_of(update_rules(), layout_.update);
   for (const trace::SiteLayout& site : layout_.sites) {
     plans_.push_back(make_plan(site));
-    const Plan& p = plans_.back();
-    if (p.writes && (p.erase < 0 || p.add < 0)) all_orders = false;
+    Plan& p = plans_.back();
+    for (std::size_t i = 0; update_ && p.writes && i < update_->parameters.size(); ++i) {
+      p.orders.push_back(logged_value(site, update_->parameters[i]));
+      if (p.orders.back() < 0) update_ = nullptr;
+    }
     coverage_.push_back({site.site.name, site.site.addressing, p.reference ? by_loops : by_own, 0});
   }
-  known_update_ = contents_ >= 0 && layout_.update == "ntm-erase-add" && all_orders;
-  coverage_.push_back({"memory", layout_.update, known_update_ ? by_loops : by_own, 0});
+  coverage_.push_back({"memory", layout_.update, update_ ? by_loops : by_own, 0});
+}
+
+/// As the memory itself takes them; where it is not here, as the trace names them.
+void Walker::plan_turns() {
+  if (own_) {
+    for (const Turn& turn : own_->layout().turns) {
+      turns_.push_back({&turn, {}, turn.writes});
+      for (const std::size_t s : turn.sites)
+        turns_.back().sites.push_back(static_cast<std::size_t>(layout_.find_site(own_->layout().sites[s].name)));
+    }
+  } else {
+    for (const trace::TurnLayout& turn : layout_.turns) turns_.push_back({nullptr, turn.sites, turn.writes});
+  }
+  for (std::size_t s = 0; s < plans_.size(); ++s)
+    if (visited_after(layout_.sites[s])) after_.sites.push_back(s);
+  for (std::size_t i = turns_.size(); i-- > 0;)
+    if (turns_[i].writes) {
+      turns_[i].last_write = true;
+      break;
+    }
 }
 
 /// The memory itself is made where some rule needs it; what it cannot do is said in the coverage.
@@ -116,14 +150,19 @@ void Walker::plan_own() {
   std::string reason;
   try {
     own_ = std::make_unique<OwnMemory>(layout_);
+    for (const Site& site : own_->layout().sites)
+      if (layout_.find_site(site.name) < 0)
+        fail<FileError>("verify", "the trace does not hold the memory's site {}", site.name);
     for (const Declared& d : own_->layout().state) {
-      if (d.kind == Kind::opaque || d.name == "weights" || d.name == "value") continue;
+      if (d.life == Life::rebuilt || d.name == "weights" || d.name == "value") continue;
       const int kept = trace::Layout::find(layout_.memory, d.full_name());
       if (kept >= 0 && layout_.logs(layout_.memory[static_cast<std::size_t>(kept)])) continue;
       const int site = layout_.find_site(d.site);
       const int value =
           site < 0 ? -1 : trace::Layout::find(layout_.sites[static_cast<std::size_t>(site)].values, d.name);
       if (value < 0) fail<FileError>("verify", "the trace does not hold the memory's {}", d.full_name());
+      if (!layout_.sites[static_cast<std::size_t>(site)].values[static_cast<std::size_t>(value)].state)
+        fail<FileError>("verify", "the trace does not hold {} before the first step", d.full_name());
       site_states_.push_back({static_cast<std::size_t>(site), static_cast<std::size_t>(value), d.full_name()});
     }
   } catch (const Error& e) {
@@ -142,6 +181,11 @@ void Walker::plan_trained() {
   for (std::size_t s = 0; s < plans_.size(); ++s) {
     const std::string& name = layout_.sites[s].site.name;
     if (plans_[s].reference) continue;
+    if (!own_->has_site(name)) {
+      plans_[s].trained = true;
+      coverage_[s].how = "not recomputed: what it looks at or is told is not logged, and it is not the memory's";
+      continue;
+    }
     std::string from;
     for (const trace::SiteLayout& site : layout_.sites)
       for (const trace::Logged& v : site.values)
@@ -151,7 +195,7 @@ void Walker::plan_trained() {
     plans_[s].trained = true;
     trained_.push_back(plans_[s].path + "weights");
   }
-  if (known_update_) return;
+  if (update_) return;
   for (const trace::Logged& m : layout_.memory)
     if (own_->needs_trained_state(m.declared.full_name()))
       trained_.push_back("/memory/" + trace::dataset_name(m, false));
@@ -183,11 +227,17 @@ Row Walker::previous(std::size_t site, std::size_t step) const {
 
 void Walker::start() {
   known_ = !layout_.logs_memory();
+  kept_.assign(layout_.memory.size(), {});
   next_keyframe_ = 0;
   memory_.clear();
   if (!own_) return;
   own_->start();
-  for (std::size_t s = 0; s < plans_.size(); ++s) own_->set(layout_.sites[s].site.name + ".weights", previous(s, 0));
+  for (std::size_t s = 0; s < plans_.size(); ++s) {
+    own_->set(layout_.sites[s].site.name + ".weights", previous(s, 0));
+    for (std::size_t v = 0; v < layout_.sites[s].values.size(); ++v)
+      if (const std::vector<float>& initial = episode_->sites[s].initial[v]; !initial.empty())
+        own_->set(layout_.sites[s].values[v].declared.full_name(), row(initial, 0, initial.size()));
+  }
 }
 
 /// Where a keyframe of this step stands here: compares what was rebuilt, then goes on from what was logged.
@@ -210,6 +260,7 @@ void Walker::keyframe(std::size_t step, bool after_write) {
                         coverage_.back());
     const Row now(values, values + size);
     if (contents) memory_ = now;
+    kept_[m] = now;
     if (own_) own_->set(name, now);
   }
   known_ = true;
@@ -219,8 +270,16 @@ void Walker::stage(std::size_t site, int value, std::size_t step, const Row& rec
   if (value < 0) return;
   const auto v = static_cast<std::size_t>(value);
   witness_->compare(plans_[site].path + trace::dataset_name(layout_.sites[site].values[v], true), step,
-                    episode_->sites[site].values[v].data() + step * recomputed.size(), recomputed, rule,
-                    coverage_[site]);
+                    episode_->sites[site].values[v].data() + step * layout_.sites[site].values[v].declared.count(),
+                    recomputed, rule, coverage_[site]);
+}
+
+/// Rows of slots, or of the items that the episode has.
+View Walker::looked_at(std::size_t site) const {
+  const trace::SiteLayout& s = layout_.sites[site];
+  const View all =
+      plans_[site].looks_at == contents_ ? memory_ : kept_[static_cast<std::size_t>(plans_[site].looks_at)];
+  return s.site.slot_axis == "item" ? all.first(all.size() / layout_.width(s) * episode_->items.count) : all;
 }
 
 Row Walker::by_reference(std::size_t site, std::size_t step) {
@@ -229,22 +288,23 @@ Row Walker::by_reference(std::size_t site, std::size_t step) {
   Row w = before;
   if (p.score) {
     if (!known_) return {};
-    Row scores = p.score(site_value(site, p.key, step), memory_, constants_);
+    Row scores = p.score(site_value(site, p.key, step), looked_at(site), constants_);
     stage(site, p.similarity, step, scores, p.rule);
-    const double beta = number(site, p.beta, step);
+    const double beta = p.beta < 0 ? 1 : number(site, p.beta, step);
     for (double& s : scores) s *= beta;
-    w = p.normalize(scores);
+    w = scores.empty() ? scores : p.normalize(scores);
     stage(site, p.content, step, w, p.rule);
   }
   for (const Move& move : p.moves) {
     w = move.rule->apply(w, before, site_value(site, move.parameter, step), constants_);
     stage(site, move.stage, step, w, p.rule);
   }
+  w.resize(before.size());  // beyond its items
   return w;
 }
 
 Row Walker::own_weights(std::size_t site, std::size_t step) {
-  Row w = own_->address(layout_.sites[site].site.name);
+  Row w = own_->get(layout_.sites[site].site.name + ".weights");
   const auto& values = layout_.sites[site].values;
   for (std::size_t v = 0; v < values.size(); ++v)
     if (const Row inner = own_->stage(values[v].declared.full_name()); !inner.empty() && layout_.logs(values[v]))
@@ -252,55 +312,72 @@ Row Walker::own_weights(std::size_t site, std::size_t step) {
   return w;
 }
 
-void Walker::visit(std::size_t site, std::size_t step) {
-  const Plan& p = plans_[site];
-  const std::string& name = layout_.sites[site].site.name;
-  const Row logged = logged_weights(site, step);
-  Row w;
-  if (p.reference)
-    w = by_reference(site, step);
-  else if (own_ && known_ && !p.trained)
-    w = own_weights(site, step);
-  if (!w.empty())
-    witness_->compare(p.path + "weights", step, episode_->sites[site].weights.data() + step * w.size(), w, p.rule,
-                      coverage_[site]);
-  if (own_) own_->set(name + ".weights", logged);
-  if (p.writes || !known_) return;
-  Row value;
-  if (known_update_)
-    value = read_value(logged, memory_);
-  else if (own_)
-    value = own_->read(name);
-  if (value.empty()) return;
-  stage(site, p.value, step, value, of_value);
-  witness_->value(site, step, value);
-  if (own_) own_->set(name + ".value", value);
+void Walker::address(const Part& turn, std::size_t step) {
+  const auto by_own = [&](std::size_t s) { return own_ && known_ && !plans_[s].reference && !plans_[s].trained; };
+  if (std::any_of(turn.sites.begin(), turn.sites.end(), by_own)) own_->address(*turn.own);
+  for (const std::size_t s : turn.sites) {
+    const Row w = plans_[s].reference ? by_reference(s, step) : by_own(s) ? own_weights(s, step) : Row();
+    if (!w.empty())
+      witness_->compare(plans_[s].path + "weights", step,
+                        episode_->sites[s].weights.data() + step * layout_.width(layout_.sites[s]), w, plans_[s].rule,
+                        coverage_[s]);
+    if (own_) own_->set(layout_.sites[s].site.name + ".weights", logged_weights(s, step));
+  }
 }
 
-void Walker::write(std::size_t step) {
+void Walker::write(const Part& turn, std::size_t step) {
   if (!known_) return;
-  if (own_) {
-    own_->update();
-    for (const SiteState& s : site_states_) {
-      if (step > 0) stage(s.site, static_cast<int>(s.value), step, own_->get(s.full_name), plans_[s.site].rule);
+  if (own_) own_->update(*turn.own);
+  if (update_ && !turn.sites.empty()) {
+    std::vector<std::vector<Row>> heads;
+    for (const std::size_t s : turn.sites) {
+      heads.push_back({logged_weights(s, step)});
+      for (const int order : plans_[s].orders) heads.back().push_back(site_value(s, order, step));
     }
-    if (!known_update_ && contents_ >= 0) memory_ = own_->get("contents");
-  }
-  if (known_update_) {
-    std::vector<Row> rows;
-    for (std::size_t s = 0; s < plans_.size(); ++s) {
-      if (!plans_[s].writes) continue;
-      rows.push_back(logged_weights(s, step));
-      rows.push_back(site_value(s, plans_[s].erase, step));
-      rows.push_back(site_value(s, plans_[s].add, step));
-    }
-    std::vector<Write> writes;
-    for (std::size_t i = 0; i < rows.size(); i += 3) writes.push_back({rows[i], rows[i + 1], rows[i + 2]});
-    erase_add(writes, memory_);
+    update_->apply(heads, memory_);
     if (own_) own_->set("contents", memory_);
+  } else if (own_ && contents_ >= 0) {
+    memory_ = own_->get("contents");
   } else if (!own_) {
-    known_ = false;
+    known_ = update_ != nullptr;
   }
+}
+
+void Walker::read(const Part& turn, std::size_t step) {
+  if (!known_) return;
+  if (own_) own_->read(*turn.own);
+  for (const std::size_t s : turn.sites) {
+    const std::string& name = layout_.sites[s].site.name;
+    if (plans_[s].writes) continue;
+    const Row value = update_ ? read_value(logged_weights(s, step), memory_)
+                      : own_  ? own_->get(name + ".value")
+                              : Row();
+    if (value.empty()) continue;
+    stage(s, plans_[s].value, step, value, of_value);
+    witness_->value(s, step, value);
+    if (own_) own_->set(name + ".value", value);
+  }
+}
+
+void Walker::begin_step(std::size_t t) {
+  if (own_) {
+    for (std::size_t s = 0; s < plans_.size(); ++s)
+      for (std::size_t v = 0; v < layout_.sites[s].values.size(); ++v)
+        if (layout_.logs(layout_.sites[s].values[v]))
+          own_->set_parameter(layout_.sites[s].site.name + "." + layout_.sites[s].values[v].declared.name,
+                              site_value(s, static_cast<int>(v), t));
+    for (const SiteState& s : site_states_)
+      if (t > 0) own_->set(s.full_name, site_value(s.site, static_cast<int>(s.value), t - 1));
+  }
+  keyframe(t, false);
+  if (own_) own_->begin_step();
+}
+
+void Walker::end_step(std::size_t t) {
+  if (!known_) return;
+  for (const SiteState& s : site_states_)
+    stage(s.site, static_cast<int>(s.value), t, own_->get(s.full_name), plans_[s.site].rule);
+  if (!memory_.empty()) witness_->memory(t, memory_);
 }
 
 void Walker::run(const trace::Episode& episode, Witness& witness) {
@@ -308,25 +385,15 @@ void Walker::run(const trace::Episode& episode, Witness& witness) {
   witness_ = &witness;
   start();
   for (std::size_t t = 0; t < episode.steps; ++t) {
-    if (own_) {
-      for (std::size_t s = 0; s < plans_.size(); ++s)
-        for (std::size_t v = 0; v < layout_.sites[s].values.size(); ++v)
-          if (layout_.logs(layout_.sites[s].values[v]))
-            own_->set_parameter(layout_.sites[s].site.name + "." + layout_.sites[s].values[v].declared.name,
-                                site_value(s, static_cast<int>(v), t));
-      for (const SiteState& s : site_states_)
-        if (t > 0) own_->set(s.full_name, site_value(s.site, static_cast<int>(s.value), t - 1));
+    begin_step(t);
+    for (const Part& turn : turns_) {
+      address(turn, t);
+      if (turn.writes) write(turn, t);
+      if (turn.last_write) keyframe(t, true);
+      read(turn, t);
     }
-    keyframe(t, false);
-    for (const bool writing : {write_first_, !write_first_}) {
-      for (std::size_t s = 0; s < plans_.size(); ++s)
-        if (plans_[s].writes == writing) visit(s, t);
-      if (writing) {
-        write(t);
-        keyframe(t, true);
-      }
-    }
-    if (known_ && !memory_.empty()) witness.memory(t, memory_);
+    address(after_, t);
+    end_step(t);
   }
 }
 

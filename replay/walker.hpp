@@ -48,8 +48,10 @@ class Walker {
   struct Plan {
     bool writes = false, reference = false;
     bool trained = false;  ///< its weights follow from trained parameters
-    int key, beta, erase, add, value, similarity, content;
+    int key, beta, value, similarity, content;
+    std::vector<int> orders;         ///< what the update rule takes of a write site
     SimilarityRule score = nullptr;  ///< null = looks at no content
+    int looks_at = -1;               ///< what the similarity is of: index in layout.memory
     NormalizerRule normalize = nullptr;
     std::vector<Move> moves;
     std::string path, rule;
@@ -60,11 +62,20 @@ class Walker {
     std::string full_name;
   };
 
+  /// A turn of the memory's, of the trace's sites; `own` is null where the memory itself is not here.
+  struct Part {
+    const Turn* own = nullptr;
+    std::vector<std::size_t> sites = {};
+    bool writes = false, last_write = false;
+  };
+
   void plan_sites();
   void plan_own();
+  void plan_turns();
   void plan_trained();
   Plan make_plan(const trace::SiteLayout& site) const;
   bool plan_reference(const trace::SiteLayout& site, Plan& p) const;
+  bool visited_after(const trace::SiteLayout& site) const;
   int logged_value(const trace::SiteLayout& site, const char* name) const;
   Row row(const std::vector<float>& values, std::size_t step, std::size_t size) const;
   Row site_value(std::size_t site, int value, std::size_t step) const;
@@ -73,15 +84,21 @@ class Walker {
   Row logged_weights(std::size_t site, std::size_t step) const;
   void start();
   void keyframe(std::size_t step, bool after_write);
-  void visit(std::size_t site, std::size_t step);
+  void begin_step(std::size_t step);
+  void address(const Part& turn, std::size_t step);
+  void write(const Part& turn, std::size_t step);
+  void read(const Part& turn, std::size_t step);
+  void end_step(std::size_t step);
   Row by_reference(std::size_t site, std::size_t step);
+  View looked_at(std::size_t site) const;
   Row own_weights(std::size_t site, std::size_t step);
   void stage(std::size_t site, int value, std::size_t step, const Row& recomputed, const std::string& rule);
-  void write(std::size_t step);
 
   const trace::Layout& layout_;
   Constants constants_;
-  bool write_first_ = false, known_update_ = false;
+  const UpdateRule* update_ = nullptr;  ///< null = the memory's own
+  std::vector<Part> turns_;
+  Part after_;         ///< sites of no turn: what they look at does not change within an episode
   int contents_ = -1;  ///< index in layout.memory
   std::vector<Plan> plans_;
   std::vector<SiteState> site_states_;
@@ -91,8 +108,9 @@ class Walker {
 
   const trace::Episode* episode_ = nullptr;
   Witness* witness_ = nullptr;
-  Row memory_;          ///< [slot cell]; valid where known_
-  bool known_ = false;  ///< the memory before the coming event is known
+  Row memory_;             ///< [slot cell]; valid where known_
+  std::vector<Row> kept_;  ///< by layout.memory: the last keyframe's
+  bool known_ = false;     ///< the memory before the coming event is known
   std::size_t next_keyframe_ = 0;
 };
 

@@ -79,7 +79,7 @@ class Babi final : public Task {
     guess();
   }
 
-  BatchSpec spec() const override { return spec_; }
+  const BatchSpec& spec() const override { return spec_; }
 
   void sample(const Draw& draw, Batch& batch) const override {
     const bool eval = draw.stream == "eval";
@@ -98,12 +98,6 @@ class Babi final : public Task {
     std::size_t longest = 0;
     for (std::size_t b = 0; b < draw.rows; ++b) longest = std::max(longest, steps(question(b)));
     batch.reset(spec_, draw.rows, longest, spec_.max_items, longest_line());
-    constexpr std::array<const char*, 3> names = {"task", "statements", "unknown_words"};
-    batch.parameters.resize(names.size());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      batch.parameters[i].first = names[i];
-      batch.parameters[i].second.resize(draw.rows);
-    }
     for (std::size_t b = 0; b < draw.rows; ++b) {
       const Encoded::Item& q = question(b);
       std::size_t t = 0, unknown = 0;
@@ -139,11 +133,12 @@ class Babi final : public Task {
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
 
-  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
-             const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const override {
+  void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+             std::span<double> out) const override {
     const std::size_t t = batch.lengths[row] - 1;
-    const std::int32_t want = batch.target.indices(t, row), have = indices(t, row);
-    const bool right = have == want && want != unseen_answer() && values(t, row, static_cast<std::size_t>(have)) > 0;
+    const std::int32_t want = batch.target.indices(t, row), have = answer.indices(t, row);
+    const bool right =
+        have == want && want != unseen_answer() && answer.values(t, row, static_cast<std::size_t>(have)) > 0;
     out[0] = nats;
     out[1] = right ? 0 : 100;
   }
@@ -297,6 +292,9 @@ class Babi final : public Task {
     spec_.target = TargetKind::classes;
     spec_.outputs = spec_.output_tokens.size();
     spec_.max_items = story_in_items_ ? kept_ : 0;
+    spec_.parameters = {{"task", true, "number of the task"},
+                        {"statements", true, "statements before the question, those not kept too"},
+                        {"unknown_words", true, "words that training lacks"}};
   }
 
   /// What always giving the commonest training answer scores on the test, for each task asked and for all of them; and

@@ -1,7 +1,7 @@
 // Room: tasks. bAbI worlds of people who move and carry things: tasks 1-3, 5-14, 20.
 #include "tasks/babi_worlds.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // Room: tasks. bAbI worlds of things and how they stand to each other: tasks 4, 15-19.
 #include "tasks/babi_worlds.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -26,9 +26,14 @@ class Copy final : public Task {
   }
 
   explicit Copy(const Options& o)
-      : width_(o.size("width")), length_(o.range("length")), mixed_(o.flag("mixed-lengths")) {}
+      : width_(o.size("width")), length_(o.range("length")), mixed_(o.flag("mixed-lengths")) {
+    spec_.channels = width_ + 1;
+    spec_.outputs = width_;
+    spec_.max_steps = 2 * static_cast<std::size_t>(length_.high) + 1;
+    spec_.parameters = {{"length", true, "L, steps to remember"}};
+  }
 
-  BatchSpec spec() const override { return {.channels = width_ + 1, .target = TargetKind::bits, .outputs = width_}; }
+  const BatchSpec& spec() const override { return spec_; }
 
   void sample(const Draw& draw, Batch& batch) const override {
     // Each stream's first draw is its sequence's length, used or not, so that the bits do not depend on mixed-lengths.
@@ -48,10 +53,7 @@ class Copy final : public Task {
         longest = std::max(longest, own_length(random));
       }
     }
-    batch.reset(spec(), draw.rows, 2 * longest + 1);
-    batch.parameters.resize(1);
-    batch.parameters[0].first = "length";
-    batch.parameters[0].second.resize(draw.rows);
+    batch.reset(spec_, draw.rows, 2 * longest + 1);
     for (std::size_t b = 0; b < draw.rows; ++b) {
       Random random = stream(b);
       const std::size_t own = own_length(random), length = mixed_ ? own : shared;
@@ -71,13 +73,14 @@ class Copy final : public Task {
 
   const std::vector<Metric>& metrics() const override { return metrics_; }
 
-  void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values, const Tensor<std::int32_t, 2>&,
-             double nats, std::span<double> out) const override {
+  void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+             std::span<double> out) const override {
     out[0] = nats / std::numbers::ln2;
     out[1] = 0;
     for (std::size_t t = 0; t < batch.steps; ++t)
       if (batch.target.scored(t, row))
-        for (std::size_t k = 0; k < width_; ++k) out[1] += !right(values(t, row, k), batch.target.values(t, row, k));
+        for (std::size_t k = 0; k < width_; ++k)
+          out[1] += !right(answer.values(t, row, k), batch.target.values(t, row, k));
   }
 
   std::vector<double> chance() const override {
@@ -123,6 +126,7 @@ class Copy final : public Task {
   std::size_t width_;
   Range length_;
   bool mixed_;
+  BatchSpec spec_;
   std::vector<Metric> metrics_{
       {"bits_per_sequence", "bits", "cross-entropy of the answer, summed over its steps and bits, base 2"},
       {"wrong_bits_per_sequence", "bits", "bits of the answer on the wrong side of 0.5"},

@@ -4,13 +4,14 @@
 // the bit. Tasks never see models: they judge predictions given in the batch's own terms.
 #pragma once
 
-#include "core/batch.hpp"
 #include "core/options.hpp"
+#include "core/prediction.hpp"
 #include "core/random.hpp"
 #include "core/registry.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,11 +34,18 @@ struct Draw {
   std::size_t rows = 1;
 };
 
-/// A figure per sequence: lower is better.
+/// A number per sequence, and the figure of many (Task::summary): lower is better.
 struct Metric {
   std::string name;  ///< "wrong_bits_per_sequence"
   std::string unit;  ///< "bits"
   std::string doc;   ///< its definition in one line
+};
+
+/// What a metric says of many sequences.
+struct Figure {
+  std::optional<double> value;           ///< none where the task's rule says that they failed
+  std::optional<double> standard_error;  ///< none where there is none, as of a single sequence
+  bool operator==(const Figure&) const = default;
 };
 
 /// A part of a finite test set, with a figure of its own.
@@ -53,19 +61,25 @@ struct TestPart {
 class Task {
  public:
   virtual ~Task() = default;
-  virtual BatchSpec spec() const = 0;
+  /// What every batch of sample() keeps to: most items, most steps, names of its parameters and which are whole numbers
+  /// included. A task with items says how many at most.
+  virtual const BatchSpec& spec() const = 0;
   virtual void sample(const Draw& draw, Batch& batch) const = 0;
 
   virtual const std::vector<Metric>& metrics() const = 0;
-  /// Metrics of row b, in the order of metrics(). `values` and `indices` are the Prediction's (models/model.hpp):
-  /// probabilities [T B K] and choices [T B]; `nats` is the row's cross-entropy over scored steps (half the squared
+  /// Metrics of row b, in the order of metrics(); `nats` is the row's cross-entropy over scored steps (half the squared
   /// error for real targets).
-  virtual void score(const Batch& batch, std::size_t row, const Tensor<float, 3>& values,
-                     const Tensor<std::int32_t, 2>& indices, double nats, std::span<double> out) const = 0;
+  virtual void score(const Batch& batch, std::size_t row, const Prediction& answer, double nats,
+                     std::span<double> out) const = 0;
+  /// The rule that answers which feed back are held to; empty = every choice is allowed.
+  virtual Validity validity() const { return {}; }
+  /// The figure of each metric over sequences, whose rows of metrics stand one after the other: the mean and its
+  /// standard error, unless a task says otherwise (a ratio of sums, a set that has failed as a whole).
+  virtual std::vector<Figure> summary(std::span<const double> rows) const;
   /// Expected metrics of a guess that knows the distribution but not the input, at the configured lengths.
   virtual std::vector<double> chance() const = 0;
 
-  /// Index into metrics() of the figure that says whether the task is solved, and the threshold on its mean.
+  /// Index into metrics() of the figure that says whether the task is solved, and the threshold on it.
   virtual std::size_t solved_metric() const = 0;
   virtual double solved_threshold() const = 0;
 
@@ -85,8 +99,9 @@ class Task {
   virtual std::string data_digest() const { return ""; }
   virtual std::string test_digest() const { return ""; }
 
-  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked.
-  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const = 0;
+  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked. By default a line for
+  /// each of the batch's fields.
+  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const;
 };
 
 struct TaskPlugin {

@@ -4,15 +4,13 @@
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/session.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -26,7 +24,6 @@ namespace {
 using experiments::Config;
 using experiments::Session;
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::ordered_json;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -147,7 +144,7 @@ int run(const Arguments& a) {
       }
   }
 
-  const Json environment = Json::parse(experiments::environment_json());
+  const Json environment = parse_json(experiments::environment_json());
   Json list = Json::array();
   Table table({"step", ">batch", ">threads", ">sequences/s", ">ms/sequence", ">min..max", ">us/time step",
                ">in products", ">GFLOP/s"});

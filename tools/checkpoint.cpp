@@ -1,5 +1,6 @@
 // Room: tools. `mneme checkpoint info|export|import`: what a checkpoint holds, and weights from and to other programs.
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/exchange.hpp"
 #include "experiments/ini.hpp"
@@ -8,14 +9,11 @@
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace mneme::tools {
 
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 experiments::CheckpointInfo find_and_read(const Arguments& a) {
   const std::string& name = a.positional[0];

@@ -7,6 +7,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/names.hpp"
 #include "core/stopped.hpp"
 #include "experiments/environment.hpp"
@@ -15,7 +16,7 @@
 #include "tools/help.hpp"
 #include "tools/terminal.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 #include <boost/program_options.hpp>
 
 #include <sys/stat.h>
@@ -43,7 +44,7 @@ using Words = std::vector<std::string>;
   }
   if (group.empty()) throw ArgumentError(unknown_name("command", words[0], names));
   if (words.size() < 2 || words[1].rfind("-", 0) == 0)
-    fail<ArgumentError>(words[0], "what shall it do? There are: {}", fmt::join(group, ", "));
+    fail<ArgumentError>(words[0], "what shall it do? There are: {}", join(group, ", "));
   throw ArgumentError("[" + words[0] + "] " + unknown_name("command", words[1], group));
 }
 
@@ -139,9 +140,8 @@ class Parser {
     if (name.rfind("-", 0) != 0) name = "--" + name;
     name = name.substr(0, name.find('='));
     const Words near = nearest_flags(name, {names_.begin(), names_.end()});
-    throw ArgumentError(
-        fmt::format("unknown flag '{}'{}", name,
-                    near.empty() ? "" : fmt::format(", did you mean '{}'?", fmt::join(near, "' or '"))));
+    throw ArgumentError(fmt::format("unknown flag '{}'{}", name,
+                                    near.empty() ? "" : fmt::format(", did you mean '{}'?", join(near, "' or '"))));
   }
 
   /// memory.slots=64 and -memory.slots=64 are flags that lack dashes.
@@ -169,8 +169,7 @@ class Parser {
     const std::size_t all = names.size();
     if (!command_.reads.empty() && all > 8) names.resize(8);
     return fmt::format("{} There are: {}{}", near.empty() ? "." : fmt::format(", did you mean '{}'?", near),
-                       fmt::join(names, ", "),
-                       names.size() < all ? fmt::format(" and {} more", all - names.size()) : "");
+                       join(names, ", "), names.size() < all ? fmt::format(" and {} more", all - names.size()) : "");
   }
 
   void check_positional(const Arguments& a) const {

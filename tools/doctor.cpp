@@ -3,6 +3,7 @@
 #include "autodiff/products.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/environment.hpp"
 #include "experiments/evaluate.hpp"
@@ -12,7 +13,6 @@
 #include "trace/hdf5.hpp"
 
 #include <unistd.h>
-#include <nlohmann/json.hpp>
 #include <xsimd/xsimd.hpp>
 
 #include <thread>
@@ -22,7 +22,6 @@ namespace mneme::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 struct Finding {
   std::string status;  ///< ok, warn, fail
@@ -48,7 +47,7 @@ Finding program() {
 }
 
 Finding processor() {
-  const Json e = Json::parse(experiments::environment_json());
+  const Json e = parse_json(experiments::environment_json());
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   return ok(fmt::format("{}, {} thread{}", e.value("cpu", "unknown"), cores, cores == 1 ? "" : "s"));
 }
@@ -178,7 +177,7 @@ int run(const Arguments& a) {
   }
   if (a.json()) {
     const Json j = {
-        {"ok", failed == 0}, {"checks", list}, {"environment", Json::parse(experiments::environment_json())}};
+        {"ok", failed == 0}, {"checks", list}, {"environment", parse_json(experiments::environment_json())}};
     print("{}\n", json_text(j, 2));
   }
   if (failed) say(fmt::format("mneme: {} of {} checks failed", failed, checks.size()));

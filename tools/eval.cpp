@@ -39,6 +39,11 @@ std::vector<std::int64_t> lengths_of(const std::string& list) {
   return lengths;
 }
 
+/// "FAIL" where the task's rule gives no figure.
+std::string figure_text(const std::optional<double>& value, fmt::format_string<const double&> format) {
+  return value ? fmt::format(format, *value) : "FAIL";
+}
+
 std::string table_text(const experiments::Evaluation& e) {
   std::vector<std::string> header = {">length", ">episodes"};
   for (const Metric& m : e.metrics) {
@@ -49,8 +54,9 @@ std::string table_text(const experiments::Evaluation& e) {
   for (const auto& r : e.results) {
     std::vector<std::string> row = {r.length ? std::to_string(*r.length) : "as trained", std::to_string(r.episodes)};
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
-      row.push_back(fmt::format("{:.4g}", r.mean[m]));
-      row.push_back(r.standard_error[m] ? fmt::format("{:.2g}", *r.standard_error[m]) : "-");
+      const Figure& f = r.figures[m];
+      row.push_back(figure_text(f.value, "{:.4g}"));
+      row.push_back(f.standard_error ? fmt::format("{:.2g}", *f.standard_error) : "-");
     }
     table.add(std::move(row));
   }
@@ -65,9 +71,9 @@ std::string parts_text(const experiments::Evaluation& e) {
   Table table({">task", ">questions", ">" + spoken, ">commonest answer", ">unknown words", ">unseen answers", ""});
   std::size_t asked = 0, questions = 0, words = 0, answers = 0, cut = 0;
   for (const experiments::PartResult& p : e.parts) {
-    table.add({std::to_string(p.part.number), std::to_string(p.questions), fmt::format("{:.1f}", p.error),
+    table.add({std::to_string(p.part.number), std::to_string(p.questions), figure_text(p.error, "{:.1f}"),
                fmt::format("{:.1f}", p.part.majority), std::to_string(p.part.unknown_words),
-               std::to_string(p.part.unseen_answers), p.error > e.solved_threshold ? "failed" : ""});
+               std::to_string(p.part.unseen_answers), e.failed(p) ? "failed" : ""});
     asked += p.questions;
     questions += p.part.questions;
     words += p.part.unknown_words;
@@ -78,8 +84,8 @@ std::string parts_text(const experiments::Evaluation& e) {
   if (e.parts_not_asked > 0)
     text += fmt::format("{} more task{} not asked: --episodes left nothing for {}\n", e.parts_not_asked,
                         e.parts_not_asked == 1 ? " was" : "s were", e.parts_not_asked == 1 ? "it" : "them");
-  text += fmt::format("mean {} {:.2f}, {} of {} tasks failed (above {:g})\n", spoken, e.mean_error(), e.failed_parts(),
-                      e.parts.size(), e.solved_threshold);
+  text += fmt::format("mean {} {}, {} of {} tasks failed (above {:g})\n", spoken, figure_text(e.mean_error(), "{:.2f}"),
+                      e.failed_parts(), e.parts.size(), e.solved_threshold);
   text += fmt::format("{} questions asked, the test has {}; training lacks {} of its words and {} of its answers\n",
                       asked, questions, words, answers);
   if (cut > 0)
@@ -97,7 +103,9 @@ std::string memory_use_text(const experiments::MemoryUse& use) {
   for (const std::string& s : sites) header.insert(header.end(), {">" + s + " top %", ">mass %"});
   if (!sites.empty()) header.push_back(">chance %");
   Table table(header);
-  const auto number = [&](double v) { return percent ? fmt::format("{:.1f}", v) : fmt::format("{:.4g}", v); };
+  const auto number = [&](const std::optional<double>& v) {
+    return percent ? figure_text(v, "{:.1f}") : figure_text(v, "{:.4g}");
+  };
   for (const auto& t : use.tasks) {
     std::vector<std::string> row = {t.number ? std::to_string(t.number) : "-", std::to_string(t.questions),
                                     number(t.as_read), number(t.zeroed), number(t.shuffled)};

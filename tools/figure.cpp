@@ -87,11 +87,13 @@ Panel value_panel(const trace::Layout& layout, const trace::Episode& e, std::siz
 Panel weights_panel(const trace::Layout& layout, const trace::Episode& e, std::size_t site, bool several,
                     const replay::SlotRange& slots) {
   const trace::SiteLayout& s = layout.sites[site];
+  const bool items = s.site.slot_axis == "item";
   Panel p;
   p.right = s.site.kind != "write";
   p.site = s.site.name;
-  p.label = head_label(p.right ? "Read Weightings" : "Write Weightings", s.site, several);
-  p.y_name = "Location";
+  p.label = s.site.kind == "pointer" ? "Pointer Weightings"
+                                     : head_label(p.right ? "Read Weightings" : "Write Weightings", s.site, several);
+  p.y_name = items ? "Item" : "Location";
   p.numbers = slots;
   const auto all = turned(e.sites[site].weights, layout.width(s), e.steps);
   for (std::size_t i = 0; i < slots.count; ++i)
@@ -146,11 +148,15 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
   Figure f;
   std::vector<std::size_t> writes, reads;
   std::size_t slots = 0;
+  const auto along = [](const trace::SiteLayout& s) { return s.site.slot_axis == "slot"; };
   for (std::size_t s = 0; s < layout.sites.size(); ++s) {
     (layout.sites[s].site.kind == "write" ? writes : reads).push_back(s);
-    slots = std::max(slots, layout.width(layout.sites[s]));
   }
-  replay::SlotRange range = replay::used_slots(layout, e);
+  const bool any = std::any_of(layout.sites.begin(), layout.sites.end(), along);
+  const std::string axis = any || layout.sites.empty() ? "slot" : layout.sites[0].site.slot_axis;
+  for (const trace::SiteLayout& s : layout.sites)
+    if (s.site.slot_axis == axis) slots = std::max(slots, layout.width(s));
+  replay::SlotRange range = replay::used_slots(layout, e, axis);
   if (options.slots) {
     const auto [first, last] = *options.slots;
     if (slots == 0) fail<ArgumentError>("--slots", "the trace has no heads, and so no slots");
@@ -178,7 +184,9 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
       for (const auto* side : {&writes, &reads}) {
         if (h >= side->size()) continue;
         const bool several = side->size() > 1;
-        add(weights ? weights_panel(layout, e, (*side)[h], several, range)
+        const std::size_t site = (*side)[h], n = layout.width(layout.sites[site]);
+        const bool ranged = layout.sites[site].site.slot_axis == axis;  // the others are shown whole
+        add(weights ? weights_panel(layout, e, site, several, ranged ? range : replay::SlotRange{0, n, n})
                     : value_panel(layout, e, (*side)[h], several),
             row);
       }

@@ -4,7 +4,7 @@
 #include "core/quote.hpp"
 #include "tools/paint.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cctype>

@@ -2,15 +2,15 @@
 #include "experiments/gradcheck.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
-#include "core/quote.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <set>
@@ -20,7 +20,6 @@ namespace mneme::tools {
 namespace {
 
 using experiments::GradientJob;
-using Json = nlohmann::ordered_json;
 
 std::vector<std::string> known_names() {
   std::set<std::string> known;
@@ -34,7 +33,7 @@ std::vector<GradientJob> chosen_jobs(const Arguments& a) {
     fail<ArgumentError>("--all", "checks everything; leave out '{}'", a.positional[0]);
   if (a.has("--all")) return all;
   if (a.positional.empty())
-    fail<ArgumentError>("gradcheck", "NAME is missing (or --all). There are: {}", fmt::join(known_names(), ", "));
+    fail<ArgumentError>("gradcheck", "NAME is missing (or --all). There are: {}", join(known_names(), ", "));
   const std::string& name = a.positional[0];
   std::vector<GradientJob> some;
   for (GradientJob& job : all)

@@ -2,11 +2,12 @@
 #include "tools/help.hpp"
 
 #include "core/build_info.hpp"
+#include "core/join.hpp"
 #include "core/quote.hpp"
 #include "tools/choices.hpp"
 #include "tools/terminal.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -103,7 +104,7 @@ std::string key_title(const experiments::OptionInfo& o) {
 
 Pair key_row(const experiments::OptionInfo& o) {
   const bool selector = o.domain == "a name";
-  const std::string range = selector ? fmt::format("; {}", fmt::join(o.values, "|")) : fmt::format("; {}", o.domain);
+  const std::string range = selector ? fmt::format("; {}", join(o.values, "|")) : fmt::format("; {}", o.domain);
   return {"--" + o.key, o.help + range + (o.standard.empty() ? "" : fmt::format(" [{}]", o.standard))};
 }
 

@@ -5,8 +5,9 @@
 #include "attention/score.hpp"
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
-#include "core/quote.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"
@@ -15,16 +16,12 @@
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 #include <unistd.h>
-
-#include <nlohmann/json.hpp>
 
 namespace mneme::tools {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Entry {
   std::string name, summary, source;
@@ -138,7 +135,7 @@ Command list_command() {
                 {"list tasks --json", "for programs: a list of objects with name, summary, options"}};
   c.flags.flag("--json", false, "JSON on stdout");
   c.choices = family_names;
-  c.notes = fmt::format("Kinds: {}.", fmt::join(family_names(), ", "));
+  c.notes = fmt::format("Kinds: {}.", join(family_names(), ", "));
   c.run = run;
   return c;
 }

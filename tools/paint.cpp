@@ -3,7 +3,7 @@
 
 #include "tools/terminal.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>

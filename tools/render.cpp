@@ -1,5 +1,6 @@
 // Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
@@ -12,7 +13,6 @@
 #include "trace/reader.hpp"
 
 #include <unistd.h>
-#include <nlohmann/json.hpp>
 
 #include <charconv>
 #include <fstream>
@@ -128,7 +128,7 @@ int run(const Arguments& a) {
   if (drawn) keep_cells_sharp(workshop.path() / (name + ".svg"));
   if (drawn)
     for (const char* kind : {".svg", ".pdf", ".png"}) files.push_back(name + kind);
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Json list = Json::array();
   for (const std::string& file : files) {
     std::error_code error;
     fs::rename(workshop.path() / file, folder / file, error);
@@ -136,7 +136,7 @@ int run(const Arguments& a) {
     list.push_back((folder / file).lexically_normal().string());
     if (!a.json()) print("{}\n", list.back().get<std::string>());
   }
-  if (a.json()) print("{}\n", json_text(nlohmann::ordered_json{{"episode", index}, {"files", list}}, 2));
+  if (a.json()) print("{}\n", json_text(Json{{"episode", index}, {"files", list}}, 2));
   note(episode_title(reader, index));
   if (!drawn)
     note(fmt::format(

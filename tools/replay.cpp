@@ -1,5 +1,7 @@
 // Room: tools. `mneme replay`: an episode in the terminal, or a trace verified.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "replay/verify.hpp"
 #include "tools/choices.hpp"
@@ -10,9 +12,8 @@
 #include "tools/trace_file.hpp"
 #include "tools/viewer.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 #include <unistd.h>
-#include <nlohmann/json.hpp>
 
 #include <cmath>
 
@@ -21,7 +22,6 @@ namespace mneme::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 Json number(double v) {
   return std::isfinite(v) ? Json(v) : Json(nullptr);
@@ -74,8 +74,7 @@ void report_text(const fs::path& path, const replay::Report& r) {
     print("  there: {} episode {} step {}\n", r.worst.dataset, r.worst.episode, r.worst.step);
   const std::string all = r.needs_model.empty() ? "every" : "every other";
   if (!r.needs_model.empty())
-    print("  not recomputed, because it needs the model's weights: {}\n",
-          fmt::format("{}", fmt::join(r.needs_model, ", ")));
+    print("  not recomputed, because it needs the model's weights: {}\n", join(r.needs_model, ", "));
   for (const std::string& remark : r.remarks) print("  {}\n", remark);
   if (!r.ok())
     print("NOT verified: {} rows differ, {} faults in the file\n", r.failure_count, r.faults.size());

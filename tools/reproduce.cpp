@@ -1,6 +1,6 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/study.hpp"
 #include "tools/choices.hpp"
@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 namespace mneme::tools {
@@ -175,8 +174,7 @@ std::string cells_text(const Study& study, const Group& group, bool comparable) 
   return text;
 }
 
-nlohmann::ordered_json cells_json(const Study& study, const Group& group, bool comparable) {
-  using Json = nlohmann::ordered_json;
+Json cells_json(const Study& study, const Group& group, bool comparable) {
   const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
   const auto beside = columns_beside(study, group.preset, comparable);
   Json j = {{"preset", group.preset}, {"diverged_runs", group.diverged}, {"tasks", Json::array()}};
@@ -261,10 +259,10 @@ int run(const Arguments& a) {
   const bool tested = study.lengths.empty();
   const std::vector<Group> groups = tested ? by_preset(study, done) : std::vector<Group>{};
   if (a.json()) {
-    nlohmann::ordered_json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
+    Json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
     if (tested) {
       j["published_data"] = published_data;
-      j["presets"] = nlohmann::ordered_json::array();
+      j["presets"] = Json::array();
       for (const Group& group : groups) j["presets"].push_back(cells_json(study, group, published_data));
     }
     print("{}\n", json_text(j, 2));

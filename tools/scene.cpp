@@ -97,7 +97,10 @@ std::vector<std::vector<double>> window(const std::vector<std::vector<double>>& 
 void Scene::load(std::size_t episode) {
   reader_.episode(episode, e_);
   index_ = episode;
-  slots_ = replay::used_slots(reader_.layout(), e_);
+  used_.clear();
+  for (const trace::SiteLayout& s : reader_.layout().sites)
+    if (const std::string& axis = s.site.slot_axis; !used_.count(axis))
+      used_[axis] = replay::used_slots(reader_.layout(), e_, axis);
   rebuilt_ = false;
   memory_.clear();
   double least = 0, most = 0;
@@ -208,8 +211,9 @@ Scene::Block Scene::site_block(std::size_t site) const {
   Block b;
   b.scale = weights_scale_;
   b.label = l.sites[site].site.name;
-  for (std::size_t i = 0; i < slots_.count; ++i) {
-    const std::size_t slot = slots_.slot(i);
+  const replay::SlotRange& used = used_.at(l.sites[site].site.slot_axis);
+  for (std::size_t i = 0; i < used.count; ++i) {
+    const std::size_t slot = used.slot(i);
     if (slot >= n) continue;
     std::vector<double> row(e_.steps);
     for (std::size_t t = 0; t < e_.steps; ++t) row[t] = static_cast<double>(e_.sites[site].weights[t * n + slot]);
@@ -263,8 +267,9 @@ std::vector<std::string> Scene::numbers_lines(std::size_t site, std::size_t step
                                               std::size_t columns) const {
   const trace::Layout& l = reader_.layout();
   const replay::HeadView h = replay::head_view(l, e_, site, step);
-  std::string line = fmt::format("{} {:<8} slot {} {:.3f}  entropy {:.3f}", focus ? ">" : " ", l.sites[site].site.name,
-                                 h.argmax, h.largest, h.entropy);
+  const Site& about = l.sites[site].site;
+  std::string line = fmt::format("{} {:<8} {} {} {:.3f}  entropy {:.3f}", focus ? ">" : " ", about.name,
+                                 about.slot_axis, h.argmax, h.largest, h.entropy);
   for (const auto& [name, value] : h.numbers)
     line +=
         fmt::format("  {} {}", name, name == "shift" ? fmt::format("{:+.3f}", value) : fmt::format("{:.3g}", value));
@@ -303,27 +308,32 @@ std::vector<std::string> Scene::memory_lines(const Cursor& cursor, std::size_t l
   contents.high = memory_high_;
   weights.high = weights_scale_.high;
   if (weights_scale_.diverging()) weights.scale = Raster::Scale::diverging;
-  for (std::size_t i = 0; i < slots_.count; ++i) {
-    const std::size_t slot = slots_.slot(i);
+  const auto along = used_.find("slot");
+  const replay::SlotRange slots = along == used_.end() ? replay::SlotRange{0, l.slots, l.slots} : along->second;
+  std::vector<std::size_t> sites;
+  for (std::size_t s = 0; s < l.sites.size(); ++s)
+    if (l.sites[s].site.slot_axis == "slot") sites.push_back(s);
+  for (std::size_t i = 0; i < slots.count; ++i) {
+    const std::size_t slot = slots.slot(i);
     if (slot >= now.size() / l.cells) continue;
     const auto row = now.begin() + static_cast<std::ptrdiff_t>(slot * l.cells);
     contents.values.emplace_back(row, row + static_cast<std::ptrdiff_t>(l.cells));
     std::vector<double> heads;
-    for (std::size_t s = 0; s < l.sites.size(); ++s)
-      heads.push_back(static_cast<double>(e_.sites[s].weights[cursor.step * l.width(l.sites[s]) + slot]));
+    for (const std::size_t s : sites)
+      heads.push_back(static_cast<double>(e_.sites[s].weights[cursor.step * l.slots + slot]));
     weights.values.push_back(std::move(heads));
   }
   const std::size_t rows = lines > 2 ? (lines - 2) * (style.halves() ? 2 : 1) : 1;
-  const std::size_t room = columns > gutter + 2 + l.sites.size() ? columns - gutter - 2 - l.sites.size() : 1;
+  const std::size_t room = columns > gutter + 2 + sites.size() ? columns - gutter - 2 - sites.size() : 1;
   contents.values = pool_columns(pool_rows(contents.values, rows), room);
   contents.values = stretch_columns(contents.values, std::clamp<std::size_t>(room / l.cells, 1, 3));
   weights.values = pool_rows(weights.values, rows);
   std::string names;
-  for (const trace::SiteLayout& s : l.sites) names += (names.empty() ? "" : ", ") + s.site.name;
+  for (const std::size_t s : sites) names += (names.empty() ? "" : ", ") + l.sites[s].site.name;
   std::vector<std::string> out = {
       fmt::format("memory after step {}: slots {}..{} down, {} cells right, |M| up to {:.3g}; then a column for {}",
-                  cursor.step, slots_.first, slots_.last(), l.cells, contents.high, names)};
-  const std::string first = std::to_string(slots_.first), last = std::to_string(slots_.last());
+                  cursor.step, slots.first, slots.last(), l.cells, contents.high, names)};
+  const std::string first = std::to_string(slots.first), last = std::to_string(slots.last());
   const auto left = paint(contents, style), right = paint(weights, style);
   for (std::size_t i = 0; i < left.size(); ++i)
     out.push_back(gutter_text(i == 0 ? first : i + 1 == left.size() ? last : "") + left[i] + "  " + right[i]);

@@ -21,6 +21,7 @@
 #include "tools/terminal.hpp"
 #include "trace/reader.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -109,7 +110,7 @@ class Scene {
   const trace::Reader& reader_;
   std::size_t index_ = 0;
   trace::Episode e_;
-  replay::SlotRange slots_;
+  std::map<std::string, replay::SlotRange> used_;  ///< by the axis that sites lie along
   bool rebuilt_ = false;
   std::size_t top_shown_ = 0, help_shown_ = 0, next_channel_ = 0;
   Scale weights_scale_;

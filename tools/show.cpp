@@ -1,6 +1,6 @@
 // Room: tools. `mneme show`: a configuration with everything resolved, and what it costs.
 #include "core/error.hpp"
-#include "core/quote.hpp"
+#include "core/json.hpp"
 #include "experiments/evaluate.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
@@ -8,16 +8,11 @@
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
 
-#include <nlohmann/json.hpp>
-
-#include <fstream>
-
 namespace mneme::tools {
 
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 std::string bytes_text(std::size_t bytes) {
   const auto b = static_cast<double>(bytes);
@@ -28,9 +23,7 @@ std::string bytes_text(std::size_t bytes) {
 
 /// A run's own account of how far it came; null where there is none.
 Json run_record(const std::string& source) {
-  std::ifstream in(fs::path(source) / "run.json");
-  if (!in) return nullptr;
-  Json j = Json::parse(in, nullptr, false);
+  Json j = read_json(fs::path(source) / "run.json");
   return j.is_discarded() ? Json(nullptr) : j;
 }
 
@@ -45,7 +38,7 @@ int run(const Arguments& a) {
   const Json record = run_record(source);
   if (a.json()) {
     Json j;
-    j["config"] = Json::parse(config.json());
+    j["config"] = parse_json(config.json());
     j["run_id"] = r.run_id;
     j["parameters"] = r.count;
     j["tensors"] = Json::array();

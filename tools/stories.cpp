@@ -1,5 +1,6 @@
 // Room: tools. `mneme stories`: the stories that the task babi makes up, as files of the published format.
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "tasks/babi_format.hpp"
 #include "tasks/babi_worlds.hpp"
@@ -7,8 +8,6 @@
 #include "tools/progress.hpp"
 #include "tools/terminal.hpp"
 #include "trace/atomic_file.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <filesystem>
 
@@ -42,7 +41,7 @@ int run(const Arguments& a) {
   if (error) fail<RuntimeFailure>(directory.string(), "cannot be made: {}", error.message());
 
   Progress bar;
-  auto files = nlohmann::ordered_json::array();
+  auto files = Json::array();
   const auto tasks = static_cast<std::size_t>(number.high - number.low + 1);
   for (std::int64_t n = number.low; n <= number.high; ++n) {
     stop_if_signalled();
@@ -55,7 +54,7 @@ int run(const Arguments& a) {
   }
   Progress::clear();
   if (a.json())
-    print("{}\n", json_text(nlohmann::ordered_json{{"files", files}}, 2));
+    print("{}\n", json_text(Json{{"files", files}}, 2));
   else
     for (const auto& file : files) print("{}\n", file.get<std::string>());
   note(fmt::format("next: mneme train babi_memn2n_single --task.data {} --task.number {}",

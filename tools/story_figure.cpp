@@ -2,6 +2,7 @@
 #include "tools/story_figure.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/quote.hpp"
 #include "tools/paint.hpp"
 
@@ -48,7 +49,7 @@ StoryFigure make_story_figure(const trace::Layout& layout, const trace::Episode&
 
 std::string StoryFigure::dat() const {
   std::string text = fmt::format("# weights: a row a sentence, from {} on; a column for {}\n", first,
-                                 printable(fmt::format("{}", fmt::join(story.hops, ", "))));
+                                 printable(join(story.hops, ", ")));
   for (std::size_t n = first; n < first + count; ++n) {
     for (std::size_t h = 0; h < story.hops.size(); ++h)
       text += fmt::format("{}{:.6g}", h ? " " : "", story.sentences[n].weights[h]);

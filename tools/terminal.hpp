@@ -4,7 +4,7 @@
 // A full disk is one: stdout_failed() then says so at the end.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <atomic>
 #include <string>

@@ -1,5 +1,6 @@
 // Room: tools. `mneme trace info|check|show|export|repair`: traces for people and other programs.
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "replay/story.hpp"
 #include "replay/view.hpp"
@@ -10,8 +11,6 @@
 #include "tools/trace_file.hpp"
 #include "trace/reader.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <cmath>
 #include <sstream>
 
@@ -20,7 +19,6 @@ namespace mneme::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 int run_info(const Arguments& a) {
   const trace::Info info = trace::info(find_trace(a.positional[0]));

@@ -2,11 +2,12 @@
 #include "tools/trace_file.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/quote.hpp"
 #include "experiments/run_directory.hpp"
 #include "tools/terminal.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
@@ -69,8 +70,7 @@ std::size_t episode_called(const trace::Reader& reader, const std::string& name)
                         "'{}' is not in the trace; it takes 0..{}, -1 for the last, or a name as {} shows it", name,
                         n - 1, "'trace show --list'");
   if (found.size() > 1)
-    fail<ArgumentError>("--episode", "'{}' is there {} times, as episodes {}", name, found.size(),
-                        fmt::join(found, ", "));
+    fail<ArgumentError>("--episode", "'{}' is there {} times, as episodes {}", name, found.size(), join(found, ", "));
   return static_cast<std::size_t>(found[0]);
 }
 

@@ -1,5 +1,7 @@
 // Room: tools. `mneme train`: from a preset, a file or nothing but flags to a finished run; and back into one.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/restarts.hpp"
 #include "experiments/run_directory.hpp"
@@ -11,8 +13,7 @@
 #include "tools/terminal.hpp"
 #include "trace/sink.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <thread>
@@ -50,7 +51,7 @@ Config config_of(const Arguments& a) {
   for (const auto& given : a.assignments)
     if (given.key == "task") return Config::from(a.assignments);
   fail<ArgumentError>("train", "PRESET or FILE is missing (or --task, or --resume DIR). Presets: {}",
-                      fmt::join(preset_names(), ", "));
+                      join(preset_names(), ", "));
 }
 
 /// " --lengths 20,40,80": as long as it was trained on, twice and four times; "" where the task has no lengths.
@@ -88,8 +89,8 @@ void report(const experiments::RunResult& r, bool json) {
     print("{}\n{} sequences, {:.1f} s of training, in {}\n", r.message, r.sequences, r.seconds, r.directory.string());
     return;
   }
-  const auto or_null = [](const auto& v) { return v ? nlohmann::ordered_json(*v) : nlohmann::ordered_json(nullptr); };
-  nlohmann::ordered_json j;
+  const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
+  Json j;
   j["directory"] = r.directory.string();
   j["exit_reason"] = experiments::exit_reason_name(r.reason);
   j["message"] = r.message;

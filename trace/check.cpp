@@ -3,13 +3,14 @@
 // Nothing is read twice: an episode's numbers are judged as they are read for whoever asks, tables and scales once at
 // the start, and of the rest only the chunks that no episode touches.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -105,9 +106,10 @@ void check_values(const ColumnSpec& c, const std::vector<float>& values, std::si
 
 template <class T>
 void check_values(const ColumnSpec& c, const std::vector<T>& values, std::size_t episode, Report& report) {
-  for (std::size_t r = 0; r < values.size(); ++r) {
-    const std::string why = range_fault(c, static_cast<double>(values[r]));
-    if (!why.empty()) return report.add(c.path, "episode {}, {} {}: {}", episode, c.axes[0], r, why);
+  const std::size_t row = c.row_size();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string why = range_fault(c, static_cast<double>(values[i]));
+    if (!why.empty()) return report.add(c.path, "episode {}, {} {}: {}", episode, c.axes[0], i / row, why);
   }
 }
 
@@ -177,7 +179,7 @@ struct Checker::Impl {
   const File& file;
   const Layout& layout;
   const std::vector<ColumnSpec> stored, derived, table;
-  std::vector<ColumnSpec> initial;
+  const std::vector<ColumnSpec> initial;
   std::map<std::string, AxisSpec> scales;
   Derived buffer;
   bool unreadable = false;
@@ -192,7 +194,6 @@ struct Checker::Impl {
         derived(derived_columns(layout)),
         table(episode_columns(layout)),
         initial(initial_columns(layout)) {
-    for (std::size_t s = 0; s < initial.size(); ++s) initial[s].kind = layout.sites[s].weights_kind;
     for (const AxisSpec& a : axes(layout)) scales.emplace("/" + a.name, a);
   }
 
@@ -216,7 +217,7 @@ struct Checker::Impl {
     for (const auto& [name, a] : scales) others.push_back(name);
     for (const std::string& name : others) tell(name, [&] { dataset(name); });
     bool checksums = true;
-    for (const auto* list : {&stored, &derived, &std::as_const(initial), &table})
+    for (const auto* list : {&stored, &derived, &initial, &table})
       for (const ColumnSpec& c : *list) tell(c.path, [&] { checksums = column(c, dataset(c.path)) && checksums; });
     if (!checksums)
       remarks.emplace_back(
@@ -238,7 +239,7 @@ struct Checker::Impl {
       if (!std::isfinite(value)) report.add("/", "attribute constant_{} is {}", name, value);
     static const std::set<std::string> kinds = {"bits", "classes", "pointer", "real"};
     if (!layout.target_kind.empty() && !kinds.count(layout.target_kind))
-      report.add("/io", "attribute target_kind is \"{}\", none of {}", layout.target_kind, fmt::join(kinds, ", "));
+      report.add("/io", "attribute target_kind is \"{}\", none of {}", layout.target_kind, join(kinds, ", "));
     for (const std::string& name : file.list("/sites"))
       if (layout.find_site(name) < 0) report.add("/sites", "its attribute order does not name {}", name);
   }
@@ -307,7 +308,7 @@ struct Checker::Impl {
       return;
     }
     const std::string text = file.read_text(about.name);
-    if (about.name.ends_with("_json") && !text.empty() && !nlohmann::json::accept(text))
+    if (about.name.ends_with("_json") && !text.empty() && parse_json(text).is_discarded())
       report.add(about.name, "is no JSON, or has something after its end");
   }
 
@@ -315,7 +316,7 @@ struct Checker::Impl {
   bool column(const ColumnSpec& c, const DatasetInfo& about) {
     if (about.name.empty()) return true;
     if (about.type != scalar_name(c.type)) report.add(c.path, "holds {}, expected {}", about.type, scalar_name(c.type));
-    const std::string axes = fmt::format("{}", fmt::join(c.axes, ","));
+    const std::string axes = join(c.axes, ",");
     if (const std::string said = file.text_attr(c.path, "axes"); said != axes)
       report.add(c.path, "attribute axes is \"{}\", expected \"{}\"", said, axes);
     for (std::size_t i = 0; i < c.axes.size() && i < about.scales.size(); ++i)
@@ -356,11 +357,13 @@ struct Checker::Impl {
   void episode(std::size_t i, const Episode& e) {
     std::size_t k = 0;
     each_column(layout, e, [&](const auto& values) { check_values(stored[k++], values, i, report); });
-    for (std::size_t s = 0; s < initial.size(); ++s) check_values(initial[s], e.sites[s].initial_weights, i, report);
+    std::size_t c = 0;
+    each_initial(layout, e, [&](const auto& values) { check_values(initial[c++], values, i, report); });
     if (layout.logs_memory()) check_keyframes(e, i, report);
     reader.derived(i, e, buffer);
     check_counting("step", buffer.step, 0, e.steps, i, report);
     if (layout.items) check_items(layout, e, buffer, i, report);
+    if (layout.has_edges()) check_counting("edge_row", buffer.edge_row, 0, e.items.edges, i, report);
     for (std::size_t s = 0; s < layout.sites.size(); ++s)
       check_site(layout.sites[s], layout.width(layout.sites[s]), e.sites[s].weights, buffer.entropy[s],
                  buffer.argmax[s], e, i, report);

@@ -1,12 +1,12 @@
 // Room: trace. The dumps behind `mneme trace info|show|export|repair`. See reader.hpp.
 #include "core/error.hpp"
+#include "core/join.hpp"
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 #include "trace/writer.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -53,7 +53,10 @@ void print_info(const Info& i, std::ostream& out) {
                      static_cast<double>(i.file_bytes) / 1e6,
                      i.complete ? "" : "; not closed by its writer (killed, or still running)",
                      i.budget_exhausted ? "; the size budget was used up" : "");
-  out << fmt::format("  memory N={} M={}, update {}, {}, keyframes {}\n", l.slots, l.cells, l.update, l.step_order,
+  std::string turns;
+  for (const TurnLayout& t : l.turns) turns += (turns.empty() ? "" : ", ") + t.name;
+  out << fmt::format("  memory N={} M={}, update {}, turns {}, keyframes {}\n", l.slots, l.cells, l.update,
+                     turns.empty() ? "-" : turns,
                      !l.logs_memory()   ? "none"
                      : l.keyframe_every ? "every " + std::to_string(l.keyframe_every) + " steps"
                                         : "at the first step");
@@ -64,12 +67,12 @@ void print_info(const Info& i, std::ostream& out) {
                        s.site.slot_axis, values.empty() ? " weights only" : values);
   }
   for (const Info::Item& d : i.datasets) {
-    out << fmt::format("  {:<34} {:<10} [{}]  {} B\n", d.name, d.type, fmt::join(d.dims, ", "), d.stored_bytes);
+    out << fmt::format("  {:<34} {:<10} [{}]  {} B\n", d.name, d.type, join(d.dims, ", "), d.stored_bytes);
   }
 }
 
 std::string info_json(const Info& i) {
-  nlohmann::ordered_json j;
+  Json j;
   j["path"] = i.path;
   j["schema_version"] = i.version;
   j["complete"] = i.complete;
@@ -88,9 +91,9 @@ std::string info_json(const Info& i) {
   j["cells"] = i.layout.cells;
   j["update"] = i.layout.update;
   j["keyframe_every"] = i.layout.keyframe_every;
-  j["sites"] = nlohmann::ordered_json::array();
+  j["sites"] = Json::array();
   for (const SiteLayout& s : i.layout.sites) {
-    nlohmann::ordered_json values = nlohmann::ordered_json::array();
+    Json values = Json::array();
     for (const Logged& v : s.values) values.push_back(v.declared.name);
     j["sites"].push_back({{"name", s.site.name},
                           {"kind", s.site.kind},
@@ -98,7 +101,7 @@ std::string info_json(const Info& i) {
                           {"slot_axis", s.site.slot_axis},
                           {"values", values}});
   }
-  j["datasets"] = nlohmann::ordered_json::array();
+  j["datasets"] = Json::array();
   for (const Info::Item& d : i.datasets) {
     j["datasets"].push_back({{"name", d.name}, {"type", d.type}, {"dims", d.dims}, {"stored_bytes", d.stored_bytes}});
   }
@@ -145,6 +148,23 @@ std::string error_text(const Episode& e, int digits) {
   return std::isnan(e.loss) || std::isnan(e.error) ? "-" : fmt::format("{:.{}g}", e.error, digits);
 }
 
+/// A line a field, its steps, items or edges apart by "|".
+std::string fields_text(const Layout& l, const Episode& e) {
+  std::string text;
+  for (std::size_t i = 0; i < l.fields.size(); ++i) {
+    const FieldLayout& f = l.fields[i];
+    text += fmt::format("{:<15}", f.name);
+    std::visit(
+        [&](const auto& values) {
+          for (std::size_t k = 0; k < values.size(); ++k)
+            text += fmt::format("{} {:.4g}", k && k % f.width == 0 ? " |" : "", static_cast<double>(values[k]));
+        },
+        e.fields[i]);
+    text += '\n';
+  }
+  return text;
+}
+
 void show_episode(const Reader& reader, std::size_t i, std::ostream& out) {
   const Episode e = reader.episode(i);
   const Layout& l = reader.layout();
@@ -155,6 +175,7 @@ void show_episode(const Reader& reader, std::size_t i, std::ostream& out) {
     out << fmt::format("{}{} {:g}", p ? ", " : "", l.episode_params[p].name, e.params[p]);
   }
   if (!e.params.empty()) out << "\n";
+  out << fields_text(l, e);
   std::string head = fmt::format("{:>5} {:<9}", "step", "phase");
   for (const SiteLayout& s : l.sites) {
     head += fmt::format(" | {:>10} {:>6} {:>7}", s.site.name, "weight", "entropy");
@@ -210,7 +231,7 @@ class Csv {
   }
   AtomicFile file_;
   std::ofstream out_;
-  fmt::memory_buffer buffer_;
+  std::string buffer_;
 };
 
 /// "3", "3:1", "" : where in the declared dims a number stands.
@@ -255,6 +276,7 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
                                  bool force) {
   const Layout& l = reader.layout();
   std::vector<std::string> tables = {"episodes", "steps", "io", "weights", "values", "memory"};
+  if (!l.fields.empty()) tables.emplace_back("fields");
   if (l.items) tables.emplace_back("items");
   if (!l.vocab.empty() || !l.classes.empty()) tables.emplace_back("names");
   for (const std::string& name : tables) expect_free(folder / (name + ".csv"), force);
@@ -273,7 +295,8 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   Csv weights(folder / "weights.csv", "episode,step,site,slot,weight");  // step -1: before the first
   Csv values(folder / "values.csv", "episode,step,site,name,index,value");
   Csv memory(folder / "memory.csv", "episode,step,owner,name,index,value");
-  std::optional<Csv> items, names;
+  std::optional<Csv> items, names, fields;
+  if (!l.fields.empty()) fields.emplace(folder / "fields.csv", "episode,name,along,row,channel,value");
   if (l.items) items.emplace(folder / "items.csv", "episode,item,support,truth,values,text");
   if (!l.vocab.empty() || !l.classes.empty()) names.emplace(folder / "names.csv", "of,number,name");
   for (std::size_t k = 0; k < l.vocab.size(); ++k) names->row("token,{},{}", k, csv_cell(l.vocab[k]));
@@ -282,6 +305,15 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   for (std::size_t i : list) {
     reader.episode(i, e);
     if (items) item_rows(*items, l, e);
+    for (std::size_t f = 0; f < l.fields.size(); ++f)
+      std::visit(
+          [&](const auto& numbers) {
+            const FieldLayout& about = l.fields[f];
+            for (std::size_t k = 0; k < numbers.size(); ++k)
+              fields->row("{},{},{},{},{},{}", e.id, about.name, about.axis, k / about.width, k % about.width,
+                          numbers[k]);
+          },
+          e.fields[f]);
     std::string params;
     for (double p : e.params) params += fmt::format(",{}", p);
     episodes.row("{},{},{},{:016x},{},{},{},{}{}", e.id, e.sequence, e.seed, e.checkpoint_hash, e.steps, e.loss,
@@ -324,7 +356,7 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   }
   std::vector<fs::path> files;
   for (Csv* csv : {&episodes, &steps, &io, &weights, &values, &memory}) files.push_back(csv->finish());
-  for (std::optional<Csv>* csv : {&items, &names})
+  for (std::optional<Csv>* csv : {&items, &names, &fields})
     if (*csv) files.push_back((*csv)->finish());
   return files;
 }

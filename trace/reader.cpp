@@ -2,6 +2,7 @@
 #include "trace/reader.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
 
@@ -32,12 +33,10 @@ std::size_t axis_size(const File& f, const char* name) {
   return d[0];
 }
 
-Kind kind_of(const File& f, const std::string& path) {
-  bool known = false;
+/// Fills in what the attribute `kind` says.
+void read_kind(const File& f, const std::string& path, Declared& d) {
   const std::string name = f.text_attr(path, "kind");
-  const Kind kind = parse_kind(name, known);
-  if (!known) fail<FileError>(f.path(), "dataset {}: unknown kind \"{}\"", path, name);
-  return kind;
+  if (!parse_kind(name, d)) fail<FileError>(f.path(), "dataset {}: unknown kind \"{}\"", path, name);
 }
 
 Level level_of(const File& f, const std::string& object, const char* attribute) {
@@ -58,7 +57,9 @@ Logged load_value(const File& f, const std::string& path) {
   v.declared.name = dot == std::string::npos ? full : full.substr(dot + 1);
   v.declared.site = dot == std::string::npos ? "" : full.substr(0, dot);
   v.declared.dims.assign(dims.begin() + 1, dims.end());
-  v.declared.kind = kind_of(f, path);
+  read_kind(f, path, v.declared);
+  if (f.has_attr(path, "trains")) v.declared.trains = f.text_attr(path, "trains") != "no";
+  if (f.has_attr(path, "life") && f.text_attr(path, "life") == "in_place") v.declared.life = Life::in_place;
   if (f.has_attr(path, "long_name")) v.declared.doc = f.text_attr(path, "long_name");
   if (f.has_attr(path, "units")) v.units = f.text_attr(path, "units");
   v.level = level_of(f, path, "level");
@@ -69,6 +70,50 @@ Logged load_value(const File& f, const std::string& path) {
   }
   v.axes.erase(v.axes.begin());
   return v;
+}
+
+/// A field as its dataset and attributes tell it.
+FieldLayout load_field(const File& f, const std::string& path) {
+  FieldLayout field;
+  const Dims dims = f.dims(path);
+  const std::vector<std::string> axes = split_list(f.text_attr(path, "axes"));
+  const bool fits = (dims.size() == 1 || dims.size() == 2) && axes.size() == dims.size();
+  if (!fits)
+    fail<FileError>(f.path(), "dataset {} has {} axes, its attribute axes names {}", path, dims.size(), axes.size());
+  field.name = path.substr(path.rfind('/') + 1);
+  field.axis = axes[0];
+  field.width = dims.size() == 2 ? dims[1] : 1;
+  field.whole = f.describe(path).type == scalar_name(Scalar::i32);
+  if (f.has_attr(path, "long_name")) field.doc = f.text_attr(path, "long_name");
+  if (!f.has_attr(path, "bounds")) return field;
+  const std::vector<std::string> bounds = split_list(f.text_attr(path, "bounds"));
+  if (bounds.size() != 2) fail<FileError>(f.path(), "attribute bounds of {} is no pair", path);
+  field.least = std::strtod(bounds[0].c_str(), nullptr);
+  field.most = std::strtod(bounds[1].c_str(), nullptr);
+  return field;
+}
+
+/// The memory's turns; in schema 1 two halves.
+std::vector<TurnLayout> load_turns(const File& f, const Layout& l) {
+  if (!f.has_attr("/sites", "turns")) {
+    const std::string order = f.text_attr("/memory", "step_order");
+    if (order != "write-before-read" && order != "read-before-write")
+      fail<FileError>(f.path(), "step order \"{}\" is none of read-before-write, write-before-read", order);
+    return two_halves(l.sites, order == "write-before-read");
+  }
+  std::vector<TurnLayout> turns;
+  const std::vector<std::string> writing = split_list(f.text_attr("/sites", "turns_that_write"));
+  for (const std::string& name : split_list(f.text_attr("/sites", "turns")))
+    turns.push_back({name, {}, std::find(writing.begin(), writing.end(), name) != writing.end()});
+  for (std::size_t s = 0; s < l.sites.size(); ++s) {
+    const std::string group = "/sites/" + l.sites[s].site.name;
+    if (!f.has_attr(group, "turn")) continue;
+    const std::string name = f.text_attr(group, "turn");
+    const auto turn = std::find_if(turns.begin(), turns.end(), [&](const TurnLayout& t) { return t.name == name; });
+    if (turn == turns.end()) fail<FileError>(f.path(), "site {} is of the turn {}, which is not listed", group, name);
+    turn->sites.push_back(s);
+  }
+  return turns;
 }
 
 Layout load_layout(const File& f) {
@@ -109,9 +154,10 @@ Layout load_layout(const File& f) {
   l.item_tokens = f.exists("/items/token");
   l.item_support = f.exists("/items/support");
   l.item_truth = f.exists("/items/truth");
+  if (f.has_attr("/meta", "fields"))
+    for (const std::string& path : split_list(f.text_attr("/meta", "fields"))) l.fields.push_back(load_field(f, path));
 
   l.update = f.text_attr("/memory", "update");
-  l.step_order = f.text_attr("/memory", "step_order");
   l.keyframe_position = f.text_attr("/memory", "keyframe_position");
   l.keyframe_every = f.attr<std::int32_t>("/memory", "keyframe_every");
   for (const std::string& name : split_list(f.text_attr("/memory", "values"))) {
@@ -132,17 +178,24 @@ Layout load_layout(const File& f) {
     if (f.has_attr(group, "normalizer")) s.site.parts.normalizer = f.text_attr(group, "normalizer");
     if (f.has_attr(group, "moves")) s.site.parts.moves = split_list(f.text_attr(group, "moves"));
     s.site.slot_axis = f.text_attr(group, "slot_axis");
+    if (f.has_attr(group, "looks_at")) s.site.looks_at = f.text_attr(group, "looks_at");
     const std::string encoding = f.text_attr(group, "encoding_type");
     if (encoding != "dense") {
       fail<FileError>(f.path(), "site {} is encoded as \"{}\"; this version reads dense", name, encoding);
     }
     if (!f.exists(group + "/weights")) fail<FileError>(f.path(), "dataset {}/weights is missing", group);
-    s.weights_kind = kind_of(f, group + "/weights");
+    Declared weights;
+    read_kind(f, group + "/weights", weights);
+    s.weights_kind = weights.kind;
     for (const std::string& value : split_list(f.text_attr(group, "values"))) {
       s.values.push_back(load_value(f, group + "/" + value));
+      s.values.back().state = f.exists(group + "/initial_" + value);
     }
+    if (s.site.slot_axis != "slot" && s.site.slot_axis != "item")
+      s.size = axis_size(f, ("/" + s.site.slot_axis).c_str());
     l.sites.push_back(std::move(s));
   }
+  l.turns = load_turns(f, l);
   for (const std::string& name : split_list(f.text_attr("/episodes", "params"))) {
     const std::string path = "/episodes/param_" + name;
     l.episode_params.push_back({name, f.type(path) == "i32", f.text_attr(path, "long_name")});
@@ -161,8 +214,8 @@ Dataset open_column(const File& f, const ColumnSpec& c) {
   Dims want = c.row;
   want.insert(want.begin(), d.dims().empty() ? 0 : d.dims()[0]);
   if (d.dims() != want) {
-    fail<FileError>(f.path(), "dataset {} has shape [{}], expected [rows{}{}]", c.path, fmt::join(d.dims(), ", "),
-                    c.row.empty() ? "" : ", ", fmt::join(c.row, ", "));
+    fail<FileError>(f.path(), "dataset {} has shape [{}], expected [rows{}{}]", c.path, join(d.dims(), ", "),
+                    c.row.empty() ? "" : ", ", join(c.row, ", "));
   }
   f.expect_class(d, c.type);
   return d;
@@ -195,12 +248,12 @@ struct Reader::Impl {
   bool complete = false, exhausted = false;
   std::vector<ColumnSpec> specs;
   std::vector<Dataset> columns;  // as each_column
-  std::vector<Dataset> initial;  // per site
+  std::vector<Dataset> initial;  // as each_initial
   std::vector<Dataset> derived;  // as derived_columns
   Dataset keyframe;
   mutable std::map<std::string, Dataset> scales;  // kept open, so that HDF5 unpacks a chunk once
-  std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin;
-  std::vector<std::int32_t> step_count, keyframe_count, item_count;
+  std::vector<std::int64_t> ids, step_begin, keyframe_begin, sequence, item_begin, edge_begin;
+  std::vector<std::int32_t> step_count, keyframe_count, item_count, edge_count;
   std::vector<std::uint64_t> seed, hash;
   std::vector<float> loss, error;
   std::vector<std::uint8_t> correct;
@@ -250,6 +303,11 @@ struct Reader::Impl {
       item_count = file.read<std::int32_t>(table[kItemCount].path);
       episodes = std::min({episodes, item_begin.size(), item_count.size()});
     }
+    if (layout.has_edges()) {
+      edge_begin = file.read<std::int64_t>(table[kEdgeBegin].path);
+      edge_count = file.read<std::int32_t>(table[kEdgeCount].path);
+      episodes = std::min({episodes, edge_begin.size(), edge_count.size()});
+    }
     for (std::size_t p = 0; p < layout.episode_params.size(); ++p) {
       const ColumnSpec& c = table[first_param(layout) + p];
       std::vector<double> values;
@@ -288,6 +346,7 @@ struct Reader::Impl {
     std::vector<Axis> owned = {{"step", step_begin, step_count, rows_there("step"), any},
                                {"keyframe", keyframe_begin, keyframe_count, rows_there("keyframe"), any}};
     if (layout.items) owned.push_back({"item", item_begin, item_count, rows_there("item_row"), layout.items});
+    if (layout.has_edges()) owned.push_back({"edge", edge_begin, edge_count, rows_there("edge_row"), any});
     const std::size_t listed = episodes;
     for (episodes = 0; episodes < listed; ++episodes) {
       const std::size_t e = episodes;
@@ -326,13 +385,15 @@ struct Reader::Impl {
     e.params.resize(params.size());
     for (std::size_t p = 0; p < params.size(); ++p) e.params[p] = params[p][i];
     e.items.count = layout.items ? static_cast<std::size_t>(item_count[i]) : 0;
+    e.items.edges = layout.has_edges() ? static_cast<std::size_t>(edge_count[i]) : 0;
   }
 
   void load(std::size_t i, Episode& e) const {
     const auto keyframes = static_cast<std::size_t>(keyframe_count[i]);
     expect_plausible(i);
     e.resize(layout, static_cast<std::size_t>(step_count[i]), keyframes,
-             layout.items ? static_cast<std::size_t>(item_count[i]) : 0);
+             layout.items ? static_cast<std::size_t>(item_count[i]) : 0,
+             layout.has_edges() ? static_cast<std::size_t>(edge_count[i]) : 0);
     load_row(i, e);
     std::size_t token_first = 0, tokens = 0;
     std::size_t k = 0;
@@ -351,6 +412,9 @@ struct Reader::Impl {
       } else if (axis == "item_row") {
         begin = static_cast<std::size_t>(item_begin[i]);
         rows = e.items.count;
+      } else if (axis == "edge_row") {
+        begin = static_cast<std::size_t>(edge_begin[i]);
+        rows = e.items.edges;
       } else {
         begin = token_first;
         rows = tokens;
@@ -369,9 +433,8 @@ struct Reader::Impl {
         token_first = static_cast<std::size_t>(first);
       }
     });
-    for (std::size_t s = 0; s < initial.size(); ++s) {
-      initial[s].read(i, 1, Scalar::f32, e.sites[s].initial_weights.data());
-    }
+    std::size_t c = 0;
+    each_initial(layout, e, [&](auto& values) { initial[c++].read(i, 1, Scalar::f32, values.data()); });
     if (keyframes > 0) {
       keyframe.read(static_cast<std::size_t>(keyframe_begin[i]), keyframes, Scalar::i64, e.keyframes.data());
       for (std::int64_t& t : e.keyframes) {
@@ -403,6 +466,8 @@ struct Reader::Impl {
       read(derived[2 * s + 1], first, e.steps, d.argmax[s]);
     }
     read(scale("step", Scalar::i32), first, e.steps, d.step);
+    if (layout.has_edges())
+      read(scale("edge_row", Scalar::i64), static_cast<std::size_t>(edge_begin[i]), e.items.edges, d.edge_row);
     if (!layout.items) return;
     const auto item = static_cast<std::size_t>(item_begin[i]);
     read(scale("item_row", Scalar::i64), item, e.items.count, d.item_row);

@@ -25,6 +25,7 @@ struct Derived {
   std::vector<std::vector<std::int32_t>> argmax;  ///< [sites] of [steps]
   std::vector<std::int64_t> token_begin;          ///< [items]
   std::vector<std::int64_t> item_row, token_row;  ///< [items], [tokens of all items]
+  std::vector<std::int64_t> edge_row;             ///< [edges]
 };
 
 /// Sequences from this number on are held out: those of the test, which no training ever sees (kTestNumbers of tasks/).

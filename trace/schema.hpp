@@ -1,4 +1,4 @@
-// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 1.1.1,
+// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 2.0.0,
 // docs/trace_format.md.
 //
 // For: whoever logs (experiments) and whoever reads (replay, tools). Memories and controllers never see it: their
@@ -11,14 +11,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace mneme::trace {
 
-inline constexpr int kSchemaMajor = 1;
-inline constexpr const char* kSchemaVersion = "1.1.1";
+inline constexpr int kSchemaMajor = 2;
+inline constexpr const char* kSchemaVersion = "2.0.0";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.
@@ -36,13 +38,23 @@ struct Logged {
   /// name of its own. {} = found from name and sizes; an axis that fits none gets a scale named after the value.
   std::vector<std::string> axes = {};
   std::string units = "1";
+  /// Of a site: a state, so what stands before the first step is stored too. No file of schema 1 says so.
+  bool state = false;
 };
 
-/// A head, hop or pointer: its weights are always logged; `values` are its parameters.
+/// A head, hop or pointer: its weights are always logged; `values` are its parameters, state and stages.
 struct SiteLayout {
   Site site;
   Kind weights_kind = Kind::weights;
   std::vector<Logged> values = {};
+  std::size_t size = 0;  ///< of its slot_axis, where that is neither "slot" nor "item"
+};
+
+/// A part of a step: a memory's turn, its sites by number.
+struct TurnLayout {
+  std::string name;
+  std::vector<std::size_t> sites = {};
+  bool writes = false;
 };
 
 /// One number per episode that tells episodes apart: length, repeats, ... (dataset /episodes/param_<name>).
@@ -50,6 +62,19 @@ struct EpisodeParam {
   std::string name;
   bool integer = true;
   std::string doc = {};
+};
+
+/// What a task gives or wants beside the columns that every trace may have: numbers of each step, item or edge (dataset
+/// /io/<name> for steps, else /items/<name>). Edges are pairs of items, so they come with items.
+struct FieldLayout {
+  std::string name;       ///< "edges", "target_values"
+  std::string axis;       ///< step, item_row or edge_row
+  std::size_t width = 1;  ///< numbers of one
+  bool whole = false;     ///< stored as i32, else f32
+  std::string doc = {};
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+
+  std::string path() const { return (axis == "step" ? "/io/" : "/items/") + name; }
 };
 
 struct Layout {
@@ -76,13 +101,15 @@ struct Layout {
   std::size_t item_width = 0;           ///< numbers per item; a point has 2
   bool item_tokens = false, item_support = false, item_truth = false;
 
-  // Where attention is paid, in the order of the model's declaration. A step visits them in this order in two halves,
-  // write sites and the others; step_order says which half comes first.
+  std::vector<FieldLayout> fields = {};
+
+  // Where attention is paid, in the order of the model's declaration, and the memory's turns in the order of a step. A
+  // site in no turn (a pointer) is visited when the steps are done.
   std::vector<SiteLayout> sites = {};
+  std::vector<TurnLayout> turns = {};
 
   // Memory: "contents" and whatever else the memory keeps, all stored at keyframes.
   std::string update = "none";                     ///< rule that rebuilds contents between keyframes: "ntm-erase-add"
-  std::string step_order = "read-before-write";    ///< or "write-before-read"
   std::string keyframe_position = "before_write";  ///< or "after_write": of the step that the keyframe names
   int keyframe_every = 0;                          ///< steps; 0 = only at an episode's first step
   std::vector<Logged> memory = {};
@@ -100,9 +127,12 @@ struct Layout {
   std::vector<std::string> classes = {};  ///< name of each class of the target, channels_out of them; {} = none
 
   /// Weights in one row of this site: slots or items.
-  std::size_t width(const SiteLayout& s) const { return s.site.slot_axis == "item" ? items : slots; }
-  bool logs(const Logged& v) const { return v.level <= level && v.declared.kind != Kind::opaque; }
+  std::size_t width(const SiteLayout& s) const {
+    return s.site.slot_axis == "item" ? items : s.site.slot_axis == "slot" ? slots : s.size;
+  }
+  bool logs(const Logged& v) const { return v.level <= level && v.declared.life != Life::rebuilt; }
   bool logs_memory() const;
+  bool has_edges() const;  ///< a field is along edges
   /// A token or class in words: "kitchen", or "#17" where there is no name.
   std::string word(std::int32_t token) const;
   std::string class_name(std::size_t k) const;
@@ -111,15 +141,22 @@ struct Layout {
   static int find(const std::vector<Logged>& values, const std::string& full_or_plain_name);
 };
 
+/// The turns of schema 1: write sites in one, all others in another.
+std::vector<TurnLayout> two_halves(const std::vector<SiteLayout>& sites, bool write_first);
+
 /// Names unique and legal, sizes positive where used. ArgumentError says which is not.
 void validate(const Layout& layout);
 
 /// One site's rows of one episode.
 struct SiteRows {
-  std::vector<float> weights;              ///< [steps, width]
-  std::vector<float> initial_weights;      ///< [width]: w_0, before the first step
-  std::vector<std::vector<float>> values;  ///< as SiteLayout::values: [steps, dims]
+  std::vector<float> weights;               ///< [steps, width]
+  std::vector<float> initial_weights;       ///< [width]: w_0, before the first step
+  std::vector<std::vector<float>> values;   ///< as SiteLayout::values: [steps, dims]
+  std::vector<std::vector<float>> initial;  ///< as values: [dims] of those that are state, before the first step
 };
+
+/// One field's numbers, row by row.
+using FieldRows = std::variant<std::vector<float>, std::vector<std::int32_t>>;
 
 /// The sentences or points of one episode. Flat; what the layout does not declare stays empty.
 struct ItemRows {
@@ -129,6 +166,7 @@ struct ItemRows {
   std::vector<float> values;              ///< [count, item_width]
   std::vector<std::uint8_t> support;      ///< [count]
   std::vector<std::int32_t> truth;        ///< [count]
+  std::size_t edges = 0;                  ///< of a graph of the items
 };
 
 /// One episode: one row of a batch. Reuse the object: resize() keeps the buffers.
@@ -150,9 +188,15 @@ struct Episode {
   std::vector<std::vector<float>> memory;      ///< as Layout::memory: [keyframes, dims]
   std::vector<std::vector<float>> controller;  ///< as Layout::controller: [steps, dims]
   ItemRows items;
+  std::vector<FieldRows> fields;  ///< as Layout::fields: [steps, items or edges, width]
 
   /// Sizes every column that `layout` logs (zeros where new) and empties the others; `item_count` items without tokens.
-  void resize(const Layout& layout, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count = 0);
+  void resize(const Layout& layout, std::size_t step_count, std::size_t keyframe_count, std::size_t item_count = 0,
+              std::size_t edge_count = 0);
+  /// Rows that a field has in this episode.
+  std::size_t rows_of(const FieldLayout& field) const {
+    return field.axis == "step" ? steps : field.axis == "item_row" ? items.count : items.edges;
+  }
 };
 
 /// Steps of an episode at which a keyframe stands: 0, every, 2 every, ...

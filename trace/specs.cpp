@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace mneme::trace {
@@ -23,6 +24,7 @@ class AxisBook {
     grows("episode", Scalar::i64, "episode id");
     if (l.logs_memory()) grows("keyframe", Scalar::i64, "row of /step that the keyframe belongs to");
     if (l.items) grows("item_row", Scalar::i64, "item within the episode");
+    if (l.has_edges()) grows("edge_row", Scalar::i64, "edge within the episode");
     if (l.items && l.item_tokens) grows("token_row", Scalar::i64, "token within the item");
     const auto fixed = [this](const char* name, std::size_t size, const char* long_name) {
       if (size) axes_.push_back({name, Scalar::i32, size, false, {}, "1", long_name});
@@ -128,6 +130,8 @@ ColumnSpec value_column(AxisBook& book, const Logged& v, const char* first_axis,
   c.kind = v.declared.kind;
   const std::string declared = site ? site->name + "." + v.declared.name : v.declared.full_name();
   c.attributes = {{"kind", kind_name(v.declared.kind)}, {"level", level_name(v.level)}, {"declared", declared}};
+  if (!v.declared.trains) c.attributes.emplace_back("trains", "no");
+  if (v.declared.life == Life::in_place) c.attributes.emplace_back("life", "in_place");
   return c;
 }
 
@@ -182,6 +186,17 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
       within(-1, static_cast<double>(l.items) - 1);
     }
   }
+  for (const FieldLayout& f : l.fields) {
+    std::vector<std::string> field_axes = {f.axis};
+    if (f.width > 1) {
+      field_axes.push_back(f.name + "_axis");
+      book.want(field_axes[1], f.width, f.path());
+    }
+    add(f.path(), f.whole ? Scalar::i32 : Scalar::f32, field_axes, f.doc.empty() ? f.name.c_str() : f.doc.c_str());
+    within(f.least, f.most);
+    if (std::isfinite(f.least) && std::isfinite(f.most))
+      out.back().attributes = {{"bounds", fmt::format("{},{}", f.least, f.most)}};
+  }
   for (const Logged& v : l.memory) {
     if (l.logs(v)) out.push_back(value_column(book, v, "keyframe", "/memory", nullptr));
   }
@@ -190,6 +205,7 @@ std::vector<ColumnSpec> walk(const Layout& l, AxisBook& book) {
   }
   for (const SiteLayout& s : l.sites) {
     const std::string group = "/sites/" + s.site.name;
+    book.want(s.site.slot_axis, l.width(s), s.site.name + ".weights");
     add(group + "/weights", Scalar::f32, {"step", s.site.slot_axis}, "attention weights w_t");
     out.back().kind = s.weights_kind;
     out.back().attributes = {{"kind", kind_name(s.weights_kind)}, {"level", level_name(Level::weights)}};
@@ -216,13 +232,16 @@ std::string dataset_name(const Logged& v, bool inside_site) {
   return name;
 }
 
-Kind parse_kind(const std::string& name, bool& known) {
-  known = true;
-  for (int i = 0; i <= static_cast<int>(Kind::opaque); ++i) {
-    if (name == kind_name(static_cast<Kind>(i))) return static_cast<Kind>(i);
+bool parse_kind(const std::string& name, Declared& d) {
+  d.trains = name != "hard";
+  d.life = name == "journaled" ? Life::in_place : Life::carried;
+  d.kind = Kind::plain;
+  if (!d.trains || d.life == Life::in_place) return true;
+  for (int i = 0; i <= static_cast<int>(Kind::usage); ++i) {
+    d.kind = static_cast<Kind>(i);
+    if (name == kind_name(d.kind)) return true;
   }
-  known = false;
-  return Kind::plain;
+  return false;
 }
 
 std::vector<AxisSpec> axes(const Layout& l) {
@@ -251,6 +270,8 @@ std::vector<ColumnSpec> derived_columns(const Layout& l) {
 
 std::vector<ColumnSpec> initial_columns(const Layout& l) {
   std::vector<ColumnSpec> out;
+  AxisBook book(l);
+  walk(l, book);
   for (const SiteLayout& s : l.sites) {
     out.push_back({"/sites/" + s.site.name + "/initial_weights",
                    Scalar::f32,
@@ -258,6 +279,15 @@ std::vector<ColumnSpec> initial_columns(const Layout& l) {
                    {l.width(s)},
                    "1",
                    "weights before the first step w_0"});
+    out.back().kind = s.weights_kind;
+    for (const Logged& v : s.values) {
+      if (!v.state || !l.logs(v)) continue;
+      std::vector<std::string> axes = book.name(v, &s.site);
+      axes.insert(axes.begin(), "episode");
+      out.push_back({"/sites/" + s.site.name + "/initial_" + dataset_name(v, true), Scalar::f32, std::move(axes),
+                     v.declared.dims, v.units, v.declared.name + " before the first step"});
+      out.back().kind = v.declared.kind;
+    }
   }
   return out;
 }
@@ -284,6 +314,10 @@ std::vector<ColumnSpec> episode_columns(const Layout& l) {
     add("item_begin", Scalar::i64, "first row on the item_row axis");
     add("item_count", Scalar::i32, "items");
   }
+  if (l.has_edges()) {
+    add("edge_begin", Scalar::i64, "first row on the edge_row axis");
+    add("edge_count", Scalar::i32, "edges");
+  }
   for (const EpisodeParam& p : l.episode_params) {
     add("param_" + p.name, p.integer ? Scalar::i32 : Scalar::f32, p.doc.empty() ? p.name : p.doc);
   }
@@ -291,7 +325,7 @@ std::vector<ColumnSpec> episode_columns(const Layout& l) {
 }
 
 std::size_t first_param(const Layout& l) {
-  return l.items ? kItemCount + 1 : kItemBegin;
+  return l.has_edges() ? kEdgeCount + 1 : l.items ? kItemCount + 1 : kItemBegin;
 }
 
 }  // namespace mneme::trace

@@ -48,7 +48,7 @@ std::vector<AxisSpec> axes(const Layout& layout);
 std::vector<ColumnSpec> columns(const Layout& layout);
 /// What the writer derives: /sites/<s>/entropy and argmax, two a site in order; then /items/token_begin if any.
 std::vector<ColumnSpec> derived_columns(const Layout& layout);
-/// /sites/<s>/initial_weights, one a site.
+/// /sites/<s>/initial_weights and initial_<name> of each state that is logged, in the order of each_initial().
 std::vector<ColumnSpec> initial_columns(const Layout& layout);
 /// /episodes/*.
 enum EpisodeColumn {
@@ -63,14 +63,28 @@ enum EpisodeColumn {
   kError,
   kCorrect,
   kItemBegin,
-  kItemCount,  // only with items; the parameters come last
+  kItemCount,  // only with items
+  kEdgeBegin,
+  kEdgeCount,  // only with fields along edges; the parameters come last
 };
 std::vector<ColumnSpec> episode_columns(const Layout& layout);
 std::size_t first_param(const Layout& layout);  ///< index of param_<first> in episode_columns
 
 /// Name of a value's dataset inside its group: letters, digits and _, never that of an axis.
 std::string dataset_name(const Logged& value, bool inside_site);
-Kind parse_kind(const std::string& name, bool& known);
+/// Fills in what the attribute `kind` says; false where that is nothing known. Schema 1 has "hard" (plain, no gradient
+/// flows) and "journaled" (plain, changed in place) there.
+bool parse_kind(const std::string& text, Declared& declared);
+
+/// f(vector) for everything that is stored once an episode; E = Episode or const Episode.
+template <class E, class F>
+void each_initial(const Layout& l, E& e, F&& f) {
+  for (std::size_t s = 0; s < l.sites.size(); ++s) {
+    f(e.sites[s].initial_weights);
+    for (std::size_t v = 0; v < l.sites[s].values.size(); ++v)
+      if (l.sites[s].values[v].state && l.logs(l.sites[s].values[v])) f(e.sites[s].initial[v]);
+  }
+}
 
 /// f(vector) for every column of the episode that the layout logs; E = Episode or const Episode.
 template <class E, class F>
@@ -92,6 +106,7 @@ void each_column(const Layout& l, E& e, F&& f) {
     if (l.item_support) f(e.items.support);
     if (l.item_truth) f(e.items.truth);
   }
+  for (auto& field : e.fields) std::visit(f, field);
   for (std::size_t i = 0; i < l.memory.size(); ++i) {
     if (l.logs(l.memory[i])) f(e.memory[i]);
   }

@@ -2,6 +2,7 @@
 #include "trace/writer.hpp"
 
 #include "core/error.hpp"
+#include "core/join.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -39,16 +40,12 @@ std::string now_utc() {
   return text;
 }
 
-std::string join(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ","));
-}
-
 std::string names_of(const Layout& l, const std::vector<Logged>& values, bool inside_site) {
   std::vector<std::string> names;
   for (const Logged& v : values) {
     if (l.logs(v)) names.push_back(dataset_name(v, inside_site));
   }
-  return join(names);
+  return join(names, ",");
 }
 
 void annotate(File& f, const std::string& path, const std::string& units, const std::string& long_name) {
@@ -76,11 +73,11 @@ void write_root(File& f, const Layout& l) {
     f.set_attr("/", "constant_" + name, value);
     constants.push_back(name);
   }
-  f.set_attr("/", "constants", join(constants));
+  f.set_attr("/", "constants", join(constants, ","));
   f.set_attr("/", "budget_exhausted", std::uint8_t{0});
   std::vector<std::string> scales;
   for (const AxisSpec& a : trace::axes(l)) scales.push_back(a.name);
-  f.set_attr("/", "scales", join(scales));
+  f.set_attr("/", "scales", join(scales, ","));
   f.set_attr("/", "NX_class", "NXroot");
   f.set_attr("/", "default", "sites");
 }
@@ -93,9 +90,8 @@ void write_groups(File& f, const Layout& l) {
   f.set_attr("/io", "target_kind", l.target_kind);
   std::vector<std::string> names;
   for (const EpisodeParam& p : l.episode_params) names.push_back(p.name);
-  f.set_attr("/episodes", "params", join(names));
+  f.set_attr("/episodes", "params", join(names, ","));
   f.set_attr("/memory", "update", l.update);
-  f.set_attr("/memory", "step_order", l.step_order);
   f.set_attr("/memory", "keyframe_position", l.keyframe_position);
   f.set_attr("/memory", "keyframe_every", std::int32_t{l.keyframe_every});
   f.set_attr("/memory", "values", names_of(l, l.memory, false));
@@ -118,14 +114,23 @@ void write_groups(File& f, const Layout& l) {
     const AddressingParts& parts = s.site.parts;
     if (!parts.similarity.empty()) f.set_attr(group, "similarity", parts.similarity);
     if (!parts.normalizer.empty()) f.set_attr(group, "normalizer", parts.normalizer);
-    if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves));
+    if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves, ","));
+    if (s.site.looks_at != "contents") f.set_attr(group, "looks_at", s.site.looks_at);
     f.set_attr(group, "encoding_type", "dense");
     f.set_attr(group, "encoding_version", "1");
     f.set_attr(group, "values", names_of(l, s.values, true));
   }
   f.set_attr("/sites", "NX_class", "NXentry");
   f.set_attr("/sites", "default", names.empty() ? "" : names.front());
-  f.set_attr("/sites", "order", join(names));
+  f.set_attr("/sites", "order", join(names, ","));
+  std::vector<std::string> turns, writing;
+  for (const TurnLayout& t : l.turns) {
+    turns.push_back(t.name);
+    if (t.writes) writing.push_back(t.name);
+    for (const std::size_t s : t.sites) f.set_attr("/sites/" + l.sites[s].site.name, "turn", t.name);
+  }
+  f.set_attr("/sites", "turns", join(turns, ","));
+  f.set_attr("/sites", "turns_that_write", join(writing, ","));
 }
 
 void write_meta(File& f, const Layout& l) {
@@ -211,14 +216,17 @@ void Writer::create(const std::filesystem::path& path) const {
       }
       f.create_growing(c.path, how);
       annotate(f, c.path, c.units, c.long_name);
-      f.set_attr(c.path, "axes", join(c.axes));
+      f.set_attr(c.path, "axes", join(c.axes, ","));
       for (const auto& [name, value] : c.attributes) f.set_attr(c.path, name, value);
       for (std::size_t i = 0; i < c.axes.size(); ++i) f.attach_scale(c.path, i, "/" + c.axes[i]);
     }
   }
   write_meta(f, l);
+  std::vector<std::string> names;
   for (const char* group : {"/io", "/items", "/meta"})
-    if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group)));
+    if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group), ","));
+  for (const FieldLayout& field : l.fields) names.push_back(field.path());
+  if (!names.empty()) f.set_attr("/meta", "fields", join(names, ","));
   f.close();
 }
 
@@ -226,6 +234,7 @@ Writer::AxisId Writer::axis_id(const std::string& name) {
   if (name == "step") return kStep;
   if (name == "keyframe") return kKeyframe;
   if (name == "item_row") return kItemRow;
+  if (name == "edge_row") return kEdgeRow;
   if (name == "token_row") return kTokenRow;
   return kEpisode;
 }
@@ -268,12 +277,18 @@ void Writer::check(const Episode& e) const {
   expect("sites", e.sites.size(), l.sites.size());
   expect("memory", e.memory.size(), l.memory.size());
   expect("controller", e.controller.size(), l.controller.size());
+  expect("fields", e.fields.size(), l.fields.size());
   expect("episode parameters", e.params.size(), l.episode_params.size());
   for (std::size_t s = 0; s < l.sites.size(); ++s) {
     expect("values of site " + l.sites[s].site.name, e.sites[s].values.size(), l.sites[s].values.size());
-    expect("/sites/" + l.sites[s].site.name + "/initial_weights", e.sites[s].initial_weights.size(),
-           l.width(l.sites[s]));
+    expect("initial values of site " + l.sites[s].site.name, e.sites[s].initial.size(), l.sites[s].values.size());
   }
+  std::size_t c = first_initial_;
+  each_initial(l, e, [&](const auto& values) {
+    if (values.size() != columns_[c].spec.row_size())
+      expect(columns_[c].spec.path, values.size(), columns_[c].spec.row_size());
+    ++c;
+  });
   if (l.logs_memory()) {
     const bool rising =
         std::adjacent_find(e.keyframes.begin(), e.keyframes.end(), std::greater_equal<>{}) == e.keyframes.end();
@@ -290,7 +305,7 @@ void Writer::check(const Episode& e) const {
     if (n < 0) fail<ArgumentError>(where, "an item of {} tokens", n);
     tokens += static_cast<std::size_t>(n);
   }
-  const std::array<std::size_t, kAxes> count = {e.steps, e.keyframes.size(), e.items.count, tokens, 1};
+  const std::array<std::size_t, kAxes> count = {e.steps, e.keyframes.size(), e.items.count, e.items.edges, tokens, 1};
   std::size_t i = 0;
   each_column(l, e, [&](const auto& values) {
     const Column& c = columns_[i++];
@@ -338,7 +353,8 @@ void Writer::append(const Episode& e) {
   put_derived(e);
   for (std::size_t t = 0; t < e.steps; ++t) put_one(scale_[kStep], static_cast<std::int32_t>(t));
   const auto end = [&](AxisId a) { return static_cast<std::int64_t>(rows_[a].written + rows_[a].pending); };
-  const std::int64_t step_begin = end(kStep), keyframe_begin = end(kKeyframe), item_begin = end(kItemRow);
+  const std::int64_t step_begin = end(kStep), keyframe_begin = end(kKeyframe), item_begin = end(kItemRow),
+                     edge_begin = end(kEdgeRow);
   for (std::int64_t t : e.keyframes) put_one(scale_[kKeyframe], step_begin + t);
   rows_[kStep].pending += e.steps;
   rows_[kKeyframe].pending += e.keyframes.size();
@@ -355,9 +371,12 @@ void Writer::append(const Episode& e) {
     }
     rows_[kItemRow].pending += e.items.count;
   }
-  for (std::size_t s = 0; s < e.sites.size(); ++s) {
-    put(first_initial_ + s, e.sites[s].initial_weights.data(), e.sites[s].initial_weights.size() * sizeof(float));
+  if (layout_.has_edges()) {
+    for (std::size_t k = 0; k < e.items.edges; ++k) put_one(scale_[kEdgeRow], static_cast<std::int64_t>(k));
+    rows_[kEdgeRow].pending += e.items.edges;
   }
+  std::size_t c = first_initial_;
+  each_initial(layout_, e, [&](const auto& v) { put(c++, v.data(), v.size() * sizeof(float)); });
   const std::size_t row = first_episode_;
   put_one(row + kStepBegin, step_begin);
   put_one(row + kStepCount, static_cast<std::int32_t>(e.steps));
@@ -372,6 +391,10 @@ void Writer::append(const Episode& e) {
   if (layout_.items) {
     put_one(row + kItemBegin, item_begin);
     put_one(row + kItemCount, static_cast<std::int32_t>(e.items.count));
+  }
+  if (layout_.has_edges()) {
+    put_one(row + kEdgeBegin, edge_begin);
+    put_one(row + kEdgeCount, static_cast<std::int32_t>(e.items.edges));
   }
   for (std::size_t p = 0; p < e.params.size(); ++p) {
     const std::size_t column = row + first_param(layout_) + p;
@@ -418,6 +441,7 @@ void Writer::commit(bool everything) {
   }
   if (ready == 0) return;
   write_rows(kItemRow, rows_[kItemRow].pending);
+  write_rows(kEdgeRow, rows_[kEdgeRow].pending);
   write_rows(kTokenRow, rows_[kTokenRow].pending);
   file_.flush();
   // 2. Their rows in the table, once all that they point to is safe.

@@ -32,7 +32,7 @@ class Writer {
   std::uint64_t bytes() const { return file_.size() + pending_bytes_; }  ///< pending ones uncompressed
 
  private:
-  enum AxisId { kStep, kKeyframe, kItemRow, kTokenRow, kEpisode, kAxes };
+  enum AxisId { kStep, kKeyframe, kItemRow, kEdgeRow, kTokenRow, kEpisode, kAxes };
   struct Column {
     Dataset dataset;
     ColumnSpec spec;

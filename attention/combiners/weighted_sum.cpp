@@ -1,6 +1,7 @@
 // Room: attention. Combiner weighted_sum.
 #include "attention/combine.hpp"
 #include "attention/shapes.hpp"
+#include "attention/sums.hpp"
 #include "autodiff/lanes.hpp"
 
 namespace mneme {
@@ -12,17 +13,8 @@ Var<T> weighted_sum(Tape<T>& tape, Var<T> weights, Var<T> values) {
   Var<T> y = tape.result(Shape{batch, queries, d}, weights, values);
   for (std::size_t b = 0; b < batch; ++b)
     for (std::size_t q = 0; q < queries; ++q) {
-      const T* w = weights.data + (b * queries + q) * n;
-      row_blocks<T, 1>(d, [&](auto count, std::size_t m) {
-        const T* v = values.data + (b * d + m) * n;
-        Simd<T> sum[count];
-        for (std::size_t r = 0; r < count; ++r) sum[r] = Simd<T>(T(0));
-        lanes<T>(n, [&](auto lane, std::size_t i) {
-          const Simd<T> weight = lane.load(w + i);
-          for (std::size_t r = 0; r < count; ++r) sum[r] = xsimd::fma(weight, lane.load(v + r * n + i), sum[r]);
-        });
-        for (std::size_t r = 0; r < count; ++r) y.data[(b * queries + q) * d + m + r] = xsimd::hadd(sum[r]);
-      });
+      const std::size_t row = b * queries + q;
+      sum_row(weights.data + row * n, values.data + b * d * n, d, n, y.data + row * d);
     }
   // dw[q,n] = sum_m dy[q,m] v[m,n]        dv[m,n] = sum_q dy[q,m] w[q,n]
   tape.node("weighted_sum", {y}, [=](Tape<T>& t) {

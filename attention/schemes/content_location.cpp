@@ -14,8 +14,14 @@ class ContentLocation final : public Addressing<T> {
     return made_of("cosine", s.normalizer, {"interpolate", "shift", "sharpen"}, s);
   }
   ContentLocation(const Builder<T>& build, const AddressingSetup& s) : content_(build, declare(s).parts, s) {}
-  Var<T> operator()(Tape<T>& tape, Values<T> p, Var<T> memory, Var<T> previous) const override {
-    return location(tape, content_(tape, p[0], p[1], memory), previous, p[2], p[3], p[4]);
+  Var<T> operator()(Pass<T>& pass, Values<T> p, Var<T> memory, Var<T> previous) const override {
+    const Var<T> content = content_(pass, p[0], p[1], memory);
+    if (!pass.wants("gated") && !pass.wants("shifted")) return location(pass.tape, content, previous, p[2], p[3], p[4]);
+    Moved<T> between;
+    const Var<T> w = location(pass.tape, content, previous, p[2], p[3], p[4], &between);
+    pass.seen("gated", between.gated);
+    pass.seen("shifted", between.shifted);
+    return w;
   }
 
  private:

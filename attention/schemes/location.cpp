@@ -12,10 +12,10 @@ class Location final : public Addressing<T> {
  public:
   static AddressingDeclaration declare(const AddressingSetup& s) { return made_of("", "", {"shift", "sharpen"}, s); }
   Location(const Builder<T>&, const AddressingSetup&) {}
-  Var<T> operator()(Tape<T>& tape, Values<T> p, Var<T>, Var<T> previous) const override {
-    const Var<T> moved = shift(tape, previous, p[0]);
-    tape.tap("shifted", moved);
-    return sharpen(tape, moved, p[1]);
+  Var<T> operator()(Pass<T>& pass, Values<T> p, Var<T>, Var<T> previous) const override {
+    const Var<T> moved = shift(pass.tape, previous, p[0]);
+    pass.seen("shifted", moved);
+    return sharpen(pass.tape, moved, p[1]);
   }
 };
 

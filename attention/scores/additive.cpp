@@ -75,9 +75,10 @@ class Additive final : public Score<T> {
         query_(build.scope("query"), s.query, a_, Initializer::xavier(s.query, a_)),
         key_(build.parameter("key.weight", {a_, s.key}, Initializer::xavier(s.key, a_))),
         v_(build.parameter("v", {a_}, Initializer::xavier(a_, 1))) {}
-  Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> keys) const override {
-    return additive_score(tape, query_(tape, query), project_keys(tape, tape.parameter(key_), keys),
-                          tape.parameter(v_));
+  /// U k  [B A N]
+  Var<T> prepare(Tape<T>& tape, Var<T> keys) const override { return project(tape, tape.parameter(key_), keys); }
+  Var<T> operator()(Tape<T>& tape, Var<T> query, Var<T> prepared) const override {
+    return additive_score(tape, query_(tape, query), prepared, tape.parameter(v_));
   }
 
  private:

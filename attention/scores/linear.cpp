@@ -1,5 +1,6 @@
 // Room: attention. Score linear: the simplest pooling, without a query.
 #include "attention/score.hpp"
+#include "autodiff/ops.hpp"
 
 namespace mneme {
 
@@ -12,9 +13,9 @@ class QueryFreeLinear final : public Score<T> {
   static constexpr bool needs_query = false;
   QueryFreeLinear(const Builder<T>& build, const ScoreSizes& s)
       : w_(build.parameter("weight", {1, s.key}, Initializer::xavier(s.key, 1))) {}
-  Var<T> operator()(Tape<T>& tape, Var<T>, Var<T> keys) const override {
-    return project_keys(tape, tape.parameter(w_), keys);
-  }
+  /// e itself  [B 1 N]
+  Var<T> prepare(Tape<T>& tape, Var<T> keys) const override { return project(tape, tape.parameter(w_), keys); }
+  Var<T> operator()(Tape<T>&, Var<T>, Var<T> prepared) const override { return prepared; }
 
  private:
   std::size_t w_;

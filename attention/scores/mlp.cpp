@@ -16,10 +16,12 @@ class QueryFreeMlp final : public Score<T> {
         key_(build.parameter("key.weight", {a_, s.key}, Initializer::xavier(s.key, a_))),
         bias_(build.parameter("bias", {1, a_}, Initializer::constant(0))),
         v_(build.parameter("v", {a_}, Initializer::xavier(a_, 1))) {}
-  Var<T> operator()(Tape<T>& tape, Var<T>, Var<T> keys) const override {
+  /// e itself  [B 1 N]
+  Var<T> prepare(Tape<T>& tape, Var<T> keys) const override {
     return additive_score(tape, repeat_rows(tape, tape.parameter(bias_), keys.shape[0]),
-                          project_keys(tape, tape.parameter(key_), keys), tape.parameter(v_));
+                          project(tape, tape.parameter(key_), keys), tape.parameter(v_));
   }
+  Var<T> operator()(Tape<T>&, Var<T>, Var<T> prepared) const override { return prepared; }
 
  private:
   std::size_t a_;

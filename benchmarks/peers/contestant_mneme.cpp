@@ -331,7 +331,7 @@ void show_memory() {
   const std::size_t start = allocations;
   for (std::uint64_t u = 5; u < 105; ++u) session.step(16 * u, u + 1);
   std::printf("allocations_an_update %.2f\ntape_mb %.1f\nrun_mb %.1f\npeak_process_mb %.1f\n",
-              static_cast<double>(allocations - start) / 100, static_cast<double>(session.arena_bytes()) / 1048576,
+              static_cast<double>(allocations - start) / 100, static_cast<double>(session.step_bytes()) / 1048576,
               megabytes("VmRSS:") - before, megabytes("VmHWM:"));
 }
 

@@ -40,6 +40,7 @@ const std::map<std::string, Names> arrows = {
 // The sub-folders of a room, one level deep: where plug-ins of a kind have one file each.
 const std::map<std::string, Names> sub_folders = {
     {"attention", {"scores", "normalizers", "combiners", "schemes"}},
+    {"models", {"decode"}},
     {"replay", {"rules"}},
 };
 
@@ -81,6 +82,9 @@ const std::vector<Foreign> foreign = {
     {"Random123", std::regex("^Random123/"), only({"core"}), "core/ (use its named streams)"},
     {"BLAS", std::regex("^(xtensor-blas/|cblas|lapacke|openblas|f77blas)"),
      [](const std::string& room) { return reach(room).count("autodiff") > 0; }, "autodiff/ and what reaches it"},
+    {"JSON", std::regex("^nlohmann/json\\.hpp"), only({"core"}), "core/json.hpp"},
+    {"fmt's own code", std::regex("^fmt/(?!core\\.h)"), only({}),
+     "its library: take <fmt/core.h>, core/join.hpp for lists"},
     {"GoogleTest", std::regex("^(gtest|gmock)/"), only({}), "tests/"},
     {"Google Benchmark", std::regex("^benchmark/"), only({}), "benchmarks/"},
 };
@@ -216,6 +220,8 @@ TEST(Arrows, PlantedForeignLibrariesAreFound) {
       {"trace/a.cpp", "cblas.h"},
       {"attention/a.cpp", "hnswlib/hnswlib.h"},
       {"tasks/b.cpp", "Random123/philox.h"},
+      {"tools/a.cpp", "nlohmann/json.hpp"},
+      {"memory/b.cpp", "fmt/ranges.h"},
       {"nn/a.cpp", "gtest/gtest.h"},
       {"nn/b.cpp", "benchmark/benchmark.h"},
   };
@@ -231,6 +237,8 @@ TEST(Arrows, PlantedForeignLibrariesAreFound) {
       {"autodiff/a.cpp", "xtensor-blas/xlinalg.hpp"},
       {"core/a.cpp", "Random123/philox.h"},
       {"core/b.cpp", "xtensor/xtensor.hpp"},
+      {"core/c.cpp", "nlohmann/json.hpp"},
+      {"tools/b.cpp", "fmt/core.h"},
   };
   for (const auto& [path, target] : at_home) {
     EXPECT_EQ(check(path, "#include <" + target + ">\n").size(), 0u) << path << " " << target;

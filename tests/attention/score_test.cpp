@@ -1,6 +1,7 @@
 // Scores against plain loops in double, properties, edges and shape errors.
 #include "attention/score.hpp"
 
+#include "autodiff/products.hpp"
 #include "tests/support/values.hpp"
 
 namespace mneme {
@@ -181,6 +182,9 @@ struct Module {
     ADD_FAILURE() << "no parameter " << name;
     return {};
   }
+  Var<double> operator()(Var<double> query, Var<double> keys) {
+    return (*score)(tape, query, score->prepare(tape, keys));
+  }
   ParameterSet<double> set;
   std::unique_ptr<mneme::Score<double>> score;
   std::unique_ptr<Gradients<double>> gradients;
@@ -201,7 +205,7 @@ TEST(ScoreModule, Bilinear) {
           for (std::size_t y = 0; y < 4; ++y) e += q[(b * Q + i) * 2 + x] * w[x * 4 + y] * k[(b * 4 + y) * N + n];
         want.push_back(e);
       }
-  test::expect_value((*m.score)(m.tape, given(m.tape, {B, Q, 2}, q), given(m.tape, {B, 4, N}, k)), {B, Q, N}, want);
+  test::expect_value(m(given(m.tape, {B, Q, 2}, q), given(m.tape, {B, 4, N}, k)), {B, Q, N}, want);
 }
 
 TEST(ScoreModule, AdditiveOfAnyHiddenWidth) {
@@ -224,7 +228,7 @@ TEST(ScoreModule, AdditiveOfAnyHiddenWidth) {
           }
           want.push_back(e);
         }
-    test::expect_value((*m.score)(m.tape, given(m.tape, {B, Q, 2}, q), given(m.tape, {B, 4, N}, k)), {B, Q, N}, want);
+    test::expect_value(m(given(m.tape, {B, Q, 2}, q), given(m.tape, {B, 4, N}, k)), {B, Q, N}, want);
   }
 }
 
@@ -237,7 +241,7 @@ TEST(ScoreModule, QueryFree) {
     for (std::size_t b = 0; b < B; ++b)
       for (std::size_t n = 0; n < N; ++n)
         for (std::size_t y = 0; y < 4; ++y) want[b * N + n] += w[y] * k[(b * 4 + y) * N + n];
-    test::expect_value((*m.score)(m.tape, {}, given(m.tape, {B, 4, N}, k)), {B, 1, N}, want);
+    test::expect_value(m({}, given(m.tape, {B, 4, N}, k)), {B, 1, N}, want);
   }
   {
     Module m("mlp", {0, 4, 3});
@@ -250,7 +254,38 @@ TEST(ScoreModule, QueryFree) {
           for (std::size_t y = 0; y < 4; ++y) z += u[h * 4 + y] * k[(b * 4 + y) * N + n];
           want[b * N + n] += v[h] * std::tanh(z);
         }
-    test::expect_value((*m.score)(m.tape, {}, given(m.tape, {B, 4, N}, k)), {B, 1, N}, want);
+    test::expect_value(m({}, given(m.tape, {B, 4, N}, k)), {B, 1, N}, want);
+  }
+}
+
+// Every step copied the weights B times and projected all keys again: two nodes more, and A D for each query and key.
+TEST(ScoreModule, ADecoderPreparesItsKeysOnce) {
+  constexpr std::size_t A = 6, D = 4, steps = 5;
+  struct Expected {
+    const char* name;
+    std::size_t nodes;       // of all steps
+    std::size_t operations;  // of their products
+  };
+  const std::size_t projection = 2 * B * A * D * N;
+  for (const auto& [name, nodes, operations] :
+       {Expected{"additive", 1 + 2 * steps, projection + steps * 2 * B * Q * 2 * A}, Expected{"mlp", 3, projection},
+        Expected{"linear", 1, 2 * B * D * N}, Expected{"dot", steps, steps * 2 * B * Q * D * N}}) {
+    SCOPED_TRACE(name);
+    const std::size_t width = std::string(name) == "dot" ? D : 2;
+    Module m(name, {width, D, A});
+    const Var<double> keys = given(m.tape, {B, D, N}, draw(B * D * N, 25));
+    std::vector<Var<double>> queries, once;
+    for (std::size_t t = 0; t < steps; ++t)
+      queries.push_back(given(m.tape, {B, Q, width}, draw(B * Q * width, 26 + t)));
+    {
+      const ProductMeter meter;
+      const std::size_t before = m.tape.node_count();
+      const Var<double> prepared = m.score->prepare(m.tape, keys);
+      for (const Var<double>& q : queries) once.push_back((*m.score)(m.tape, q, prepared));
+      EXPECT_EQ(m.tape.node_count() - before, nodes);
+      EXPECT_EQ(meter.operations, static_cast<double>(operations));
+    }
+    for (std::size_t t = 0; t < steps; ++t) EXPECT_EQ(test::numbers(once[t]), test::numbers(m(queries[t], keys)));
   }
 }
 
@@ -261,7 +296,7 @@ TEST(ScoreModule, EveryRegisteredOneSaysWhatItNeeds) {
     Module m(name, {plugin.needs_equal_sizes ? 3u : 2u, 3, 0});
     const Var<double> query =
         plugin.needs_query ? m.tape.filled({B, Q, plugin.needs_equal_sizes ? 3u : 2u}, 0.5) : Var<double>{};
-    const Var<double> e = (*m.score)(m.tape, query, m.tape.filled({B, 3, N}, 0.25));
+    const Var<double> e = m(query, m.tape.filled({B, 3, N}, 0.25));
     EXPECT_EQ(e.shape.text(), (Shape{B, plugin.needs_query ? Q : 1, N}).text());
   }
 }

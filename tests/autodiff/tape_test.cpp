@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <set>
+#include <stdexcept>
 
 namespace mneme {
 namespace {
@@ -186,15 +188,15 @@ TEST(Tape, BackwardIsOnceAStepFromOneNumber) {
 
 /// A small recurrent net with every kind of gradient flow: gathered weights, slices, several uses.
 struct Net {
-  std::vector<double> w, wt, b, dw, db;
+  std::vector<double> w, b, dw, db;
+  TransposedCopy<double> wt;
   Leaves leaves;
   Tape<double> tape;
 
-  Net() : w(6 * 6), wt(6 * 6), b(6), dw(6 * 6), db(6) {
+  Net() : w(6 * 6), b(6), dw(6 * 6), db(6), wt(w.data(), {6, 6}) {
     for (std::size_t i = 0; i < 36; ++i) w[i] = std::sin(1.0 + static_cast<double>(i));
-    for (std::size_t i = 0; i < 36; ++i) wt[i] = w[i % 6 * 6 + i / 6];
     for (std::size_t i = 0; i < 6; ++i) b[i] = 0.1 * static_cast<double>(i);
-    leaves = {{w.data(), wt.data(), dw.data(), {6, 6}}, {b.data(), nullptr, db.data(), {6}}};
+    leaves = {{w.data(), &wt, dw.data(), {6, 6}}, {b.data(), nullptr, db.data(), {6}}};
     tape.bind(leaves);
   }
 
@@ -222,10 +224,30 @@ TEST(Tape, SteadyStateAllocatesNothing) {
   };
   steps();
   const std::uint64_t before = allocations();
-  const std::size_t bytes = net.tape.arena_bytes();
+  const std::size_t bytes = net.tape.bytes();
   for (int i = 0; i < 3; ++i) steps();
   EXPECT_EQ(allocations(), before);
-  EXPECT_EQ(net.tape.arena_bytes(), bytes);
+  EXPECT_EQ(net.tape.bytes(), bytes);
+}
+
+// Buffers of each size were kept for ever: every new shape added to what a run held, and bytes() did not say so.
+TEST(Tape, MemoryIsThatOfTheLargestStepWhateverShapesWereMet) {
+  Tape<double> tape;
+  const auto step = [&](std::size_t n) {
+    tape.begin(true);
+    V x = tape.variable({n}), y = x;
+    std::fill_n(x.data, n, 0.5);
+    for (int i = 0; i < 4; ++i) y = multiply(tape, y, y);
+    tape.backward(sum(tape, y));
+  };
+  constexpr std::size_t most = 1 << 16;
+  step(most);
+  const std::size_t bytes = tape.bytes();
+  EXPECT_GE(bytes, (5 + 2) * most * sizeof(double)) << "five values, two gradients";
+  const std::uint64_t before = allocations();
+  for (std::size_t n = most; n > 64; n -= 1024) step(n);
+  EXPECT_EQ(tape.bytes(), bytes);
+  EXPECT_LE(allocations() - before, 2u) << "the memory was there";
 }
 
 TEST(Tape, StepsOfDifferentGraphsDoNotDisturbEachOther) {
@@ -263,6 +285,125 @@ TEST(Tape, GradientBuffersComeBackAsSoonAsTheirNodeHasRun) {
   tape.backward(sum(tape, y));
   EXPECT_LE(buffers.size(), 3u) << "a chain of any length needs two buffers, and the loss one";
   EXPECT_EQ(tape.gradient(x)[2], 1);
+}
+
+/// An op without numbers, whose node notes `name`, and an undo that notes it in capitals, before or after the node.
+V noting(Tape<double>& tape, V x, std::string* notes, char name) {
+  V y = tape.result(x.shape, x);
+  std::copy_n(x.data, x.size(), y.data);
+  tape.undo([=] { notes->push_back(static_cast<char>(name - 'a' + 'A')); });
+  tape.node("noting", {y}, [=](Tape<double>& t) {
+    notes->push_back(name);
+    t.accumulate(x, [&, dy = t.gradient(y)](auto into, double* dx) {
+      for (std::size_t i = 0; i < x.size(); ++i) into(dx[i], dy[i]);
+    });
+  });
+  return y;
+}
+
+TEST(Tape, UndoRunsOnceInTurnWithTheNodesNewestFirst) {
+  std::string notes;
+  Tape<double> tape;
+  tape.begin(true);
+  V x = variable(tape, {1, 2});
+  V y = noting(tape, x, &notes, 'a');
+  noting(tape, y, &notes, 'u');                    // nothing comes back to it
+  noting(tape, tape.filled({2}, 1), &notes, 'c');  // a node without a gradient slot
+  tape.backward(sum(tape, noting(tape, y, &notes, 'b')));
+  EXPECT_EQ(notes, "bBCUaA");
+  tape.end();
+  tape.begin(true);
+  EXPECT_EQ(notes, "bBCUaA") << "once";
+}
+
+TEST(Tape, UndoRunsHoweverAPassEnds) {
+  std::string notes;
+  {
+    Tape<double> tape;
+    const auto pass = [&](bool record) {
+      notes.clear();
+      tape.begin(record);
+      return sum(tape, noting(tape, noting(tape, variable(tape, {1, 2}), &notes, 'a'), &notes, 'b'));
+    };
+    pass(false);
+    tape.end();
+    EXPECT_EQ(notes, "BA") << "nothing recorded";
+    pass(true);
+    tape.begin(false);
+    EXPECT_EQ(notes, "BA") << "begun anew without going back";
+    const auto fails = [&] {
+      const EndOfPass<double> end{tape};
+      pass(true);
+      throw std::runtime_error("on the way");
+    };
+    EXPECT_THROW(fails(), std::runtime_error);
+    EXPECT_EQ(notes, "BA") << "left by an exception";
+    V loss = pass(true);
+    V broken = tape.result(Shape{}, loss);
+    broken.data[0] = 1;
+    tape.node("broken", {broken}, [](Tape<double>&) { throw std::runtime_error("on the way back"); });
+    EXPECT_THROW(tape.backward(broken), std::runtime_error);
+    EXPECT_EQ(notes, "BA") << "left by an exception on the way back";
+    loss = pass(true);
+    EXPECT_THROW(tape.backward(variable(tape, {1, 2})), InvariantError);
+    EXPECT_EQ(notes, "BA") << "a loss that is none";
+    pass(false);
+  }
+  EXPECT_EQ(notes, "BA") << "the tape is gone";
+}
+
+TEST(Tape, ResidentStorageIsOneATapeOwnerAndType) {
+  static int alive;
+  alive = 0;
+  struct Storage {
+    Storage() { ++alive; }
+    ~Storage() { --alive; }
+    std::size_t bytes() const { return 1000; }
+    int value = 7;
+  };
+  {
+    Tape<double> one, two;
+    const int owner = 0, other = 0;
+    const std::size_t before = one.bytes();
+    one.resident<Storage>(&owner).value = 8;
+    one.begin(true);
+    EXPECT_EQ(one.resident<Storage>(&owner).value, 8) << "outlives begin()";
+    EXPECT_EQ(one.resident<Storage>(&other).value, 7);
+    EXPECT_EQ(two.resident<Storage>(&owner).value, 7);
+    EXPECT_EQ(one.resident<int>(&owner), 0);
+    EXPECT_EQ(alive, 3);
+    EXPECT_EQ(one.bytes() - before, 2000 + sizeof(int));
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(RowGradient, HoldsWhatWasTouchedInThatOrder) {
+  RowGradient<double> g;
+  for (std::size_t width : {3, 1}) {
+    g.begin(width);
+    EXPECT_EQ(g.find(0), nullptr);
+    std::map<std::size_t, double> want;
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < 3000; ++i) {
+      const std::size_t r = i * i * 7919 % 100003 * (i % 3 == 0 ? 64 : 1);
+      if (!want.count(r)) order.push_back(r);
+      want[r] += static_cast<double>(i);
+      g.row(r)[width - 1] += static_cast<double>(i);
+    }
+    ASSERT_EQ(g.count(), order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      EXPECT_EQ(g.number(i), order[i]);
+      EXPECT_EQ(g.find(order[i]), g.values(i));
+      EXPECT_EQ(g.values(i)[width - 1], want[order[i]]);
+      if (width == 1) continue;
+      EXPECT_EQ(g.values(i)[0], 0) << "what nobody wrote";
+    }
+    EXPECT_EQ(g.find(100004), nullptr);
+  }
+  const std::size_t bytes = g.bytes();
+  g.begin(1);
+  EXPECT_EQ(g.bytes(), bytes);
+  EXPECT_EQ(g.count(), 0u);
 }
 
 TEST(Tape, CheckFiniteNamesOpSiteAndStepOfAResult) {
@@ -364,6 +505,10 @@ TEST(GradientPool, GivesBackTheLastReturnedOfASize) {
   EXPECT_EQ(pool.take(128), a) << "one class of sizes: up to the next multiple of 64";
   EXPECT_EQ(pool.take(60), small);
   EXPECT_NE(pool.take(64), small);
+  const std::size_t bytes = pool.capacity();
+  pool.reset();
+  EXPECT_EQ(pool.take(1000), a) << "the memory serves any size";
+  EXPECT_EQ(pool.capacity(), bytes);
 }
 
 }  // namespace

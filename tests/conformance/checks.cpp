@@ -1,10 +1,12 @@
 #include "tests/conformance/checks.hpp"
 
 #include "experiments/gradcheck.hpp"
+#include "experiments/memory_use.hpp"
 #include "tests/conformance/promises.hpp"
 #include "tests/core/allocations.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -22,11 +24,11 @@ template <class T>
 Record record_run(Rig<T>& rig, bool recording, std::size_t first_row = 0, std::size_t row_count = rows) {
   rig.tape.begin(recording);
   const auto inputs = rig.inputs(steps, first_row, row_count);
-  const Trail<T> trail = run(rig, rig.module->begin(rig.tape, first_row, row_count), inputs);
+  const Trail<T> trail = run(rig, rig.module->begin(rig.pass, first_row, row_count), inputs);
   Record record;
   for (std::size_t t = 0; t < trail.state.size(); ++t)
     for (std::size_t i = 0; i < trail.state[t].size(); ++i)
-      if (rig.module->state()[i].kind != Kind::opaque)
+      if (rig.module->state()[i].life != Life::rebuilt)
         keep(record, fmt::format("step {} {}", t, rig.module->state()[i].full_name()), trail.state[t][i],
              rig.module->state()[i]);
   for (std::size_t t = 0; t < trail.outputs.size(); ++t)
@@ -42,7 +44,7 @@ void expect_values(Complaints& out, const Specimen& s) {
   Rig<T> rig(s);
   rig.tape.begin(true);
   const auto inputs = rig.inputs(steps, 0, rows);
-  const Trail<T> trail = run(rig, rig.module->begin(rig.tape, 0, rows), inputs);
+  const Trail<T> trail = run(rig, rig.module->begin(rig.pass, 0, rows), inputs);
   for (std::size_t t = 0; t < trail.state.size(); ++t)
     expect_promises<T>(out, fmt::format("{} step {}", scalar, t), rig.module->state(), trail.state[t], rows, t == 0);
   for (std::size_t t = 0; t < trail.outputs.size(); ++t)
@@ -67,10 +69,10 @@ void expect_zero(Complaints& out, const Specimen& s, bool zero_parameters) {
     rig.set.refresh();
   }
   rig.tape.begin(true);
-  Values<T> state = copy_values(rig.tape, rig.module->begin(rig.tape, 0, rows));
+  Values<T> state = copy_values(rig.tape, rig.module->begin(rig.pass, 0, rows));
   std::vector<Var<T>> nudged;
   for (std::size_t i = 0; i < state.size(); ++i) {
-    if (!experiments::differentiable(rig.module->state()[i].kind)) continue;
+    if (!experiments::differentiable(rig.module->state()[i])) continue;
     state[i] = rig.tape.variable(state[i].shape);
     std::fill_n(state[i].data, state[i].size(), T(0));
     nudged.push_back(state[i]);
@@ -83,7 +85,7 @@ void expect_zero(Complaints& out, const Specimen& s, bool zero_parameters) {
   const Trail<T> trail = run(rig, state, inputs);
   for (std::size_t t = 1; t < trail.state.size(); ++t)
     for (std::size_t i = 0; i < state.size(); ++i)
-      if (rig.module->state()[i].kind != Kind::opaque && !finite(trail.state[t][i].data, trail.state[t][i].size())) {
+      if (rig.module->state()[i].life != Life::rebuilt && !finite(trail.state[t][i].data, trail.state[t][i].size())) {
         out.push_back(fmt::format("{}: {} is not finite at step {}", where, rig.module->state()[i].full_name(), t));
         return;
       }
@@ -103,15 +105,15 @@ void expect_zero(Complaints& out, const Specimen& s, bool zero_parameters) {
 template <class T>
 void sequence(Rig<T>& rig) {
   rig.tape.begin(true);
-  Values<T> state = rig.module->begin(rig.tape, 0, rows);
+  Values<T> state = rig.module->begin(rig.pass, 0, rows);
   Var<T> loss = rig.tape.filled({}, T(0));
   for (std::size_t t = 0; t < steps; ++t) {
     Var<T> x = rig.tape.variable({rows, rig.module->input_size()});
     for (std::size_t i = 0; i < x.size(); ++i)
       x.data[i] = static_cast<T>(0.1 * static_cast<double>((3 * t + 7 * i) % 11));
-    const auto next = rig.module->step(rig.tape, x, state);
+    const auto next = rig.module->step(rig.pass, x, state);
     state = next.state;
-    for (const Values<T>& values : {next.state, next.parameters})
+    for (const Values<T>& values : {next.state, next.outputs})
       for (const Var<T>& v : values)
         if (v) loss = add(rig.tape, loss, sum(rig.tape, v));
   }
@@ -142,7 +144,7 @@ auto watched(Complaints& out, const std::string& function, const std::vector<Dec
   }
   auto result = f();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (declared[i].kind == Kind::journaled) continue;
+    if (declared[i].life == Life::in_place) continue;
     if (values[i].data != where[i] || !std::equal(before[i].begin(), before[i].end(), values[i].data))
       out.push_back(fmt::format("{} changes {} of what it is given", function, declared[i].full_name()));
   }
@@ -152,42 +154,60 @@ auto watched(Complaints& out, const std::string& function, const std::vector<Dec
 void expect_pure_memory(Complaints& out, Rig<double>& rig) {
   const Memory<double>& memory = *rig.module->memory();
   const MemoryLayout& layout = memory.layout();
+  Pass<double>& pass = rig.pass;
   Tape<double>& tape = rig.tape;
   tape.begin(true);
   const auto inputs = rig.inputs(2, 0, rows);
-  const Values<double> start = memory.step(tape, inputs[0], rig.module->begin(tape, 0, rows)).state;
-  const Values<double> state = start;
-  const Values<double> parameters = memory.head_parameters(tape, inputs[1]);
-  const auto both = [&](const std::string& function, auto f) {
-    return watched<double>(out, function, layout.state, state,
-                           [&] { return watched<double>(out, function, layout.parameters, parameters, f); });
-  };
-  const auto bits = [](const Var<double>& v) { return std::vector<double>(v.data, v.data + v.size()); };
-  const auto list_bits = [&](Values<double> values) {
+  const Values<double> before =
+      memory.step(pass, memory.head_parameters(pass, inputs[0]), rig.module->begin(pass, 0, rows));
+  const Values<double> parameters = memory.head_parameters(pass, inputs[1]);
+  const auto bits = [&](Values<double> values) {
     Record r;
     for (std::size_t i = 0; i < values.size(); ++i)
-      if (layout.state[i].kind != Kind::opaque) keep(r, layout.state[i].full_name(), values[i]);
+      if (layout.state[i].life != Life::rebuilt) keep(r, layout.state[i].full_name(), values[i]);
     return r;
   };
-  for (std::size_t site = 0; site < layout.sites.size(); ++site) {
-    const std::string& name = layout.sites[site].name;
-    const auto address = [&] { return memory.address(tape, site, parameters, state); };
-    const auto w = bits(both("address " + name, address));
-    if (w != bits(address())) out.push_back(fmt::format("address {} gives other weights the second time", name));
-    if (layout.sites[site].kind == "write") continue;
-    const auto read = [&] { return memory.read(tape, site, state); };
-    const auto r = bits(both("read " + name, read));
-    if (r != bits(read())) out.push_back(fmt::format("read {} gives another value the second time", name));
+  // A function of a turn, twice from the same `now`: what it gives is the same, what it is given stays, and it fills
+  // nothing but what is its own.
+  const auto twice = [&](const std::string& function, Values<double>& now, auto f, auto fills) {
+    const Values<double> given = now, once = copy_values(tape, now), again = copy_values(tape, now);
+    watched<double>(out, function, layout.state, given, [&] {
+      return watched<double>(out, function, layout.state, before, [&] {
+        return watched<double>(out, function, layout.parameters, parameters, [&] {
+          f(once);
+          return 0;
+        });
+      });
+    });
+    f(again);
+    expect_same(out, function + ", called twice", bits(once), bits(again), 0);
+    for (std::size_t i = 0; i < now.size(); ++i)
+      if (once[i].data != given[i].data && !fills(layout.state[i]))
+        out.push_back(fmt::format("{} fills {}, which is not its own", function, layout.state[i].full_name()));
+    now = once;
+  };
+  Values<double> now = copy_values(tape, before);
+  for (const Turn& turn : layout.turns) {
+    const auto of_turn = [&](const char* name) {
+      return [&, name](const Declared& d) {
+        return d.name == name && std::any_of(turn.sites.begin(), turn.sites.end(),
+                                             [&](std::size_t s) { return layout.sites[s].name == d.site; });
+      };
+    };
+    enter(pass, layout, turn);
+    twice(
+        "address " + turn.name, now, [&](Values<double> n) { memory.address(pass, turn, parameters, before, n); },
+        // What was read may stand beside the weights where the turn writes nothing in between.
+        [&](const Declared& d) { return of_turn("weights")(d) || (!turn.writes && of_turn("value")(d)); });
+    if (turn.writes)
+      twice(
+          "update " + turn.name, now, [&](Values<double> n) { memory.update(pass, turn, parameters, before, n); },
+          [](const Declared&) { return true; });
+    twice(
+        "read " + turn.name, now, [&](Values<double> n) { memory.read(pass, turn, n); }, of_turn("value"));
   }
-  const auto update = [&] { return memory.update(tape, parameters, state); };
-  const Record once = list_bits(both("update", update));
-  expect_same(out, "update, called twice", once, list_bits(update()), 0);
-  const auto step = [&] { return memory.step(tape, inputs[1], state).state; };
-  const Record next = list_bits(both("step", step));
-  expect_same(out, "step, called twice", next, list_bits(step()), 0);
   // What replay does with a log: no controller, no model.
-  expect_same(out, "step against apply_parameters", next,
-              list_bits(apply_parameters(memory, tape, parameters, state).state), 0);
+  expect_same(out, "turn by turn against step", bits(now), bits(memory.step(pass, parameters, before)), 0);
 }
 
 Specimen with_option(const Specimen& s, const std::string& name, std::int64_t value) {
@@ -204,7 +224,7 @@ std::vector<std::size_t> slots_of_sites(const Specimen& s) {
   const Rig<double> rig(s);
   const MemoryLayout& layout = rig.module->memory()->layout();
   std::vector<std::size_t> n;
-  for (const Site& site : layout.sites) n.push_back(layout.state[layout.state_index(site.name, "weights")].count());
+  for (const Site& site : layout.sites) n.push_back(layout.state[site.weights].count());
   return n;
 }
 
@@ -238,7 +258,7 @@ Complaints check_declaration(const Specimen& s) {
   const Rig<double> rig(s);
   const MemoryLayout* layout = rig.module->memory() ? &rig.module->memory()->layout() : nullptr;
   std::set<std::string> sites;
-  std::vector<const std::vector<Declared>*> lists{&rig.module->state(), &rig.module->outputs()};
+  std::vector<const DeclaredList*> lists{&rig.module->state(), &rig.module->outputs()};
   if (layout) lists.push_back(&layout->stages);
   for (const auto* list : lists) {
     std::set<std::string> names;
@@ -318,7 +338,7 @@ Complaints check_reach(const Specimen& s) {
   if (rig.set.parameters().empty()) return out;
   rig.tape.begin(true);
   const auto inputs = rig.inputs(steps, 0, rows);
-  const Var<double> loss = trail_loss(rig.tape, run(rig, rig.module->begin(rig.tape, 0, rows), inputs));
+  const Var<double> loss = trail_loss(rig.tape, run(rig, rig.module->begin(rig.pass, 0, rows), inputs));
   if (!loss.needs_gradient()) return {"nothing depends on the parameters"};
   rig.tape.backward(loss);
   expect_reached(out, rig.set, *rig.gradients);
@@ -380,7 +400,7 @@ Complaints check_purity(const Specimen& s) {
   const Values<double> state = rig.interior(0, rows);
   watched<double>(out, "step", rig.module->state(), state, [&] {
     return watched<double>(out, "step", {{"input", "", {rig.module->input_size()}, Kind::plain, "input"}},
-                           {inputs.data(), 1}, [&] { return rig.module->step(rig.tape, inputs[0], state); });
+                           {inputs.data(), 1}, [&] { return rig.module->step(rig.pass, inputs[0], state); });
   });
   return out;
 }
@@ -390,49 +410,78 @@ Complaints check_stages(const Specimen& s) {
   Rig<float> rig(s);
   const Memory<float>* memory = rig.module->memory();
   if (!memory) return out;
+  const MemoryLayout& layout = memory->layout();
+  struct Everything final : Look<float> {
+    bool wants(const Place&) override { return true; }
+    void seen(const Pass<float>&, const Place& place, const Var<float>& value) override {
+      shown[fmt::format("{}{}{}", place.site, place.site.empty() ? "" : ".", place.name)].push_back(value);
+    }
+    std::map<std::string, std::vector<Var<float>>> shown;
+  };
   Record records[2];
-  for (const bool watch : {false, true}) {
+  for (const bool look : {false, true}) {
     rig.tape.begin(true);
     const auto inputs = rig.inputs(steps, 0, rows);
-    Values<float> state = rig.module->begin(rig.tape, 0, rows);
-    rig.tape.watch(watch);
+    Values<float> state = rig.module->begin(rig.pass, 0, rows);
     for (std::size_t t = 0; t < steps; ++t) {
-      const auto next = memory->step(rig.tape, inputs[t], state);
+      Everything all;
+      rig.pass.look = look ? &all : nullptr;
+      const auto next = rig.module->step(rig.pass, inputs[t], state);
+      rig.pass.look = nullptr;
       state = next.state;
       for (std::size_t i = 0; i < state.size(); ++i)
-        keep(records[watch], fmt::format("step {} {}", t, memory->layout().state[i].full_name()), state[i]);
-      if (watch)
-        expect_promises<float>(out, fmt::format("step {}", t), memory->layout().stages, next.stages, rows, false);
+        keep(records[look], fmt::format("step {} {}", t, layout.state[i].full_name()), state[i]);
+      if (!look) continue;
+      const auto take = [&](const Declared& d) {
+        const auto found = all.shown.extract(d.full_name());
+        if (!found || found.mapped().size() != 1) {
+          out.push_back(fmt::format("step {}: {} is declared and shown {} times", t, d.full_name(),
+                                    found ? found.mapped().size() : 0));
+          return Var<float>{};
+        }
+        return found.mapped()[0];
+      };
+      for (const DeclaredList* list : {&layout.stages, &layout.parameters})
+        for (const Declared& d : *list)
+          if (const Var<float> v = take(d)) expect_promise<float>(out, fmt::format("step {}", t), d, v, rows, false);
+      for (const Site& site : layout.sites)
+        for (const std::size_t place : {site.weights, site.value})
+          if (place != nowhere && take(layout.state[place]).data != state[place].data)
+            out.push_back(fmt::format("step {}: {} is not what was shown", t, layout.state[place].full_name()));
+      for (const auto& [name, values] : all.shown)
+        out.push_back(fmt::format("step {}: {} is shown and not declared", t, name));
     }
   }
-  expect_same(out, "watched", records[0], records[1], 0);
+  expect_same(out, "looked at", records[0], records[1], 0);
   return out;
 }
 
 Complaints check_reads(const Specimen& s) {
+  using Altered = experiments::AlteredReads<float>;
   Complaints out;
   Rig<float> rig(s);
-  const Memory<float>* memory = rig.module->memory();
-  if (!memory) return out;
-  const auto value = [&](Reads how, const std::string& site) {
+  if (!rig.module->memory()) return out;
+  const auto value = [&](Look<float>* look, const Site& site) {
     rig.tape.begin(false);
-    rig.tape.alter_reads(how);
     const auto inputs = rig.inputs(1, 0, rows);
-    const auto next = memory->step(rig.tape, inputs[0], rig.module->begin(rig.tape, 0, rows));
-    const Var<float> v = next.state[memory->layout().state_index(site, "value")];
+    const Values<float> start = rig.module->begin(rig.pass, 0, rows);
+    rig.pass.look = look;
+    const Var<float> v = rig.module->step(rig.pass, inputs[0], start).state[site.value];
+    rig.pass.look = nullptr;
     return std::vector<float>(v.data, v.data + v.size());
   };
+  Altered zeroed(Altered::How::zeroed), shuffled(Altered::How::shuffled);
   bool first = true;
-  for (const Site& site : memory->layout().sites) {
-    if (site.kind == "write") continue;
-    const std::vector<float> zeroed = value(Reads::zeroed, site.name);
-    if (std::any_of(zeroed.begin(), zeroed.end(), [](float x) { return x != 0; }))
+  for (const Site& site : rig.module->memory()->layout().sites) {
+    if (site.value == nowhere) continue;
+    const std::vector<float> zeros = value(&zeroed, site);
+    if (std::any_of(zeros.begin(), zeros.end(), [](float x) { return x != 0; }))
       out.push_back(fmt::format("{} still reads something where reads are zeroed", site.name));
     // Later hops follow from the first one's altered value.
-    std::vector<float> shuffled = value(Reads::as_read, site.name);
-    std::rotate(shuffled.begin(), shuffled.begin() + static_cast<std::ptrdiff_t>(shuffled.size() / rows),
-                shuffled.end());
-    if (first && value(Reads::shuffled, site.name) != shuffled)
+    std::vector<float> next_row = value(nullptr, site);
+    std::rotate(next_row.begin(), next_row.begin() + static_cast<std::ptrdiff_t>(next_row.size() / rows),
+                next_row.end());
+    if (first && value(&shuffled, site) != next_row)
       out.push_back(fmt::format("{} does not read the next row's where reads are shuffled", site.name));
     first = false;
   }

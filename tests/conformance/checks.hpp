@@ -27,8 +27,8 @@ Complaints check_copy(const Specimen& s);      ///< values copied by name into a
 Complaints check_allocations(const Specimen& s);  ///< the second sequence allocates nothing
 Complaints check_slots(const Specimen& s);        ///< 1, 2, 7 and 128 for every option that N follows
 Complaints check_purity(const Specimen& s);       ///< functions leave their arguments alone and depend on nothing else
-Complaints check_stages(const Specimen& s);       ///< a watched step shows the declared stages and is the same step
-Complaints check_reads(const Specimen& s);        ///< altered reads (autodiff/tape.hpp, Reads) reach every site
+Complaints check_stages(const Specimen& s);       ///< a step that is looked at shows what is declared, and is the same
+Complaints check_reads(const Specimen& s);        ///< altered reads (Look::instead) reach every site
 
 /// All of the above, each complaint headed by the check's name.
 Complaints check_all(const Specimen& s);

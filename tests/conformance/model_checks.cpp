@@ -13,39 +13,44 @@ using experiments::single_row;
 
 constexpr std::size_t rows = 4, steps = 4;
 
-/// Keeps every state value of every step, and holds them to their declaration.
+/// Keeps every state value of every step, and holds them to their declaration; so what is shown on the way.
 template <class T>
-struct Watcher final : Observer<T> {
-  Watcher(const ModelParts& parts, std::size_t row_count) : parts_(parts), rows_(row_count) {}
+struct Watcher final : Look<T> {
+  Watcher(const Components& components, std::size_t row_count) : components_(components), rows_(row_count) {}
 
-  void begin(const StepView<T>& view) override { look(view, "before the first step"); }
-  void step(const StepView<T>& view) override {
-    look(view, fmt::format("step {}", view.step));
-    if (parts_.memory)
-      expect_promises<T>(complaints, fmt::format("step {}", view.step), parts_.memory->parameters, view.parameters,
-                         rows_, false);
+  bool wants(const Place&) override { return true; }
+  void seen(const Pass<T>& pass, const Place& place, const Var<T>& value) override {
+    for (const Component& c : components_)
+      for (const DeclaredList* list : {&c.declared->parameters, &c.declared->stages})
+        for (const Declared& d : *list)
+          if (d.site == place.site && d.name == place.name)
+            expect_promise<T>(complaints, fmt::format("step {}", pass.step), d, value, rows_, false);
+  }
+  void start(const Pass<T>&, std::string_view component, std::span<const Var<T>> now) override {
+    if (states.empty()) states.emplace_back();
+    look(component, now, "before the first step", true);
+  }
+  void state(const Pass<T>& pass, std::string_view component, std::span<const Var<T>> now) override {
+    if (states.size() < pass.step + 2) states.emplace_back();
+    look(component, now, fmt::format("step {}", pass.step), false);
   }
 
   Complaints complaints;
   std::vector<Record> states;  ///< before the first step, and after each
 
  private:
-  void look(const StepView<T>& view, const std::string& where) {
-    states.emplace_back();
-    const bool begun = states.size() == 1;
-    static const std::vector<Declared> none;
-    const auto& memory = parts_.memory ? parts_.memory->state : none;
-    const auto& controller = parts_.controller ? *parts_.controller : none;
-    expect_promises<T>(complaints, where, memory, view.memory, rows_, begun);
-    expect_promises<T>(complaints, where, controller, view.controller, rows_, begun);
+  void look(std::string_view component, std::span<const Var<T>> now, const std::string& where, bool begun) {
+    const Component* c = find(components_, component);
+    if (!c) return complaints.push_back(fmt::format("{}: state of '{}', which is no component", where, component));
+    const DeclaredList& state = c->declared->state;
+    expect_promises<T>(complaints, where, state, now, rows_, begun);
     if (!complaints.empty()) return;
-    for (std::size_t i = 0; i < memory.size(); ++i)
-      if (memory[i].kind != Kind::opaque) keep(states.back(), memory[i].full_name(), view.memory[i], memory[i]);
-    for (std::size_t i = 0; i < controller.size(); ++i)
-      keep(states.back(), controller[i].full_name(), view.controller[i]);
+    if (!c->memory && !c->every_step) return;  // a pointer looks at every step anew, also past a row's end
+    for (std::size_t i = 0; i < state.size(); ++i)
+      if (state[i].life != Life::rebuilt) keep(states.back(), state[i].full_name(), now[i], state[i]);
   }
 
-  ModelParts parts_;
+  const Components& components_;
   std::size_t rows_;
 };
 
@@ -73,12 +78,12 @@ void expect_model_values(Complaints& out, const ModelSpecimen& s) {
   ModelRig<T> rig(s);
   const BatchSpec& spec = s.setup.batch;
   const Batch batch = random_batch(spec, rows, steps);
-  Watcher<T> watcher(rig.model->parts(), rows);
+  Watcher<T> watcher(rig.model->components(), rows);
   const Forward<T> f = rig.forward(batch, true, 1, &watcher);
   for (const std::string& c : watcher.complaints) out.push_back((std::is_same_v<T, float> ? "float " : "double ") + c);
   if (!f.loss || f.loss.size() != 1 || !std::isfinite(f.loss.data[0]))
     out.push_back("the loss is not one finite number");
-  const Shape shape{steps * rows, spec.outputs};
+  const Shape shape{batch.target.count() * rows, spec.outputs};
   if (!f.logits || !(f.logits.shape == shape))
     out.push_back(fmt::format("logits {}, not [T*B K] = {}", f.logits.shape.text(), shape.text()));
   else if (!finite(f.logits.data, f.logits.size()))
@@ -116,7 +121,7 @@ Complaints check_batch(const ModelSpecimen& s) {
     rig.tape.backward(loss);
     return std::vector<double>(rig.gradients->flat(), rig.gradients->flat() + rig.set.flat_size());
   };
-  Watcher<double> all(rig.model->parts(), rows);
+  Watcher<double> all(rig.model->components(), rows);
   const Forward<double> f = rig.forward(batch, true, 1, &all);
   const std::size_t k = f.logits.shape.last();
   const std::vector<double> logits(f.logits.data, f.logits.data + f.logits.size());
@@ -128,13 +133,13 @@ Complaints check_batch(const ModelSpecimen& s) {
   for (std::size_t b = 0; b < rows; ++b) {
     const std::string where = fmt::format("row {} of {}", b, rows);
     const Batch one = single_row(batch, spec, b);
-    Watcher<double> alone(rig.model->parts(), 1);
+    Watcher<double> alone(rig.model->components(), 1);
     const Forward<double> single = rig.forward(one, true, 1, &alone);
     const std::size_t own_k = single.logits.shape.last();
     Record mine, its;
     mine.emplace_back("logits", std::vector<double>(single.logits.data, single.logits.data + single.logits.size()));
     its.emplace_back("logits", std::vector<double>());
-    for (std::size_t t = 0; t < one.steps; ++t)
+    for (std::size_t t = 0; t < one.target.count(); ++t)
       for (std::size_t i = 0; i < own_k; ++i) its.back().second.push_back(logits[(t * rows + b) * k + i]);
     expect_same(out, where, mine, its, 1e-12);
     losses += single.loss.data[0];
@@ -183,8 +188,9 @@ Complaints check_allocations(const ModelSpecimen& s) {
   Prediction prediction;
   const auto train = [&] { rig.tape.backward(rig.forward(batch, true).loss); };
   const auto judge = [&] {
-    rig.tape.begin(false);
-    rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, prediction);
+    const Var<float> logits = rig.forward(batch, false).logits;
+    Pass<float> pass{.tape = rig.tape};
+    rig.model->predict(batch, pass, {}, logits, prediction);
   };
   train();
   judge();
@@ -204,15 +210,16 @@ Complaints check_predictions(const ModelSpecimen& s) {
   const BatchSpec& spec = s.setup.batch;
   const Batch batch = random_batch(spec, rows, steps);
   Prediction p;
-  rig.tape.begin(false);
-  rig.model->predict(batch, Context<float>{.tape = rig.tape}, {}, p);
-  const bool chooses = spec.target == TargetKind::classes || spec.target == TargetKind::pointer;
-  if (p.values.shape()[0] != steps || p.values.shape()[1] != rows || p.values.shape()[2] != spec.outputs)
+  const Var<float> logits = rig.forward(batch, false).logits;
+  Pass<float> pass{.tape = rig.tape};
+  rig.model->predict(batch, pass, {}, logits, p);
+  const std::size_t count = batch.target.count();
+  if (p.values.shape()[0] != count || p.values.shape()[1] != rows || p.values.shape()[2] != spec.outputs)
     return {fmt::format("values are [{} {} {}], not [T B K] = [{} {} {}]", p.values.shape()[0], p.values.shape()[1],
-                        p.values.shape()[2], steps, rows, spec.outputs)};
-  if (p.indices.size() != (chooses ? steps * rows : 0))
-    return {fmt::format("{} choices for {} steps of {} rows", p.indices.size(), steps, rows)};
-  for (std::size_t t = 0; t < steps; ++t)
+                        p.values.shape()[2], count, rows, spec.outputs)};
+  if (p.indices.size() != (chooses(spec.target) ? count * rows : 0))
+    return {fmt::format("{} choices for {} steps of {} rows", p.indices.size(), count, rows)};
+  for (std::size_t t = 0; t < count; ++t)
     for (std::size_t b = 0; b < rows; ++b) {
       const std::string where = fmt::format("step {} row {}", t, b);
       double total = 0;
@@ -226,7 +233,7 @@ Complaints check_predictions(const ModelSpecimen& s) {
         if (spec.target == TargetKind::pointer && k >= batch.items.count[b] && v != 0)
           out.push_back(fmt::format("{}: item {} of {} has probability {}", where, k, batch.items.count[b], v));
       }
-      if (!chooses) continue;
+      if (!chooses(spec.target)) continue;
       if (std::abs(total - 1) > 1e-5) out.push_back(fmt::format("{}: probabilities sum to {}", where, total));
       if (p.indices(t, b) < 0 || static_cast<std::size_t>(p.indices(t, b)) >= spec.outputs ||
           p.values(t, b, static_cast<std::size_t>(p.indices(t, b))) < p.values(t, b, best))

@@ -22,16 +22,10 @@ inline bool has_items(const Declared& d) {
 template <class T>
 void expect_promise(Complaints& out, const std::string& where, const Declared& d, const Var<T>& v, std::size_t rows,
                     bool begun) {
-  if (d.kind == Kind::opaque) return;
-  Shape shape{rows};
-  for (std::size_t n : d.dims) shape.push_back(n);
-  if (d.dims.empty() && v.shape == Shape{rows, 1}) shape = v.shape;
-  // An item axis is as long as these rows' longest set.
-  const bool fits = v && v.shape.rank() == shape.rank() && has_items(d) && v.shape.last() <= shape.last();
-  if (fits && v.shape.rows() * shape.last() == shape.size()) shape = v.shape;
-  if (!v || !(v.shape == shape)) {
+  if (d.life == Life::rebuilt) return;
+  if (!v || !d.fits(v.shape, rows)) {
     out.push_back(fmt::format("{}: {} has shape {}, declared {}", where, d.full_name(), v ? v.shape.text() : "none",
-                              shape.text()));
+                              d.shape(rows).text()));
     return;
   }
   const double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
@@ -61,7 +55,7 @@ void expect_promise(Complaints& out, const std::string& where, const Declared& d
 }
 
 template <class T>
-void expect_promises(Complaints& out, const std::string& where, const std::vector<Declared>& declared,
+void expect_promises(Complaints& out, const std::string& where, const DeclaredList& declared,
                      std::span<const Var<T>> values, std::size_t rows, bool begun) {
   if (values.size() != declared.size()) {
     out.push_back(fmt::format("{}: {} values for {} declarations", where, values.size(), declared.size()));

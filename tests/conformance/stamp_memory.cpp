@@ -29,57 +29,65 @@ class Stamp final : public Memory<T> {
         forget_(o.flag("forget")) {
     layout_.slots = slots_;
     layout_.width = width_;
-    layout_.sites = {{"read_0", "read", ""}, {"write_0", "write", ""}};
-    layout_.state = {{"contents", "", {width_, slots_}, Kind::plain, "memory matrix M_t", {"cell", "slot"}},
-                     {"usage", "", {slots_}, Kind::usage, "usage u_t", {"slot"}},
-                     {"stamp", "", {slots_}, Kind::hard, "the step a slot was written at", {"slot"}},
-                     {"weights", "read_0", {slots_}, Kind::weights, "read weighting", {"slot"}},
-                     {"value", "read_0", {width_}, Kind::plain, "read vector", {"cell"}},
-                     {"weights", "write_0", {slots_}, Kind::sub_weights, "write weighting", {"slot"}}};
+    DeclaredList& state = layout_.state;
+    contents_ = state.add({"contents", "", {width_, slots_}, Kind::plain, "memory matrix M_t", {"cell", "slot"}});
+    usage_ = state.add({"usage", "", {slots_}, Kind::usage, "usage u_t", {"slot"}});
+    stamp_ =
+        state.add({"stamp", "", {slots_}, Kind::plain, "the step a slot was written at", {"slot"}, /*trains=*/false});
+    read_ = state.add({"weights", "read_0", {slots_}, Kind::weights, "read weighting", {"slot"}});
+    value_ = state.add({"value", "read_0", {width_}, Kind::plain, "read vector", {"cell"}});
+    write_ = state.add({"weights", "write_0", {slots_}, Kind::sub_weights, "write weighting", {"slot"}});
+    layout_.sites = {{.name = "read_0", .kind = "read", .weights = read_, .value = value_},
+                     {.name = "write_0", .kind = "write", .weights = write_}};
+    layout_.turns = {{"read", {0}}, {"write", {1}, true}};
     heads_ = {{{"key", "read_0", {width_}, Kind::plain, "content key", {"cell"}}, Squash::tanh},
               {{"gate", "write_0", {}, Kind::gate, "write gate"}, Squash::sigmoid},
               {{"add", "write_0", {width_}, Kind::plain, "add vector", {"cell"}}, Squash::tanh}};
-    for (const HeadParameter& p : heads_) layout_.parameters.push_back(p.declared);
+    for (const HeadParameter& p : heads_) layout_.parameters.add(p.declared);
     const std::size_t raw = 2 * width_ + 1;
     projection_.emplace(build.scope("heads"), setup.control_size, raw, Initializer::xavier(setup.control_size, raw));
     start_ = &build.buffer("start", {slots_, width_}, Initializer::uniform(0.5));
   }
   const MemoryLayout& layout() const override { return layout_; }
 
-  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+  Values<T> begin(Pass<T>& pass, const Start& start) const override {
+    Tape<T>& tape = pass.tape;
     const std::size_t rows = start.rows;
-    Values<T> state{tape.template scratch<Var<T>>(6), 6};
-    state[0] = tape.filled({rows, width_, slots_}, T(0));
-    for (std::size_t i = 0; i < state[0].size(); ++i)
-      state[0].data[i] = start_->values[i % slots_ * width_ + i / slots_ % width_];
-    for (const std::size_t i : {1, 2, 3, 5}) state[i] = tape.filled({rows, slots_}, T(0));
-    state[4] = tape.filled({rows, width_}, T(0));
+    const Values<T> state = empty_values(tape, layout_.state.size());
+    const Var<T> contents = state[contents_] = tape.filled({rows, width_, slots_}, T(0));
+    for (std::size_t i = 0; i < contents.size(); ++i)
+      contents.data[i] = start_->values[i % slots_ * width_ + i / slots_ % width_];
+    for (const std::size_t place : {usage_, stamp_, read_, write_}) state[place] = tape.filled({rows, slots_}, T(0));
+    state[value_] = tape.filled({rows, width_}, T(0));
     return state;
   }
-  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
-    return split_parameters<T>(tape, (*projection_)(tape, control), heads_);
+  Values<T> head_parameters(Pass<T>& pass, Var<T> control) const override {
+    return split_parameters<T>(pass.tape, (*projection_)(pass.tape, control), heads_);
   }
-  Var<T> address(Tape<T>& tape, std::size_t site, Values<T> p, Values<T> state) const override {
+  void address(Pass<T>& pass, const Turn& turn, Values<T> p, Values<T>, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
     const std::size_t rows = p[0].shape[0];
-    if (site == 1) return scale_rows(tape, normalized(tape, affine(tape, state[1], -3, 0)), p[1]);
-    if (newest_) return normalized(tape, state[2]);
-    return softmax(tape, dot_score(tape, p[0].reshaped({rows, 1, width_}), state[0])).reshaped({rows, slots_});
+    if (turn.writes)
+      now[write_] = scale_rows(tape, normalized(tape, affine(tape, now[usage_], -3, 0)), p[1]);
+    else if (newest_)
+      now[read_] = normalized(tape, now[stamp_]);
+    else
+      now[read_] =
+          softmax(tape, dot_score(tape, p[0].reshaped({rows, 1, width_}), now[contents_])).reshaped({rows, slots_});
   }
-  Values<T> update(Tape<T>& tape, Values<T> p, Values<T> state) const override {
-    Values<T> next = copy_values(tape, state);
-    const Var<T> w = state[5], used = forget_ ? affine(tape, state[1], 0.5, 0) : state[1];
-    next[0] = write(tape, state[0], w, p[2]);
-    next[1] = subtract(tape, add(tape, used, w), multiply(tape, used, w));
-    next[2] = affine(tape, state[2].detached(), 0.5, 0);
-    for (std::size_t i = 0; i < w.size(); ++i) next[2].data[i] += w.data[i] > T(0.25) ? T(1) : T(0);
-    return next;
+  void update(Pass<T>& pass, const Turn&, Values<T> p, Values<T>, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
+    const Var<T> w = now[write_], used = forget_ ? affine(tape, now[usage_], 0.5, 0) : now[usage_];
+    now[contents_] = write(tape, now[contents_], w, p[2]);
+    now[usage_] = subtract(tape, add(tape, used, w), multiply(tape, used, w));
+    const Var<T> stamp = now[stamp_] = affine(tape, now[stamp_].detached(), 0.5, 0);
+    for (std::size_t i = 0; i < w.size(); ++i) stamp.data[i] += w.data[i] > T(0.25) ? T(1) : T(0);
   }
-  Var<T> read(Tape<T>& tape, std::size_t, Values<T> state) const override {
-    const Var<T> w = state[3];
-    return weighted_sum(tape, w.reshaped({w.shape[0], 1, slots_}), state[0]).reshaped({w.shape[0], width_});
-  }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
+  void read(Pass<T>& pass, const Turn& turn, Values<T> now) const override {
+    if (turn.writes) return;
+    const Var<T> w = now[read_];
+    now[value_] =
+        weighted_sum(pass.tape, w.reshaped({w.shape[0], 1, slots_}), now[contents_]).reshaped({w.shape[0], width_});
   }
 
  private:
@@ -90,6 +98,7 @@ class Stamp final : public Memory<T> {
   std::size_t slots_, width_;
   bool newest_, forget_;
   MemoryLayout layout_;
+  std::size_t contents_, usage_, stamp_, read_, value_, write_;  // in the state
   std::vector<HeadParameter> heads_;
   std::optional<Linear<T>> projection_;
   Buffer<T>* start_ = nullptr;

@@ -48,6 +48,7 @@ struct ControllerRig {
   std::unique_ptr<Controller<T>> controller;
   std::unique_ptr<Gradients<T>> gradients;
   Tape<T> tape;
+  Pass<T> pass{tape};
 };
 
 /// z[j] = sum_i x[i] w[i, j] + b[j], w [in out]; columns begin..begin+count

@@ -19,10 +19,10 @@ TEST(Feedforward, LayersAgainstLoops) {
       for (std::size_t l = 0; l < layers; ++l) rig.set_parameter(fmt::format("layer_{}.bias", l), draw(4, 30 + l));
       const Numbers first = draw(rows * 3, 1), second = draw(rows * 2, 2);
       const Var<double> parts[] = {given(rig.tape, {rows, 3}, first), given(rig.tape, {rows, 2}, second)};
-      std::span<Var<double>> state = rig.controller->begin(rig.tape, rows);
+      std::span<Var<double>> state = rig.controller->begin(rig.pass, rows);
       EXPECT_TRUE(state.empty());
       EXPECT_TRUE(rig.controller->state().empty());
-      const Var<double> y = rig.controller->step(rig.tape, parts, state);
+      const Var<double> y = rig.controller->step(rig.pass, parts, state);
       for (std::size_t b = 0; b < rows; ++b) {
         Row x = test::row_of(first, b, 3), more = test::row_of(second, b, 2);
         x.insert(x.end(), more.begin(), more.end());

@@ -29,7 +29,7 @@ using PlainLayer = std::function<std::vector<Row>(std::size_t l, const Row& x, c
 /// Runs the rig and the plain layers side by side from the rig's begin().
 void expect_layers(test::ControllerRig<double>& rig, std::size_t per_layer, const PlainLayer& layer) {
   const std::size_t n = rig.controller->output_size(), layers = rig.controller->state().size() / per_layer;
-  std::span<Var<double>> state = rig.controller->begin(rig.tape, rows);
+  std::span<Var<double>> state = rig.controller->begin(rig.pass, rows);
   ASSERT_EQ(state.size(), layers * per_layer);
   std::vector<std::vector<std::vector<Row>>> plain(rows, std::vector<std::vector<Row>>(layers));
   for (std::size_t b = 0; b < rows; ++b)
@@ -40,7 +40,7 @@ void expect_layers(test::ControllerRig<double>& rig, std::size_t per_layer, cons
     SCOPED_TRACE(fmt::format("step {}", t));
     const Numbers first = draw(rows * widths[0], 10 + t), second = draw(rows * widths[1], 20 + t);
     const Var<double> parts[] = {given(rig.tape, {rows, widths[0]}, first), given(rig.tape, {rows, widths[1]}, second)};
-    const Var<double> h = rig.controller->step(rig.tape, parts, state);
+    const Var<double> h = rig.controller->step(rig.pass, parts, state);
     for (std::size_t b = 0; b < rows; ++b) {
       Row x = joined(test::row_of(first, b, widths[0]), test::row_of(second, b, widths[1]));
       for (std::size_t l = 0; l < layers; ++l) {
@@ -150,7 +150,7 @@ TEST(Recurrent, AZeroStartHasNoParameters) {
     test::ControllerRig<double> zero(name, {{"hidden", "4"}, {"initial-state", "zero"}}, input);
     EXPECT_TRUE(learned.has("layer_0.initial_h"));
     EXPECT_FALSE(zero.has("layer_0.initial_h"));
-    for (const Var<double>& s : zero.controller->begin(zero.tape, 2)) test::expect_value(s, {2, 4}, Numbers(8), 0);
+    for (const Var<double>& s : zero.controller->begin(zero.pass, 2)) test::expect_value(s, {2, 4}, Numbers(8), 0);
   }
 }
 
@@ -171,9 +171,9 @@ TEST(Recurrent, ALargeInputSaturatesWithoutOverflow) {
     for (const double x : {-1e6, 1e6}) {
       SCOPED_TRACE(name);
       test::ControllerRig<float> rig(name, {{"hidden", "4"}}, 1);
-      std::span<Var<float>> state = rig.controller->begin(rig.tape, 1);
+      std::span<Var<float>> state = rig.controller->begin(rig.pass, 1);
       const Var<float> in = given<float>(rig.tape, {1, 1}, {x});
-      const Var<float> h = rig.controller->step(rig.tape, {&in, 1}, state);
+      const Var<float> h = rig.controller->step(rig.pass, {&in, 1}, state);
       test::expect_finite(test::numbers(h));
       test::backward_from(rig.tape, h);
       test::expect_finite(Numbers(rig.gradients->flat(), rig.gradients->flat() + rig.set.flat_size()));

@@ -1,29 +1,15 @@
 // Room: tests. Counts what goes through operator new, and refuses what is over a limit: include in exactly one .cpp of
-// a test program, which replaces the operators.
+// a test program, which replaces the operators; others of it include allocation_count.hpp.
 //
 //   const std::uint64_t before = allocations();
 //   ...
 //   EXPECT_EQ(allocations(), before);
 #pragma once
 
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
+#include "tests/core/allocation_count.hpp"
+
 #include <cstdlib>
 #include <new>
-
-namespace mneme {
-
-inline std::atomic<std::uint64_t> allocation_count{0};
-
-/// Larger ones throw std::bad_alloc.
-inline std::atomic<std::size_t> allocation_limit{SIZE_MAX};
-
-inline std::uint64_t allocations() {
-  return allocation_count.load();
-}
-
-}  // namespace mneme
 
 // Not inlined: g++ would see malloc meet delete, and warn.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {

@@ -86,6 +86,29 @@ Batch pointer_batch() {
   return b;
 }
 
+// A graph whose nodes are classified, some of them: edges between a row's own items, targets over items.
+const BatchSpec graph_spec{.item_width = 1,
+                           .target = TargetKind::classes,
+                           .outputs = 2,
+                           .max_items = 3,
+                           .edges = true,
+                           .target_over = Along::items};
+Batch graph_batch() {
+  Batch b;
+  b.reset(graph_spec, {.rows = 2, .steps = 1, .items = 3, .edges = 2});
+  b.items.count = {3, 2};
+  b.items.edge_count = {2, 1};
+  b.items.values(0, 2, 0) = 0.25f;
+  b.items.edges(0, 0, 1) = b.items.edges(0, 1, 0) = 1;
+  b.items.edges(0, 0, 0) = b.items.edges(1, 0, 0) = 0;
+  b.items.edges(0, 1, 1) = 2;
+  b.items.edges(1, 0, 1) = 1;
+  b.target.indices(0, 0) = b.target.indices(1, 1) = 1;
+  b.target.indices(2, 0) = 0;
+  b.target.scored(0, 0) = b.target.scored(1, 1) = b.target.scored(2, 0) = 1;
+  return b;
+}
+
 // Real numbers at every step.
 const BatchSpec real_spec{.channels = 1, .target = TargetKind::real, .outputs = 2};
 Batch real_batch() {
@@ -103,6 +126,63 @@ TEST(Batch, EveryKindOfTheContractPassesItsCheck) {
   EXPECT_NO_THROW(story_batch().check(story_spec));
   EXPECT_NO_THROW(pointer_batch().check(pointer_spec));
   EXPECT_NO_THROW(real_batch().check(real_spec));
+  EXPECT_NO_THROW(graph_batch().check(graph_spec));
+}
+
+TEST(Batch, CheckGraphs) {
+  const Batch good = graph_batch();
+  EXPECT_EQ(good.target.count(), 3u) << "items, not steps";
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.items.edges(1, 0, 1) = 2; }),
+            "[batch] edge 0 of row 1 joins item 2 of 2");
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.items.edges(0, 0, 0) = 3; }),
+            "[batch] items.edges is 3 at edge 0 of row 0, expected a whole number from -1 to 2");
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.items.edges(1, 1, 0) = 0; }),
+            "[batch] items.edges is 0 at edge 1 of row 1, which has 1");
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.items.edge_count[0] = 3; }), "[batch] row 0 has 3 edges, E=2");
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.target.scored(2, 1) = 1; }),
+            "[batch] target.scored is 1 at item 2 of row 1, which has 2");
+  EXPECT_EQ(complaint(graph_spec, good, [](Batch& b) { b.target.indices(2, 0) = -1; }),
+            "[batch] target -1 at item 2 of row 0 chooses from 2");
+  BatchSpec no_items = bits_spec;
+  no_items.target_over = Along::items;
+  Batch b;
+  b.reset(bits_spec, 1, 1);
+  EXPECT_EQ(complaint(no_items, b, [](Batch&) {}), "[batch] targets over items need items");
+}
+
+// A field is declared once: what reset, check, row and text do with it follows.
+TEST(Batch, ARowAloneHasAllOfItsFieldsAndNoMore) {
+  const Batch b = graph_batch();
+  const Batch one = b.row(graph_spec, 1);
+  EXPECT_NO_THROW(one.check(graph_spec));
+  EXPECT_EQ(one.items.values.shape(), (std::array<std::size_t, 3>{1, 2, 1}));
+  EXPECT_EQ(one.items.edges.shape(), (std::array<std::size_t, 3>{1, 1, 2}));
+  EXPECT_EQ(one.items.edges(0, 0, 1), 1);
+  EXPECT_EQ(one.target.indices(0, 0), -1);
+  EXPECT_EQ(one.target.indices(1, 0), 1);
+  const Batch story = story_batch().row(story_spec, 1);
+  EXPECT_EQ(story.items.tokens.shape(), (std::array<std::size_t, 3>{1, 2, 6}));
+  EXPECT_EQ(story.items.tokens(0, 1, 3), 4);
+  EXPECT_EQ(story.items.support(0, 0), 1);
+  EXPECT_EQ(story.target.indices(2, 0), 19);
+}
+
+TEST(Batch, TextHasALineForEachField) {
+  EXPECT_EQ(graph_batch().text(graph_spec, 0),
+            "phase           0\n"
+            "items.values    0 | 0 | 0.25\n"
+            "items.support   0 | 0 | 0\n"
+            "items.edges     0 1 | 1 2\n"
+            "target.indices  1 | -1 | 0\n"
+            "target.scored   1 | 0 | 1\n");
+  const std::vector<std::string> names = {"mary", "went", "home"};
+  EXPECT_EQ(story_batch().text(story_spec, 1, names),
+            "tokens          mary | went | home\n"
+            "phase           0 | 0 | 0\n"
+            "items.tokens    mary went home | went home 3 4\n"
+            "items.support   1 | 0\n"
+            "target.indices  -1 | -1 | 19\n"
+            "target.scored   0 | 0 | 1\n");
 }
 
 TEST(Batch, ResetShapesEverythingAndFillsWithNothing) {
@@ -129,12 +209,15 @@ TEST(Batch, ResetShapesEverythingAndFillsWithNothing) {
 
 TEST(Batch, OneBatchServesTasksOfAllKindsInTurn) {
   Batch b;
-  for (const BatchSpec* spec : {&bits_spec, &class_spec, &pointer_spec, &story_spec, &real_spec, &bits_spec}) {
+  for (const BatchSpec* spec :
+       {&bits_spec, &class_spec, &graph_spec, &pointer_spec, &story_spec, &real_spec, &bits_spec}) {
     b.reset(*spec, 2, 3, 5, 2);
     EXPECT_NO_THROW(b.check(*spec));
   }
   EXPECT_TRUE(b.items.count.empty()) << "nothing is left of the story";
   EXPECT_EQ(b.tokens.size(), 0u);
+  EXPECT_TRUE(b.items.edge_count.empty());
+  EXPECT_EQ(b.items.edges.size(), 0u);
 }
 
 TEST(Batch, RefillingAllocatesNothingOnceWarm) {
@@ -196,47 +279,71 @@ TEST(Batch, CheckNamesFieldAndShapes) {
 
 TEST(Batch, CheckLengthsAndPadding) {
   const Batch good = bits_batch();
-  EXPECT_EQ(complaint(bits_spec, good,
-                      [](Batch& b) {
-                        b.parameters = {{"length", {3, 4}}, {"repeats", {2}}};
-                      }),
-            "[batch] parameter 'repeats' has 1 rows, B=2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[1] = 0; }), "[batch] row 1 has length 0, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.lengths[0] = 5; }), "[batch] row 0 has length 5, T=4");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.target.scored(2, 1) = 1; }),
-            "[batch] step 2 is scored, row 1 ends at 2");
+            "[batch] target.scored is 1 at step 2 of row 1, which has 2");
   EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.dense(3, 1, 0) = 1; }),
-            "[batch] step 3 of row 1 holds input, the row ends at 2");
+            "[batch] dense is 1 at step 3 of row 1, which has 2");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(2, 0) = 1; }),
-            "[batch] step 2 of row 0 holds input, the row ends at 2");
-  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.phase(1, 0) = 3; }), "[batch] step 1 row 0 has phase 3");
+            "[batch] tokens is 1 at step 2 of row 0, which has 2");
+  EXPECT_EQ(complaint(bits_spec, good, [](Batch& b) { b.phase(1, 0) = 3; }),
+            "[batch] phase is 3 at step 1 of row 0, expected a whole number from 0 to 2");
+}
+
+TEST(Batch, ResetNamesTheParametersAndCheckHoldsTheTaskToThem) {
+  BatchSpec spec = bits_spec;
+  spec.max_steps = 4;
+  spec.parameters = {{"length"}, {"share", false}};
+  Batch good;
+  good.reset(spec, 2, 4);
+  EXPECT_EQ(good.parameters[1].first, "share");
+  EXPECT_EQ(good.parameters[1].second, (std::vector<float>{0, 0}));
+  good.parameters[0].second = {3, -1};
+  good.parameters[1].second = {0.5f, 3};
+  EXPECT_NO_THROW(good.check(spec));
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[1].second.pop_back(); }),
+            "[batch] parameter 'share' has 1 rows, B=2");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters.pop_back(); }),
+            "[batch] 1 parameters, the task promised 2");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { std::swap(b.parameters[0], b.parameters[1]); }),
+            "[batch] parameter 0 is 'share', the task promised 'length'");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[0].second[1] = 2.5f; }),
+            "[batch] parameter 'length' is 2.5, the task promised whole numbers");
+  EXPECT_EQ(complaint(spec, good, [](Batch& b) { b.parameters[1].second[0] = std::numeric_limits<float>::infinity(); }),
+            "[batch] parameter 'share' is inf, the task promised finite numbers");
+  Batch longer;
+  longer.reset(spec, 2, 5);
+  EXPECT_EQ(complaint(spec, longer, [](Batch&) {}), "[batch] T=5, the task promised at most 4 steps");
+  longer.reset(bits_spec, 2, 4);
+  EXPECT_TRUE(longer.parameters.empty()) << "nothing is left of another task's";
 }
 
 TEST(Batch, CheckValues) {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   const Batch good = bits_batch();
   EXPECT_EQ(complaint(bits_spec, good, [&](Batch& b) { b.dense(0, 0, 0) = nan; }),
-            "[batch] dense holds a value that is not finite");
+            "[batch] dense is nan at step 0 of row 0, expected a finite number");
   EXPECT_EQ(complaint(bits_spec, good, [&](Batch& b) { b.target.values(3, 0, 0) = 0.5f; }),
-            "[batch] target 0.5 at step 3 row 0 is no bit");
+            "[batch] target.values is 0.5 at step 3 of row 0, expected a whole number from 0 to 1");
   EXPECT_EQ(complaint(real_spec, real_batch(), [&](Batch& b) { b.target.values(1, 0, 1) = inf; }),
-            "[batch] target inf at step 1 row 0 is no finite number");
+            "[batch] target.values is inf at step 1 of row 0, expected a finite number");
   EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [&](Batch& b) { b.items.values(1, 0, 0) = inf; }),
-            "[batch] items.values holds a value that is not finite");
+            "[batch] items.values is inf at item 0 of row 1, expected a finite number");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(0, 0) = 10; }),
-            "[batch] token 10 is outside a vocabulary of 10");
+            "[batch] tokens is 10 at step 0 of row 0, expected a whole number from -1 to 9");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.tokens(0, 0) = -2; }),
-            "[batch] token -2 is outside a vocabulary of 10");
+            "[batch] tokens is -2 at step 0 of row 0, expected a whole number from -1 to 9");
   EXPECT_EQ(complaint(story_spec, story_batch(), [](Batch& b) { b.items.tokens(0, 0, 0) = 20; }),
-            "[batch] item token 20 is outside a vocabulary of 20");
+            "[batch] items.tokens is 20 at item 0 of row 0, expected a whole number from -1 to 19");
   EXPECT_EQ(complaint(no_word_spec, class_batch(), [](Batch&) {}),
             "[batch] output token -1 is outside a vocabulary of 10");
   EXPECT_EQ(complaint(far_word_spec, class_batch(), [](Batch&) {}),
             "[batch] output token 10 is outside a vocabulary of 10");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = 5; }),
-            "[batch] target 5 at step 1 row 0 chooses from 5");
+            "[batch] target.indices is 5 at step 1 of row 0, expected a whole number from -1 to 4");
   EXPECT_EQ(complaint(class_spec, class_batch(), [](Batch& b) { b.target.indices(1, 0) = -1; }),
-            "[batch] target -1 at step 1 row 0 chooses from 5");
+            "[batch] target -1 at step 1 of row 0 chooses from 5");
 }
 
 TEST(Batch, CheckItems) {
@@ -260,11 +367,18 @@ TEST(Batch, CheckItems) {
                       }),
             "[batch] items.support has shape [ 2 3 ], the task promised [ 2 4 ]");
   EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [](Batch& b) { b.target.indices(1, 1) = 3; }),
-            "[batch] target 3 at step 1 row 1 chooses from 3")
+            "[batch] target 3 at step 1 of row 1 chooses from 3")
       << "a pointer chooses from its own row's items";
-  Batch without_support = pointer_batch();
-  without_support.items.support.resize({0, 0});
-  EXPECT_NO_THROW(without_support.check(pointer_spec)) << "a task without supporting facts may leave them out";
+  BatchSpec few = story_spec;
+  few.max_items = 3;
+  EXPECT_EQ(complaint(few, story_batch(), [](Batch&) {}), "[batch] row 0 has 4 items, the task promised at most 3");
+  EXPECT_EQ(complaint(pointer_spec, pointer_batch(),
+                      [](Batch& b) {
+                        b.items.support.resize({0, 0});
+                      }),
+            "[batch] items.support has shape [ 0 0 ], the task promised [ 2 5 ]");
+  EXPECT_EQ(complaint(pointer_spec, pointer_batch(), [](Batch& b) { b.items.values(1, 3, 0) = 1; }),
+            "[batch] items.values is 1 at item 3 of row 1, which has 3");
   BatchSpec no_items = bits_spec;
   no_items.target = TargetKind::pointer;
   Batch b;

@@ -154,9 +154,6 @@ TEST(Declared, KindNames) {
   EXPECT_STREQ(kind_name(Kind::gate), "gate");
   EXPECT_STREQ(kind_name(Kind::positive), "positive");
   EXPECT_STREQ(kind_name(Kind::usage), "usage");
-  EXPECT_STREQ(kind_name(Kind::hard), "hard");
-  EXPECT_STREQ(kind_name(Kind::journaled), "journaled");
-  EXPECT_STREQ(kind_name(Kind::opaque), "opaque");
 }
 
 TEST(Error, TextStartsWithWhere) {

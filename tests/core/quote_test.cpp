@@ -1,10 +1,10 @@
 // Room: tests. Text that goes into other programs: whatever it holds, the other program has it as text.
 #include "core/quote.hpp"
+#include "core/json.hpp"
 
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -159,12 +159,12 @@ TEST(Quote, ACellIsNoFormulaAndComesBack) {
 
 TEST(Quote, JsonOfAnyBytesIsWritten) {
   for (const std::string& text : hostile()) {
-    const nlohmann::json read = nlohmann::json::parse(json_text(nlohmann::json{{"text", text}}, 2));
+    const Json read = parse_json(json_text(Json{{"text", text}}, 2));
     if (printable(text) == text) {
       EXPECT_EQ(read["text"], text);
     }
   }
-  EXPECT_EQ(json_text(nlohmann::json("\xff")), "\"\xef\xbf\xbd\"");
+  EXPECT_EQ(json_text(Json("\xff")), "\"\xef\xbf\xbd\"");
 }
 
 }  // namespace

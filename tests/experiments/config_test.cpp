@@ -1,5 +1,6 @@
 // Configurations: layers, presets, round trip, and every kind of wrong input with its message.
 #include "experiments/config.hpp"
+#include "core/json.hpp"
 
 #include "experiments/session.hpp"
 #include "tests/experiments/support.hpp"
@@ -33,8 +34,8 @@ TEST(Config, TextAndBackIsTheIdentity) {
   EXPECT_EQ(c.items(), d.items());
   EXPECT_EQ(c.identity(), d.identity());
   EXPECT_EQ(c.run_id("").size(), 16u);
-  EXPECT_EQ(nlohmann::json::parse(c.json())["train_options"]["batch"], 1);
-  EXPECT_EQ(nlohmann::json::parse(c.json())["task_options"]["length"], "1:4");
+  EXPECT_EQ(parse_json(c.json())["train_options"]["batch"], 1);
+  EXPECT_EQ(parse_json(c.json())["task_options"]["length"], "1:4");
 }
 
 TEST(Config, OneSpellingOfEachValue) {

@@ -1,5 +1,6 @@
 // Judging a trained run: lengths, checkpoints, seeds, standard errors, traces, and the report of a configuration.
 #include "experiments/evaluate.hpp"
+#include "core/json.hpp"
 
 #include "experiments/checkpoint.hpp"
 #include "experiments/session.hpp"
@@ -26,8 +27,8 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_EQ(e.sequences, 400u);
   EXPECT_EQ(e.config_hash, small().run_id(""));
   EXPECT_EQ(e.checkpoint.filename(), "step-000000400.ckpt.h5");
-  EXPECT_LE(e.results[0].mean[1], 6);
-  EXPECT_GT(e.results[1].mean[0], e.results[0].mean[0]) << "longer is harder";
+  EXPECT_LE(e.results[0].figures[1].value.value(), 6);
+  EXPECT_GT(e.results[1].figures[0].value.value(), e.results[0].figures[0].value.value()) << "longer is harder";
 
   // The same by hand.
   Session s(small({{"task.length", "9", ""}}), 1);
@@ -37,14 +38,14 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   double mean = 0, squares = 0;
   for (std::size_t i = 0; i < 50; ++i) mean += values[2 * i] / 50;
   for (std::size_t i = 0; i < 50; ++i) squares += (values[2 * i] - mean) * (values[2 * i] - mean);
-  EXPECT_NEAR(e.results[1].mean[0], mean, 1e-9);
-  EXPECT_NEAR(e.results[1].standard_error[0].value(), std::sqrt(squares / 49 / 50), 1e-9);
+  EXPECT_NEAR(e.results[1].figures[0].value.value(), mean, 1e-9);
+  EXPECT_NEAR(e.results[1].figures[0].standard_error.value(), std::sqrt(squares / 49 / 50), 1e-9);
 }
 
 TEST_F(Evaluate, OneEpisodeHasNoErrorOfItsMean) {
   const Evaluation e = judge({.episodes = 1});
-  EXPECT_EQ(e.results[0].standard_error, (std::vector<std::optional<double>>{{}, {}}));
-  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
+  for (const Figure& f : e.results[0].figures) EXPECT_FALSE(f.standard_error);
+  EXPECT_TRUE(parse_json(evaluation_json(e))["results"][0]["bits_per_sequence_se"].is_null());
 }
 
 TEST_F(Evaluate, ATraceThatAnErrorEndedIsNotComplete) {
@@ -100,7 +101,7 @@ TEST(EvaluateTest, TheTestFileShapesNoModel) {
 }
 
 TEST_F(Evaluate, TheJsonHasTheFixedNames) {
-  const auto j = nlohmann::json::parse(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
+  const auto j = parse_json(evaluation_json(judge({.lengths = {3}, .episodes = 5})));
   const auto& r = j["results"][0];
   EXPECT_EQ(r["length"], 3);
   EXPECT_EQ(r["episodes"], 5);
@@ -109,7 +110,7 @@ TEST_F(Evaluate, TheJsonHasTheFixedNames) {
   EXPECT_TRUE(r["wrong_bits_per_sequence_se"].is_number());
   EXPECT_EQ(j["seed"], 1);
   EXPECT_EQ(j["config_hash"], small().run_id(""));
-  EXPECT_TRUE(nlohmann::json::parse(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
+  EXPECT_TRUE(parse_json(evaluation_json(judge({.episodes = 5})))["results"][0]["length"].is_null());
 }
 
 TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
@@ -129,14 +130,14 @@ TEST(EvaluateTest, AsksTheWholeTestSetOnceAndScoresItByTask) {
     EXPECT_EQ(e.parts[i].questions, 1000u);
     // The same task asked alone, in another order.
     const Evaluation alone = evaluate(folder / "run", {.lengths = {e.parts[i].part.number}, .seed = 9});
-    EXPECT_NEAR(alone.results[0].mean[1], e.parts[i].error, 1e-9);
-    EXPECT_NEAR(alone.parts.at(0).error, e.parts[i].error, 1e-9);
-    mean += e.parts[i].error / 3;
+    EXPECT_NEAR(alone.results[0].figures[1].value.value(), e.parts[i].error.value(), 1e-9);
+    EXPECT_NEAR(alone.parts.at(0).error.value(), e.parts[i].error.value(), 1e-9);
+    mean += e.parts[i].error.value() / 3;
   }
-  EXPECT_NEAR(e.mean_error(), mean, 1e-9);
-  EXPECT_NEAR(e.results[0].mean[1], mean, 1e-9);
+  EXPECT_NEAR(e.mean_error().value(), mean, 1e-9);
+  EXPECT_NEAR(e.results[0].figures[1].value.value(), mean, 1e-9);
   EXPECT_EQ(e.failed_parts(), 3u);
-  const auto j = nlohmann::json::parse(evaluation_json(e));
+  const auto j = parse_json(evaluation_json(e));
   EXPECT_NEAR(j["mean_error_percent"].get<double>(), mean, 1e-9);
   EXPECT_EQ(j["failed_tasks"], 3);
   ASSERT_EQ(j["tasks"].size(), 3u);
@@ -155,11 +156,11 @@ TEST_F(Evaluate, ATaskWithoutATestSetHasNoParts) {
   const Evaluation e = judge({});
   EXPECT_EQ(e.results[0].episodes, 200u);
   EXPECT_TRUE(e.parts.empty());
-  EXPECT_FALSE(nlohmann::json::parse(evaluation_json(e)).contains("tasks"));
+  EXPECT_FALSE(parse_json(evaluation_json(e)).contains("tasks"));
 }
 
 TEST_F(Evaluate, SeedsCheckpointsAndThreads) {
-  const auto bits = [](const Evaluation& e) { return e.results[0].mean[0]; };
+  const auto bits = [](const Evaluation& e) { return e.results[0].figures[0].value.value(); };
   const double base = bits(judge({.episodes = 70}));
   EXPECT_EQ(base, bits(judge({.episodes = 70, .threads = 2})));
   EXPECT_NE(base, bits(judge({.episodes = 70, .seed = 7})));

@@ -46,7 +46,7 @@ TEST(Exchange, ThereAndBackIsTheSameModelToTheBit) {
     EXPECT_NE(bits_of(r.checkpoint, "buffers/"), "");
     EXPECT_FALSE(fs::exists(folder / (format + "_run.part")));
     const Evaluation a = evaluate(trained(), {.episodes = 7}), b = evaluate(r.directory, {.episodes = 7});
-    EXPECT_EQ(a.results[0].mean, b.results[0].mean);
+    EXPECT_EQ(a.results[0].figures, b.results[0].figures);
   }
 }
 

@@ -1,5 +1,6 @@
 // Attention on supporting facts, and errors with reads zeroed and shuffled.
 #include "experiments/memory_use.hpp"
+#include "core/json.hpp"
 
 #include "experiments/evaluate.hpp"
 #include "tests/experiments/support.hpp"
@@ -11,9 +12,9 @@ namespace {
 MemoryLayout two_hops() {
   MemoryLayout l;
   l.sites = {{"hop_0", "hop", "dot", "item"}, {"read_0", "read", "content", "slot"}, {"hop_1", "hop", "dot", "item"}};
-  for (const Site& s : l.sites) {
-    l.state.push_back({"weights", s.name, {4}, Kind::sub_weights, "w", {s.slot_axis}});
-    l.state.push_back({"value", s.name, {2}, Kind::plain, "r", {"cell"}});
+  for (Site& s : l.sites) {
+    s.weights = l.state.add({"weights", s.name, {4}, Kind::sub_weights, "w", {s.slot_axis}});
+    s.value = l.state.add({"value", s.name, {2}, Kind::plain, "r", {"cell"}});
   }
   return l;
 }
@@ -43,7 +44,9 @@ TEST(AttentionWatch, HandMadeWeightsGiveHandMadeFigures) {
   const auto handle = [](std::vector<float>& v, std::size_t n) { return Var<float>{v.data(), Shape{3, n}, nullptr}; };
   const std::vector<Var<float>> state = {handle(hop_0, 3), handle(value, 2), handle(head, 4),
                                          handle(value, 2), handle(hop_1, 3), handle(value, 2)};
-  for (std::size_t t = 0; t < 2; ++t) watch.step({t, state, {}, {}, {}});
+  Tape<float> tape;
+  Pass<float> pass{tape};
+  for (pass.step = 0; pass.step < 2; ++pass.step) watch.state(pass, "memory", state);
   EXPECT_EQ(rows[0].scored, 1u) << "step 0 of row 0 is not scored";
   EXPECT_EQ(rows[1].scored, 2u);
   EXPECT_DOUBLE_EQ(rows[0].chance, 1 / 3.0);
@@ -71,11 +74,11 @@ TEST(MemoryUse, ATrainedStoryModelLooksAtTheFactsAndNeedsThem) {
   EXPECT_EQ(e.memory_use->rows, 101u) << "of 100 the last of 401 would be alone";
   EXPECT_EQ(t.number, 1);
   EXPECT_EQ(t.questions, 401u);
-  EXPECT_DOUBLE_EQ(t.as_read, e.results[0].mean[1]) << "the same questions";
-  EXPECT_LT(t.as_read, 10);
+  EXPECT_DOUBLE_EQ(t.as_read.value(), e.results[0].figures[1].value.value()) << "the same questions";
+  EXPECT_LT(t.as_read.value(), 10);
   const auto plugin = tasks().find("babi").make(config.task_options);
-  EXPECT_NEAR(t.zeroed, plugin->chance()[1], 10) << "no better than always the same answer";
-  EXPECT_GT(t.shuffled, t.as_read + 50);
+  EXPECT_NEAR(t.zeroed.value(), plugin->chance()[1], 10) << "no better than always the same answer";
+  EXPECT_GT(t.shuffled.value(), *t.as_read + 50);
   ASSERT_EQ(t.hops.size(), 3u);
   EXPECT_EQ(t.hops[2].site, "hop_2");
   EXPECT_GT(t.chance, 0.1);
@@ -86,11 +89,11 @@ TEST(MemoryUse, ATrainedStoryModelLooksAtTheFactsAndNeedsThem) {
 
   const Evaluation two = evaluate(folder / "run", {.episodes = 401, .threads = 2, .memory_use = true});
   EXPECT_EQ(evaluation_json(e), evaluation_json(two));
-  const auto j = nlohmann::json::parse(evaluation_json(e))["memory_use"][0];
+  const auto j = parse_json(evaluation_json(e))["memory_use"][0];
   EXPECT_EQ(j["number"], 1);
-  EXPECT_EQ(j["error_percent"], t.as_read);
-  EXPECT_EQ(j["reads_zeroed_error_percent"], t.zeroed);
-  EXPECT_EQ(j["reads_shuffled_error_percent"], t.shuffled);
+  EXPECT_EQ(j["error_percent"], t.as_read.value());
+  EXPECT_EQ(j["reads_zeroed_error_percent"], t.zeroed.value());
+  EXPECT_EQ(j["reads_shuffled_error_percent"], t.shuffled.value());
   EXPECT_EQ(j["hops"][1]["site"], "hop_1");
   EXPECT_EQ(j["hops"][1]["top_percent"], t.hops[1].top_percent);
   EXPECT_EQ(j["hops"][1]["mass"], t.hops[1].mass);
@@ -122,8 +125,8 @@ TEST(MemoryUse, AnNtmCannotCopyWithoutItsReads) {
   const TaskUse& t = use.tasks[0];
   EXPECT_EQ(t.number, 0);
   EXPECT_TRUE(t.hops.empty());
-  EXPECT_LT(t.as_read, 0.6 * t.zeroed);
-  EXPECT_LT(t.as_read, 0.6 * t.shuffled);
+  EXPECT_LT(t.as_read.value(), 0.6 * t.zeroed.value());
+  EXPECT_LT(t.as_read.value(), 0.6 * t.shuffled.value());
   EXPECT_NE(t.zeroed, t.shuffled);
 }
 
@@ -148,7 +151,8 @@ TEST(MemoryUse, AsksTheEpisodesOfTheEvaluation) {
   run(small({{"train.eval-batch", "10", ""}}), folder / "run");
   const Evaluation e = evaluate(folder / "run", {.episodes = 40, .memory_use = true});
   EXPECT_EQ(e.memory_use->rows, 10u);
-  EXPECT_DOUBLE_EQ(e.memory_use->tasks[0].as_read, e.results[0].mean[e.solved_metric]) << "lengths drawn per batch";
+  EXPECT_DOUBLE_EQ(e.memory_use->tasks[0].as_read.value(), e.results[0].figures[e.solved_metric].value.value())
+      << "lengths drawn per batch";
   bool begun = false;
   EvaluationOptions one{.episodes = 1, .memory_use = true};
   one.progress = [&](std::size_t, std::size_t) { begun = true; };

@@ -1,10 +1,11 @@
 // Room: tests. Runs that older versions left (golden/README.md): they go on as their own program would have gone on.
+#include "core/json.hpp"
 #include "experiments/evaluate.hpp"
 #include "places.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <sstream>
 
@@ -12,7 +13,7 @@ namespace mneme::experiments {
 namespace {
 
 constexpr const char* kName = "run-0.1.0-511ddd0";
-constexpr std::uint64_t kAt60 = 0x4637bc8dceae3b86, kAt120 = 0x1dd6816dd188464c;
+constexpr std::uint64_t kAt60 = 0x4637bc8dceae3b86;
 /// Every ten sequences, of its own program: six lines written before the resume, six after.
 constexpr double kLosses[] = {2.09359553, 2.23271518, 2.05079,    1.54799165, 2.09428378, 1.87791591,
                               1.89703069, 1.65807663, 2.05367368, 1.91118554, 1.48303568, 1.11585497};
@@ -25,13 +26,6 @@ struct Copy : Folder {
   Copy() { fs::copy(stored(), *this / "run", fs::copy_options::recursive); }
   fs::path run() const { return *this / "run"; }
 };
-
-/// Whether this program adds numbers up in the order of the one that made the run: same compiler, flags, CPU and BLAS.
-bool same_arithmetic(const nlohmann::json& mine, const nlohmann::json& other) {
-  for (const char* what : {"compiler", "flags", "cpu", "blas", "simd"})
-    if (mine.value(what, "") != other.value(what, "")) return false;
-  return true;
-}
 
 TEST(OlderRun, ItsCheckpointIsRead) {
   const CheckpointInfo info = inspect_checkpoint(find_checkpoint(stored(), "last"));
@@ -51,15 +45,11 @@ TEST(OlderRun, ItGoesOnAsItsOwnProgramDoes) {
   EXPECT_EQ(go_on(copy.run(), {{"train.max-sequences", "120", ""}}).sequences, 120u);
   std::istringstream lines(read_file(copy.run() / "metrics.jsonl"));
   std::vector<double> losses;
-  for (std::string line; std::getline(lines, line);) losses.push_back(nlohmann::json::parse(line)["loss"]);
+  for (std::string line; std::getline(lines, line);) losses.push_back(parse_json(line)["loss"]);
   ASSERT_EQ(losses.size(), std::size(kLosses));
-  for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], kLosses[i], 1e-4) << i;
-  const std::uint64_t hash = inspect_checkpoint(find_checkpoint(copy.run(), "last")).parameter_hash;
-  if (same_arithmetic(run_json(copy.run())["environment"], run_json(stored())["environment"])) {
-    EXPECT_EQ(hash, kAt120);
-  } else {
-    fmt::print("another compiler, CPU or BLAS than the run's: its losses are compared, its bits are not\n");
-  }
+  // To rounding: products of few terms add up in an order of their own since then, and in small nets like this one's it
+  // is not the BLAS's.
+  for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], kLosses[i], 1e-5) << i;
 }
 
 TEST(OlderRun, ItIsEvaluatedAndItsTraceIsSound) {

@@ -1,6 +1,7 @@
 // Restarts: what is chosen and what is not looked at, the same bits for any number of jobs, stops, divergence, bad
 // input.
 #include "experiments/restarts.hpp"
+#include "core/json.hpp"
 
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
@@ -48,7 +49,7 @@ TEST(Restarts, AreRunsOfSeedsAndTheSameBitsForAnyNumberOfJobs) {
     EXPECT_EQ(one.runs[i].error, two.runs[i].error);
     EXPECT_EQ(without_times(one.runs[i].directory / "metrics.jsonl"),
               without_times(two.runs[i].directory / "metrics.jsonl"));
-    EXPECT_EQ(*one.runs[i].error, evaluate(one.runs[i].directory, {}).mean_error());
+    EXPECT_EQ(one.runs[i].error, evaluate(one.runs[i].directory, {}).mean_error());
   }
   EXPECT_EQ(without_times(folder / "one" / "seed5" / "metrics.jsonl"),
             without_times(folder / "alone" / "metrics.jsonl"));
@@ -60,14 +61,14 @@ TEST(Restarts, TheChoiceIsTheLeastTrainingLoss) {
   ASSERT_TRUE(r.chosen);
   for (const Restart& other : r.runs) EXPECT_LE(*r.runs[*r.chosen].training_loss, *other.training_loss);
   // The loss is that of the last record of training.
-  nlohmann::json last;
+  Json last;
   std::istringstream lines(read_file(r.runs[1].directory / "metrics.jsonl"));
   for (std::string line; std::getline(lines, line);)
-    if (const auto j = nlohmann::json::parse(line); j["kind"] == "train") last = j;
+    if (const auto j = parse_json(line); j["kind"] == "train") last = j;
   EXPECT_EQ(last["sequences"], 1280);
   EXPECT_EQ(*r.runs[1].training_loss, last["loss"].get<double>());
 
-  const auto j = nlohmann::json::parse(read_file(folder / "group" / "restarts.json"));
+  const auto j = parse_json(read_file(folder / "group" / "restarts.json"));
   EXPECT_EQ(j["chosen"], r.runs[*r.chosen].directory.filename().string());
   EXPECT_EQ(j["runs"].size(), 4u);
   double mean = 0;
@@ -104,7 +105,7 @@ TEST(Restarts, StoppedAndGoneOnWithTheyEndWithTheSameBits) {
     const Restarts part = train_restarts(stories(), 3, out, kArgv, how);
     EXPECT_EQ(part.stopped, number == SIGINT ? 130 : 75);
     EXPECT_FALSE(part.chosen);
-    EXPECT_TRUE(nlohmann::json::parse(read_file(out / "restarts.json"))["chosen"].is_null());
+    EXPECT_TRUE(parse_json(read_file(out / "restarts.json"))["chosen"].is_null());
     expect_has(message_of<ArgumentError>([&] { evaluate(out, {}); }),
                fmt::format("[{0}] holds restarts of which none is chosen yet: go on with them by --resume {0}, or name "
                            "one, such as {0}/seed1",
@@ -166,7 +167,7 @@ TEST(Restarts, ADivergedOneDoesNotEndTheOthersAndIsNeverChosen) {
   // One of them put beside good ones: it has a loss, and that loss is less than any.
   const fs::path out = folder / "mixed";
   train_restarts(stories(), 3, out, kArgv, {});
-  auto j = nlohmann::json::parse(read_file(out / "seed2" / "run.json"));
+  auto j = parse_json(read_file(out / "seed2" / "run.json"));
   j["exit_reason"] = "diverged";
   write_file(out / "seed2" / "run.json", j.dump());
   const std::string metrics = read_file(out / "seed2" / "metrics.jsonl");
@@ -192,9 +193,9 @@ TEST(Restarts, ARunGoneOnWithByItselfRenewsTheRecordAndTheChoice) {
   EXPECT_EQ(renewed->runs[other].training_loss, training_loss(before.runs[other].directory));
   EXPECT_EQ(renewed->runs[other].error, evaluate(before.runs[other].directory, {}).mean_error());
   EXPECT_EQ(evaluate(out, {}).directory, before.runs[other].directory);
-  const auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
-  EXPECT_EQ(j["runs"][before.chosen.value()], nlohmann::json::parse(record)["runs"][before.chosen.value()]);
-  EXPECT_EQ(j["config"], nlohmann::json::parse(record)["config"]);
+  const auto j = parse_json(read_file(out / "restarts.json"));
+  EXPECT_EQ(j["runs"][before.chosen.value()], parse_json(record)["runs"][before.chosen.value()]);
+  EXPECT_EQ(j["config"], parse_json(record)["config"]);
   RunResult stopped = longer;
   stopped.reason = ExitReason::terminated;
   EXPECT_FALSE(renew_restarts(stopped, nullptr));
@@ -205,7 +206,7 @@ TEST(Restarts, TheirRecordMayGainAndLoseFields) {
   Folder folder;
   const fs::path out = folder / "group";
   const Restarts before = train_restarts(stories(), 2, out, kArgv, {});
-  auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  auto j = parse_json(read_file(out / "restarts.json"));
   j["novel"] = 1;
   for (auto& run : j["runs"]) run = {{"seed", run["seed"]}, {"directory", run["directory"]}, {"novel", nullptr}};
   write_file(out / "restarts.json", j.dump());
@@ -241,7 +242,7 @@ TEST(Restarts, ATaskWithoutATestSetHasNone) {
   EXPECT_TRUE(r.chosen);
   EXPECT_TRUE(r.runs[0].held_out);
   EXPECT_FALSE(r.runs[0].error);
-  EXPECT_TRUE(nlohmann::json::parse(restarts_json(r))["test_error"].is_null());
+  EXPECT_TRUE(parse_json(restarts_json(r))["test_error"].is_null());
 }
 
 TEST(Restarts, BadInput) {
@@ -285,12 +286,12 @@ TEST(Restarts, AChoiceOutlivesAStopAndAnErrorWhileItIsReadAgain) {
   EXPECT_TRUE(message.starts_with("seed2: [")) << message;
   EXPECT_EQ(read_file(out / "restarts.json"), record);
   // Without a choice in it, it says how far they came.
-  auto j = nlohmann::json::parse(record);
+  auto j = parse_json(record);
   j["chosen"] = nullptr;
   for (auto& run : j["runs"]) run["exit_reason"] = nullptr;
   write_file(out / "restarts.json", j.dump());
   message_of<ArgumentError>([&] { resume_restarts(out, {}, kArgv, {}); });
-  EXPECT_EQ(nlohmann::json::parse(read_file(out / "restarts.json"))["runs"][0]["exit_reason"], "max_sequences");
+  EXPECT_EQ(parse_json(read_file(out / "restarts.json"))["runs"][0]["exit_reason"], "max_sequences");
 }
 
 /// Stories of one task whose words do not depend on `other`.
@@ -364,7 +365,7 @@ TEST(Restarts, AChoiceStandsUntilThereIsANewOne) {
   SideBySide how{.signal = &signal, .progress_seconds = 0};
   how.progress = [&](const SideBySideProgress&) { signal = SIGTERM; };
   EXPECT_EQ(resume_restarts(out, {{"train.max-sequences", "1600", ""}}, kArgv, how).stopped, 75);
-  const auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  const auto j = parse_json(read_file(out / "restarts.json"));
   EXPECT_EQ(j["chosen"], trained.runs[trained.chosen.value()].directory.filename().string());
   EXPECT_EQ(j["runs"][0]["exit_reason"], "terminated");
   EXPECT_EQ(j["runs"][1]["test_error"], *trained.runs[1].error) << "not begun: as it was";
@@ -397,13 +398,13 @@ TEST(Restarts, ARecordOfAnOlderVersionKeepsWhatStoodForAnOptionThatIsNew) {
   optimizers().add("lagging", plugin);
   const fs::path out = folder / "group";
   train_restarts(small({{"optimizer", "lagging", ""}, {"optimizer.lag", "2", ""}}), 2, out, kArgv, {});
-  auto j = nlohmann::json::parse(read_file(out / "restarts.json"));
+  auto j = parse_json(read_file(out / "restarts.json"));
   const std::string now = j["config"];
   expect_has(now, "lag = 2\n");
   j["config"] = std::regex_replace(now, std::regex("lag = 2\n"), "");
   write_file(out / "restarts.json", j.dump());
   ASSERT_TRUE(renew_restarts(go_on(out / "seed1", {{"train.max-sequences", "500", ""}}), nullptr));
-  EXPECT_EQ(nlohmann::json::parse(read_file(out / "restarts.json"))["config"], now);
+  EXPECT_EQ(parse_json(read_file(out / "restarts.json"))["config"], now);
 }
 
 TEST(SideBySide, AnErrorAfterASignalStaysAnErrorAndNamesItsJob) {

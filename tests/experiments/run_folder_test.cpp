@@ -1,4 +1,5 @@
 // A run's folder: who gets it, what it refuses to go on with, and what it keeps of starts and evaluations.
+#include "core/json.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/run_directory.hpp"
 #include "tasks/babi_worlds.hpp"
@@ -198,12 +199,12 @@ TEST(RunFolder, EveryStartIsKept) {
   options.argv = {"mneme", "train", "--resume"};
   resume(folder / "run", {{"train.max-sequences", "500", ""}}, options);
   auto j = run_json(folder / "run");
-  EXPECT_EQ(j["argv"], nlohmann::json({"mneme", "train", "one"}));
+  EXPECT_EQ(j["argv"], Json({"mneme", "train", "one"}));
   EXPECT_EQ(j["starts"], 2);
   ASSERT_EQ(j["history"].size(), 2u);
   EXPECT_EQ(j["history"][0]["exit_reason"], "max_sequences");
   EXPECT_EQ(j["history"][0]["sequences"], 400);
-  EXPECT_EQ(j["history"][1]["argv"], nlohmann::json({"mneme", "train", "--resume"}));
+  EXPECT_EQ(j["history"][1]["argv"], Json({"mneme", "train", "--resume"}));
   EXPECT_EQ(j["history"][1]["from_sequences"], 400);
   EXPECT_EQ(j["started_utc"], j["history"][0]["started_utc"]);
   // What a version wrote that kept the last start alone, and was killed.
@@ -214,7 +215,7 @@ TEST(RunFolder, EveryStartIsKept) {
   j = run_json(folder / "run");
   ASSERT_EQ(j["history"].size(), 2u);
   EXPECT_EQ(j["history"][0]["exit_reason"], "killed");
-  EXPECT_EQ(j["history"][0]["argv"], nlohmann::json({"mneme", "train", "one"}));
+  EXPECT_EQ(j["history"][0]["argv"], Json({"mneme", "train", "one"}));
 }
 
 TEST(RunFolder, EvaluationsAreAppendedALineEach) {
@@ -228,8 +229,8 @@ TEST(RunFolder, EvaluationsAreAppendedALineEach) {
   write_file(file, read_file(file) + "{\"cut");
   append_evaluation(folder / "run", line);
   EXPECT_EQ(read_file(file), line + "\n{\"cut\n" + line + "\n");
-  const auto j = nlohmann::json::parse(line);
-  EXPECT_EQ(j["argv"], nlohmann::json({"mneme", "eval"}));
+  const auto j = parse_json(line);
+  EXPECT_EQ(j["argv"], Json({"mneme", "eval"}));
   EXPECT_EQ(j["checkpoint"], "step-000000400.ckpt.h5");
   EXPECT_EQ(j["results"][0]["episodes"], 3);
   EXPECT_EQ(j["config_hash"], run_json(folder / "run")["run_id"]);

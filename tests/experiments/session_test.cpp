@@ -1,5 +1,6 @@
 // Training steps: what they depend on and what not, what they allocate, and the finite guard.
 #include "experiments/session.hpp"
+#include "experiments/memory_use.hpp"
 
 #include "experiments/checkpoint.hpp"
 #include "experiments/score.hpp"
@@ -40,6 +41,16 @@ TEST(Session, ResultsDoNotDependOnThreads) {
     two.evaluate({.count = 21, .rows = 4}, f);
     EXPECT_EQ(e, f);
   }
+}
+
+// Enough numbers for several threads to sum some.
+TEST(Session, SumsOverShardsDoNotDependOnThreads) {
+  const Config c = small({{"train.batch", "5", ""}, {"train.shard-size", "1", ""}, {"controller.hidden", "100", ""}});
+  Session one(c, 1), three(c, 3);
+  EXPECT_EQ(one.shards(), 5u);
+  EXPECT_GT(one.parameters().flat_size(), 40'000u);
+  EXPECT_EQ(train_steps(one, 4), train_steps(three, 4));
+  EXPECT_EQ(parameter_hash(one.parameters()), parameter_hash(three.parameters()));
 }
 
 TEST(Session, ShardsAddUpToTheWholeBatch) {
@@ -159,8 +170,9 @@ TEST(Session, TheGuardStopsBeforeTheUpdateAndNamesOpSiteStepAndSequence) {
     const std::uint64_t hash = parameter_hash(set);
     EXPECT_FALSE(s.step(8, 3).finite);
     EXPECT_EQ(parameter_hash(set), hash) << "nothing was updated";
-    const trace::Layout layout = make_layout(s.config(), s.task(), s.model().parts(), "train", 8, trace::Level::params);
-    Recorder recorder(layout, s.model().parts());
+    const trace::Layout layout =
+        make_layout(s.config(), s.task(), s.model().components(), "train", 8, trace::Level::params);
+    Recorder recorder(layout, s.model().components(), s.task().spec());
     const std::string message = message_of<NonFiniteError>([&] { s.explain(8, &recorder); });
     EXPECT_TRUE(std::regex_search(message, std::regex("^\\[[a-z_. 0-9]+\\]"))) << message;
     expect_has(message, "step 0");
@@ -193,14 +205,18 @@ TEST(Session, AnEvaluationStopsAsTrainingDoesWhereAValueIsNotFinite) {
       "(in held-out episodes 20 to 23)");
   expect_has(poisoned("readout.bias", inf,
                       [&](Session& s) {
-                        s.evaluate({.first = kTestNumbers + 3, .count = 1, .reads = Reads::zeroed}, metrics);
+                        const auto look = [](std::size_t, const Batch&) {
+                          return std::make_unique<AlteredReads<float>>(AlteredReads<float>::How::zeroed);
+                        };
+                        s.evaluate({.first = kTestNumbers + 3, .count = 1, .look = look, .how = "reads zeroed"},
+                                   metrics);
                       }),
              "(in test episode 3, reads zeroed)");
   expect_has(poisoned("heads.weight", nan,
                       [&](Session& s) {
-                        const ModelParts parts = s.model().parts();
+                        const Components& parts = s.model().components();
                         Recorder recorder(make_layout(s.config(), s.task(), parts, "eval", 0, trace::Level::params),
-                                          parts);
+                                          parts, s.task().spec());
                         s.trace_episode(s.task(), 1, kTestNumbers, recorder);
                       }),
              "(in test episode 0)");

@@ -1,6 +1,7 @@
 // Room: tests. What the tests of experiments share: a folder that goes away, a small run, and children to be killed.
 #pragma once
 
+#include "core/json.hpp"
 #include "core/stopped.hpp"
 #include "experiments/checkpoint.hpp"
 #include "experiments/config.hpp"
@@ -15,7 +16,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
 #include <vector>
@@ -67,6 +67,15 @@ inline void expect_has(const std::string& text, const std::string& part) {
   EXPECT_NE(text.find(part), std::string::npos) << "no '" << part << "' in: " << text;
 }
 
+/// `given`, where `more` comes first.
+inline std::vector<Assignment> merged(std::vector<Assignment> given, const std::vector<Assignment>& more) {
+  for (const Assignment& a : more) {
+    std::erase_if(given, [&](const Assignment& g) { return g.key == a.key; });
+    given.push_back(a);
+  }
+  return given;
+}
+
 /// A run that takes milliseconds: NTM of 8 x 4 with an LSTM of 12 on short copies.
 inline Config small(const std::vector<Assignment>& more = {}) {
   std::vector<Assignment> given = {{"task", "copy", ""},
@@ -81,11 +90,7 @@ inline Config small(const std::vector<Assignment>& more = {}) {
                                    {"train.eval-every", "100", ""},
                                    {"train.eval-episodes", "10", ""},
                                    {"train.checkpoint-every", "100", ""}};
-  for (const Assignment& a : more) {
-    std::erase_if(given, [&](const Assignment& g) { return g.key == a.key; });
-    given.push_back(a);
-  }
-  return Config::from(given);
+  return Config::from(merged(given, more));
 }
 
 inline RunResult run(const Config& config, const fs::path& out, int threads = 1) {
@@ -128,8 +133,8 @@ inline std::string last_content(const fs::path& run, const Config& config) {
 inline std::string metrics_of(const fs::path& run) {
   return std::regex_replace(read_file(run / "metrics.jsonl"), std::regex("\"seconds\":[0-9.]+"), "\"seconds\":0");
 }
-inline nlohmann::json run_json(const fs::path& run) {
-  return nlohmann::json::parse(read_file(run / "run.json"));
+inline Json run_json(const fs::path& run) {
+  return parse_json(read_file(run / "run.json"));
 }
 
 /// f in a child process, as nobody where this one is root and `as_nobody`: its exit code, and what f returned.

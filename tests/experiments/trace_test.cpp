@@ -62,28 +62,29 @@ TEST(Trace, OneSequenceInSoManyOfEveryShard) {
   for (std::size_t i = 0; i < episodes.size(); ++i) EXPECT_EQ(episodes[i].id, static_cast<std::int64_t>(i));
 }
 
-// The trace against the pass itself, seen by another observer.
-class Copier final : public Observer<float> {
+// The trace against the pass itself, seen by somebody else.
+class Copier final : public Look<float> {
  public:
   explicit Copier(const MemoryLayout& layout) : layout_(layout) {}
-  bool wants_stages() const override { return true; }
-  void begin(const StepView<float>& v) override { take(v); }
-  void step(const StepView<float>& v) override { take(v); }
-  std::vector<std::vector<std::vector<float>>> states;  // [step + 1][state] row 0
-  std::vector<std::vector<std::vector<float>>> parameters, stages;
+  bool wants(const Place& place) override { return place.name != "weights" && place.name != "value"; }
+  void seen(const Pass<float>&, const Place& place, const Var<float>& v) override {
+    seen_[std::string(place.site) + "." + std::string(place.name)].emplace_back(v.data, v.data + v.size());
+  }
+  void start(const Pass<float>&, std::string_view component, std::span<const Var<float>> now) override {
+    take(component, now);
+  }
+  void state(const Pass<float>&, std::string_view component, std::span<const Var<float>> now) override {
+    take(component, now);
+  }
+  std::vector<std::vector<std::vector<float>>> states;           // [step + 1][state] row 0
+  std::map<std::string, std::vector<std::vector<float>>> seen_;  // by full name [step]
 
  private:
-  void take(const StepView<float>& v) {
+  void take(std::string_view component, std::span<const Var<float>> now) {
+    if (component != "memory") return;
     auto& s = states.emplace_back();
     for (std::size_t i = 0; i < layout_.state.size(); ++i)
-      s.emplace_back(v.memory[i].data, v.memory[i].data + layout_.state[i].count());
-    const auto copy = [](auto handles, const std::vector<Declared>& declared, auto& to) {
-      auto& values = to.emplace_back();
-      for (std::size_t i = 0; i < handles.size(); ++i)
-        values.emplace_back(handles[i].data, handles[i].data + declared[i].count());
-    };
-    copy(v.parameters, layout_.parameters, parameters);
-    copy(v.stages, layout_.stages, stages);
+      s.emplace_back(now[i].data, now[i].data + layout_.state[i].count());
   }
   const MemoryLayout& layout_;
 };
@@ -92,9 +93,9 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   const Config c = traced("full", {{"memory.read-heads", "2", ""}, {"memory.initial-memory", "random", ""}});
   Session s(c, 1);
   for (std::uint64_t i = 0; i < 20; ++i) s.step(i, i + 1);
-  const MemoryLayout& memory = *s.model().parts().memory;
-  const trace::Layout layout = make_layout(c, s.task(), s.model().parts(), "eval", 20, trace::Level::full);
-  Recorder recorder(layout, s.model().parts());
+  const MemoryLayout& memory = *find(s.model().components(), "memory")->memory;
+  const trace::Layout layout = make_layout(c, s.task(), s.model().components(), "eval", 20, trace::Level::full);
+  Recorder recorder(layout, s.model().components(), s.task().spec());
   const trace::Episode e = s.trace_episode(s.task(), 1, 5, recorder);
 
   Tape<float> tape;
@@ -104,7 +105,8 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   Batch batch;
   s.task().sample({1, "eval", 5, 0, 1}, batch);
   Copier copier(memory);
-  s.model().forward(batch, {.tape = tape, .seed = 1, .sequence = 5, .observer = &copier});
+  Pass<float> pass{.tape = tape, .seed = 1, .sequence = 5, .look = &copier};
+  s.model().forward(batch, pass);
 
   ASSERT_EQ(e.steps, batch.steps);
   EXPECT_EQ(e.sequence, 5);
@@ -124,15 +126,13 @@ TEST(Trace, HoldsTheValuesOfThePass) {
       const Declared& d = layout.sites[site].values[v].declared;
       if (d.name == "value") continue;
       const auto named = [&](const Declared& other) { return other.site == name && other.name == d.name; };
-      const auto stage = std::find_if(memory.stages.begin(), memory.stages.end(), named);
-      const bool inner = stage != memory.stages.end();
-      inner_weightings += inner;
-      const std::size_t count = d.count(), index = inner ? static_cast<std::size_t>(stage - memory.stages.begin())
-                                                         : memory.parameter_index(name, d.name);
-      const auto& seen = inner ? copier.stages : copier.parameters;
+      inner_weightings += std::any_of(memory.stages.begin(), memory.stages.end(), named);
+      const std::size_t count = d.count();
+      const auto& seen = copier.seen_.at(name + "." + d.name);
+      ASSERT_EQ(seen.size(), e.steps);
       for (std::size_t t = 0; t < e.steps; ++t)
         for (std::size_t i = 0; i < count; ++i)
-          ASSERT_EQ(e.sites[site].values[v][t * count + i], seen[t + 1][index][i]) << name << "." << d.name;
+          ASSERT_EQ(e.sites[site].values[v][t * count + i], seen[t][i]) << name << "." << d.name;
     }
   }
   EXPECT_EQ(inner_weightings, 12u);  // similarity, content, gated, shifted at three sites
@@ -217,6 +217,104 @@ TEST(Trace, HopsOverItemsAreTraced) {
         }
       }
     }
+}
+
+/// Of toy_items, whose later sequences are unlike the early ones.
+Config toy(const std::string& answer, const std::vector<Assignment>& more = {}) {
+  std::vector<Assignment> given = {{"task", "toy_items", ""},
+                                   {"task.answer", answer, ""},
+                                   {"memory", answer == "pointer" ? "none" : "end_to_end", ""},
+                                   {"controller.hidden", "6", ""},
+                                   {"train.max-sequences", "60", ""},
+                                   {"train.eval-every", "30", ""},
+                                   {"train.eval-episodes", "4", ""},
+                                   {"trace.level", "weights", ""},
+                                   {"trace.every", "1", ""}};
+  return Config::from(merged(given, more));
+}
+
+/// What the task gave for an episode, alone.
+Batch batch_of(const Config& config, const trace::Episode& e) {
+  Batch batch;
+  tasks()
+      .find(config.task)
+      .make(config.task_options)
+      ->sample({config.seed, "task", static_cast<std::uint64_t>(e.sequence), 0, 1}, batch);
+  return batch;
+}
+
+TEST(Trace, APointerOfFewItemsKeepsNothingOfALongerSet) {
+  Folder folder;
+  const Config c = toy("pointer");
+  run(c, folder / "run");
+  const auto episodes = episodes_of(folder / "run");
+  ASSERT_EQ(episodes.size(), 60u);
+  for (const trace::Episode& e : episodes) {
+    const std::size_t k = e.output.size() / e.steps;
+    ASSERT_EQ(k, 7u);
+    for (std::size_t t = 0; t < e.steps; ++t) {
+      double total = 0;
+      for (std::size_t i = 0; i < k; ++i) {
+        total += static_cast<double>(e.output[t * k + i]);
+        if (i >= e.items.count) {
+          EXPECT_EQ(e.output[t * k + i], 0) << "sequence " << e.sequence << " item " << i;
+        }
+      }
+      EXPECT_NEAR(total, 1, 1e-5) << "sequence " << e.sequence;
+    }
+  }
+}
+
+TEST(Trace, AnEpisodeWithoutItemsHasNoWords) {
+  Folder folder;
+  const Config c = toy("class");
+  run(c, folder / "run");
+  std::size_t empty = 0;
+  for (const trace::Episode& e : episodes_of(folder / "run")) {
+    const Batch batch = batch_of(c, e);
+    std::vector<std::int32_t> words;
+    for (const std::int32_t w : batch.items.tokens.storage())
+      if (w >= 0) words.push_back(w);
+    EXPECT_EQ(e.items.token, words) << "sequence " << e.sequence;
+    EXPECT_EQ(e.items.count, batch.items.count[0]);
+    empty += e.items.count == 0;
+  }
+  EXPECT_EQ(empty, 10u);
+}
+
+// The first sequences have at most 3 items and whole numbers, later ones up to 7 and halves.
+TEST(Trace, TheTaskDeclaresWhatLaterEpisodesAreLike) {
+  Folder folder;
+  const Config c = toy("class");
+  run(c, folder / "run");
+  const auto episodes = episodes_of(folder / "run");
+  ASSERT_EQ(episodes.size(), 60u) << "none was refused";
+  std::size_t most = 0;
+  for (const trace::Episode& e : episodes) {
+    EXPECT_EQ(e.params, std::vector<double>{static_cast<double>(batch_of(c, e).parameters[0].second[0])});
+    most = std::max(most, e.items.count);
+  }
+  EXPECT_EQ(most, 7u);
+}
+
+TEST(Trace, ATaskThatBreaksItsDeclarationIsNamed) {
+  const auto said = [](const char* breaks, const char* answer) {
+    return message_of<InvariantError>([&] {
+      Session s(toy(answer, {{"task.breaks", breaks, ""}}), 1);
+      for (std::uint64_t n = 0; n < 60; ++n) {
+        std::vector<double> metrics;
+        s.evaluate({.first = n, .count = 1}, metrics);
+      }
+    });
+  };
+  EXPECT_EQ(said("items", "class"), "[task toy_items] row 0 has 3 items, the task promised at most 2");
+  EXPECT_EQ(said("whole", "class"), "[task toy_items] parameter 'share' is 40.5, the task promised whole numbers");
+  EXPECT_EQ(said("steps", "pointer"), "[task toy_items] T=3, the task promised at most 2 steps");
+  const Config silent = toy("class", {{"task.breaks", "silence", ""}});
+  Session s(silent, 1);
+  EXPECT_EQ(message_of<InvariantError>(
+                [&] { make_layout(silent, s.task(), s.model().components(), "train", 0, trace::Level::weights); }),
+            "[task toy_items] gives items and does not declare how many at most (max_items)");
 }
 
 TEST(Trace, AResumedRunTracesEachSequenceOnce) {

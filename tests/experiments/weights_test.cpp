@@ -1,6 +1,7 @@
 // safetensors and npy: what is written comes back to the bit, and what is malformed is refused with a reason.
 #include "experiments/weights.hpp"
 
+#include "core/json.hpp"
 #include "core/random.hpp"
 #include "tests/experiments/support.hpp"
 
@@ -13,8 +14,6 @@
 
 namespace mneme::experiments {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Weights some_weights() {
   Weights w;
@@ -64,9 +63,9 @@ TEST(Weights, NumbersOfAFileAreAlignedAndItsHeaderIsPlain) {
   std::uint64_t n = 0;
   std::memcpy(&n, bytes.data(), 8);
   EXPECT_EQ(n % 8, 0u);
-  const Json header = Json::parse(bytes.substr(8, n));
-  EXPECT_EQ(header["a.weight"], Json::parse(R"({"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]})"));
-  EXPECT_EQ(header["b"]["data_offsets"], Json::parse("[24, 40]"));
+  const Json header = parse_json(bytes.substr(8, n));
+  EXPECT_EQ(header["a.weight"], parse_json(R"({"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]})"));
+  EXPECT_EQ(header["b"]["data_offsets"], parse_json("[24, 40]"));
   EXPECT_EQ(bytes.size(), 8 + n + 44);
 }
 

@@ -3,7 +3,7 @@
 //   MNEME_STARTS=200 build/release/tests/test_faults --gtest_filter='Starts.*'      the long form
 #include "tests/tools/program.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <csignal>

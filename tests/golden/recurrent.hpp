@@ -49,7 +49,7 @@ class Recurrent {
     tape_.begin(false);
     Sequences<T> out{steps, rows, controller_->output_size(), {}, {}};
     out.h.assign(steps, Numbers(rows * out.hidden));
-    std::span<Var<T>> state = controller_->begin(tape_, rows);
+    std::span<Var<T>> state = controller_->begin(pass_, rows);
     for (std::size_t s = 0; s < initial.size(); ++s)
       for (std::size_t i = 0; i < initial[s].size(); ++i) state[s].data[i] = static_cast<T>(initial[s][i]);
     for (std::size_t t = 0; t < steps; ++t) {
@@ -61,7 +61,7 @@ class Recurrent {
         for (std::size_t i = 0; active[b] && i < input; ++i) in.data[b * input + i] = static_cast<T>(x(place(b), b, i));
       }
       std::span<Var<T>> next = state;
-      const Var<T> h = controller_->step(tape_, {&in, 1}, next);
+      const Var<T> h = controller_->step(pass_, {&in, 1}, next);
       for (std::size_t s = 0; s < next.size(); ++s) next[s] = choose_rows(tape_, active, next[s], state[s]);
       state = next;
       for (std::size_t b = 0; b < rows; ++b)
@@ -77,6 +77,7 @@ class Recurrent {
   std::unique_ptr<Controller<T>> controller_;
   std::unique_ptr<Gradients<T>> gradients_;
   Tape<T> tape_;
+  Pass<T> pass_{tape_};
 };
 
 }  // namespace mneme::golden

@@ -34,7 +34,8 @@ class Addressing : public testing::Test {
     }
     ParameterSet<T> set;
     const auto look = plugin.template make<T>(Builder<T>(set), setup);
-    const Var<T> w = (*look)(tape, parameters, given<T>(tape, {1, width, n}, memory), given<T>(tape, {1, n}, h.w));
+    Pass<T> pass{tape};
+    const Var<T> w = (*look)(pass, parameters, given<T>(tape, {1, width, n}, memory), given<T>(tape, {1, n}, h.w));
     EXPECT_EQ(w.shape.text(), (Shape{1, n}).text());
     return test::numbers(w);
   }

@@ -39,7 +39,7 @@ void expect_paper(const Given& given, const std::vector<std::size_t>& counts,
   const std::size_t hops = std::stoul(value_or(given, "hops", "3")), width = 5;
   const std::size_t slots = std::stoul(value_or(given, "slots", "6"));
   const Values<double> state = asked.ask(stories.batch);
-  const Var<double> logits = asked.memory->answer(asked.tape, state);
+  const Var<double> logits = asked.memory->answer(asked.pass, state);
   ASSERT_TRUE((logits.shape == Shape{counts.size(), 3}));
   for (std::size_t b = 0; b < counts.size(); ++b) {
     const std::size_t n = counts[b];
@@ -99,7 +99,7 @@ TEST(EndToEnd, AnEmptyStoryLeavesTheQueryAlone) {
   const Stories stories({0, 3});
   Asked<double> asked("end_to_end", small({}), stories.spec);
   const Values<double> state = asked.ask(stories.batch);
-  const Var<double> u = asked.memory->question(asked.tape, stories.batch);
+  const Var<double> u = asked.memory->question(asked.pass, stories.batch);
   EXPECT_EQ(asked.state(state, "hop_0", "weights", 0), Row(3));
   EXPECT_EQ(asked.state(state, "", "query", 0), Row(u.data, u.data + 5));
 }
@@ -133,7 +133,7 @@ TEST(EndToEnd, TyingShares) {
   std::fill_n(other.batch.items.tokens.data(), other.batch.items.tokens.size(), 3);
   std::fill_n(other.batch.tokens.data(), other.batch.tokens.size(), 4);
   Asked<double> asked("end_to_end", small({{"hops", "2"}}), other.spec);
-  test::backward_from(asked.tape, asked.memory->answer(asked.tape, asked.ask(other.batch)));
+  test::backward_from(asked.tape, asked.memory->answer(asked.pass, asked.ask(other.batch)));
   const auto touched = [&](const std::string& name) {
     std::set<std::size_t> rows;
     for (std::size_t i = 0; i < asked.set.parameters().size(); ++i) {
@@ -158,8 +158,8 @@ TEST(EndToEnd, NoiseIsOfTrainingAndOfItsSequence) {
   const Stories stories({6, 5});
   Asked<double> asked("end_to_end", small({{"noise", "0.5"}, {"slots", "20"}}), stories.spec);
   const auto embedded = [&](bool train, std::uint64_t sequence) {
-    const Values<double> state = asked.memory->begin(
-        asked.tape, {.rows = 2, .items = &stories.batch.items, .train = train, .seed = 1, .sequence = sequence});
+    Pass<double> pass{.tape = asked.tape, .train = train, .seed = 1, .sequence = sequence};
+    const Values<double> state = asked.memory->begin(pass, {.rows = 2, .items = &stories.batch.items});
     return test::numbers(state[asked.memory->layout().state_index("", "embedded_0")]);
   };
   const auto still = embedded(false, 0);
@@ -244,7 +244,8 @@ TEST(Bags, AgesCountFromTheLastStatement) {
   Tape<double> tape;
   tape.begin(false);
   const auto bags = item_bags(tape, stories.batch.items, 3, {Encoding::bag, 4});
-  const std::int32_t* age = item_ages(tape, bags, 3, 0, 1, 0);
+  Pass<double> pass{.tape = tape, .train = true, .seed = 1};
+  const std::int32_t* age = item_ages(pass, bags, 3, 0);
   EXPECT_EQ(std::vector<std::int32_t>(age, age + 12), (std::vector<std::int32_t>{2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 
@@ -257,7 +258,8 @@ TEST(Bags, NoiseMakesStatementsOlderInOrder) {
   std::map<std::vector<std::int32_t>, int> seen;
   for (std::uint64_t s = 0; s < 6000; ++s) {
     tape.begin(false);
-    const std::int32_t* age = item_ages(tape, bags, 50, 0.5, 1, s);
+    Pass<double> pass{.tape = tape, .train = true, .seed = 1, .sequence = s};
+    const std::int32_t* age = item_ages(pass, bags, 50, 0.5);
     ++seen[{age, age + 4}];
   }
   // 0 blanks: 1 choice; 1: 5; 2: 15; one outcome per set of places, since only ages of statements are seen.

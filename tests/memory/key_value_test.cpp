@@ -31,7 +31,7 @@ void expect_paper(const Given& given, std::size_t hops, std::vector<std::int32_t
   const bool temporal = !is("temporal", "false"), own = is("values", "own");
   const std::size_t split = given.count("value-words") ? std::stoul(given.at("value-words")) : 0;
   const Values<double> state = asked.ask(stories.batch);
-  const Var<double> logits = asked.memory->answer(asked.tape, state);
+  const Var<double> logits = asked.memory->answer(asked.pass, state);
   for (std::size_t b = 0; b < counts.size(); ++b) {
     std::vector<Row> keys, values;
     for (std::size_t i = 0; i < counts[b]; ++i) {
@@ -104,7 +104,7 @@ TEST(KeyValue, EmptySlotsAddNothingUnderSigmoid) {
   const Stories stories({4, 1, 0});
   const auto answers = [&](const char* normalizer, const char* empty) {
     Asked<double> asked("key_value", small({{"normalize", normalizer}, {"empty-slots", empty}}), stories.spec);
-    return test::numbers(asked.memory->answer(asked.tape, asked.ask(stories.batch)));
+    return test::numbers(asked.memory->answer(asked.pass, asked.ask(stories.batch)));
   };
   EXPECT_EQ(answers("sigmoid", "true"), answers("sigmoid", "false"));
   EXPECT_NE(answers("softmax", "true"), answers("softmax", "false"));

@@ -1,10 +1,12 @@
 // Memory ntm: whole steps against the paper in plain loops, every option, and what is refused.
 #include "attention/addressing.hpp"
+#include "autodiff/ops.hpp"
+#include "core/join.hpp"
 #include "memory/memory.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 namespace mneme {
 namespace {
@@ -54,6 +56,9 @@ struct Ntm {
     std::copy(values.begin(), values.end(), set.value(index(name)));
     set.refresh();
   }
+  Values<T> step(const Var<T>& control, Values<T> state) {
+    return memory->step(pass, memory->head_parameters(pass, control), state);
+  }
   Numbers state(Values<T> values, const std::string& site, const std::string& name) const {
     return test::numbers(values[memory->layout().state_index(site, name)]);
   }
@@ -62,6 +67,7 @@ struct Ntm {
   std::unique_ptr<Memory<T>> memory;
   std::unique_ptr<Gradients<T>> gradients;
   Tape<T> tape;
+  Pass<T> pass{tape};
 };
 
 /// Row b's head parameters of this step, from the controller's output by the product of the named weights.
@@ -99,7 +105,7 @@ void expect_paper(const Given& given) {
   Ntm<double> ntm(given);
   const MemoryLayout& layout = ntm.memory->layout();
   const std::size_t n = layout.slots, m = layout.width, rows = 2;
-  Values<double> state = ntm.memory->begin(ntm.tape, {.rows = rows});
+  Values<double> state = ntm.memory->begin(ntm.pass, {.rows = rows});
   std::vector<std::vector<test::PlainHead>> heads(rows);
   std::vector<test::Matrix> memory(rows);
   for (std::size_t b = 0; b < rows; ++b) {
@@ -119,11 +125,11 @@ void expect_paper(const Given& given) {
   for (std::size_t t = 0; t < 3; ++t) {
     SCOPED_TRACE(fmt::format("step {}", t));
     const Numbers control = draw(rows * H, 70 + t);
-    state = ntm.memory->step(ntm.tape, test::given(ntm.tape, {rows, H}, control), state).state;
+    state = ntm.step(test::given(ntm.tape, {rows, H}, control), state);
     Numbers contents(rows * m * n);
     for (std::size_t b = 0; b < rows; ++b) {
       fill_parameters(ntm, heads[b], control.data() + b * H);
-      test::plain_step(heads[b], memory[b], layout.write_first);
+      test::plain_step(heads[b], memory[b], layout.turns[0].writes);
       for (std::size_t i = 0; i < n; ++i)
         for (std::size_t k = 0; k < m; ++k) contents[(b * m + k) * n + i] = memory[b][i][k];
     }
@@ -156,7 +162,9 @@ TEST(Ntm, StepsAreThePapers) {
       {{"start-slot", "3"}},
   };
   for (const Given& given : cases) {
-    SCOPED_TRACE(fmt::format("{}", fmt::join(given, " ")));
+    std::vector<std::string> told;
+    for (const auto& [name, value] : given) told.push_back(name + "=" + value);
+    SCOPED_TRACE(join(told, " "));
     expect_paper(given);
   }
 }
@@ -191,8 +199,13 @@ TEST(Ntm, TheLayoutNamesSitesStateAndParameters) {
   EXPECT_EQ(layout.width, 3u);
   EXPECT_EQ(layout.read_size(), 6u);
   EXPECT_EQ(layout.update, "ntm-erase-add");
-  EXPECT_FALSE(layout.write_first);
-  EXPECT_TRUE(Ntm<double>(Given{}).memory->layout().write_first);
+  const auto turns = [](const MemoryLayout& l) {
+    std::string order;
+    for (const Turn& t : l.turns) order += fmt::format("{}{}{} ", t.name, t.writes ? "!" : ":", join(t.sites, ","));
+    return order;
+  };
+  EXPECT_EQ(turns(layout), "read:0,1 write!2 ");
+  EXPECT_EQ(turns(Ntm<double>(Given{}).memory->layout()), "write!1 read:0 ");
   EXPECT_EQ(complaint<InvariantError>([&] { layout.state_index("read_7", "weights"); }),
             "[memory] nothing is declared as read_7.weights");
   EXPECT_EQ(complaint<InvariantError>([&] { layout.parameter_index("read_1", "key"); }),
@@ -203,7 +216,7 @@ TEST(Ntm, TheLayoutNamesSitesStateAndParameters) {
 
 TEST(Ntm, ConstantMemoryAndStartSlot) {
   Ntm<double> ntm({{"initial-value", "0.25"}, {"start-slot", "2"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
+  const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
   test::expect_value(state[0], {2, 3, 5}, Numbers(30, 0.25), 0);
   EXPECT_EQ(ntm.state(state, "read_0", "weights"), (Numbers{0, 0, 1, 0, 0, 0, 0, 1, 0, 0}));
   EXPECT_EQ(ntm.state(state, "write_0", "weights"), (Numbers{0, 0, 1, 0, 0, 0, 0, 1, 0, 0}));
@@ -212,12 +225,12 @@ TEST(Ntm, ConstantMemoryAndStartSlot) {
 
 TEST(Ntm, AConstantMemoryIsUsuallySmallButNotZero) {
   Ntm<double> ntm(Given{});
-  test::expect_value(ntm.memory->begin(ntm.tape, {.rows = 1})[0], {1, 3, 5}, Numbers(15, 1e-6), 0);
+  test::expect_value(ntm.memory->begin(ntm.pass, {.rows = 1})[0], {1, 3, 5}, Numbers(15, 1e-6), 0);
 }
 
 TEST(Ntm, ZeroWeights) {
   Ntm<double> ntm({{"initial-weights", "zero"}, {"initial-memory", "random"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
+  const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
   EXPECT_EQ(ntm.state(state, "read_0", "weights"), Numbers(10, 0));
   EXPECT_EQ(ntm.state(state, "write_0", "weights"), Numbers(10, 0));
 }
@@ -225,7 +238,7 @@ TEST(Ntm, ZeroWeights) {
 TEST(Ntm, LearnedWeightsAreASoftmaxOfEachHeadsOwnNumbers) {
   Ntm<double> ntm({{"initial-weights", "learned"}, {"read-addressing", "content"}});
   ntm.set_parameter("write_0.initial_weights", {0, std::log(2), 0, 0, std::log(3)});
-  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 1});
+  const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 1});
   test::expect_near(ntm.state(state, "write_0", "weights"), {0.125, 0.25, 0.125, 0.125, 0.375}, 1e-15);
   // A head that never looks back has none to learn.
   for (const Parameter& p : ntm.set.parameters()) EXPECT_NE(p.name, "read_0.initial_weights");
@@ -234,7 +247,7 @@ TEST(Ntm, LearnedWeightsAreASoftmaxOfEachHeadsOwnNumbers) {
 TEST(Ntm, RandomMemoryIsDrawnOnceAndExtendsWhenSlotsAreAdded) {
   const auto contents = [](std::size_t slots, std::uint64_t seed) {
     Ntm<double> ntm({{"initial-memory", "random"}, {"initial-value", "0.5"}, {"slots", std::to_string(slots)}}, seed);
-    const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
+    const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
     const Numbers flat = test::numbers(state[0]);
     test::Matrix rows(slots, test::Row(3));
     for (std::size_t i = 0; i < slots; ++i)
@@ -255,7 +268,7 @@ TEST(Ntm, RandomMemoryIsDrawnOnceAndExtendsWhenSlotsAreAdded) {
 TEST(Ntm, TheUsualHalfWidthOfRandomMemoryFollowsItsSize) {
   Ntm<double> ntm({{"initial-memory", "random"}, {"slots", "50"}, {"width", "14"}});
   double most = 0;
-  for (double v : test::numbers(ntm.memory->begin(ntm.tape, {.rows = 1})[0])) most = std::max(most, std::abs(v));
+  for (double v : test::numbers(ntm.memory->begin(ntm.pass, {.rows = 1})[0])) most = std::max(most, std::abs(v));
   EXPECT_LE(most, 1.0 / 8);
   EXPECT_GT(most, 0.9 / 8);
 }
@@ -263,11 +276,11 @@ TEST(Ntm, TheUsualHalfWidthOfRandomMemoryFollowsItsSize) {
 TEST(Ntm, ALearnedRowIsSharedAndALearnedRowASlotIsNot) {
   Ntm<double> shared(Given{{"initial-memory", "learned"}});
   shared.set_parameter("initial_memory", {1, 2, 3});
-  EXPECT_EQ(test::numbers(shared.memory->begin(shared.tape, {.rows = 1})[0]),
+  EXPECT_EQ(test::numbers(shared.memory->begin(shared.pass, {.rows = 1})[0]),
             (Numbers{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3}));
   Ntm<double> own({{"initial-memory", "learned-slots"}, {"slots", "2"}});
   own.set_parameter("initial_memory", {1, 2, 3, 4, 5, 6});  // [N M]
-  EXPECT_EQ(test::numbers(own.memory->begin(own.tape, {.rows = 1})[0]), (Numbers{1, 4, 2, 5, 3, 6}));
+  EXPECT_EQ(test::numbers(own.memory->begin(own.pass, {.rows = 1})[0]), (Numbers{1, 4, 2, 5, 3, 6}));
 }
 
 // Rows that start equal and are looked at equally stay equal: such pairs are refused, all others run.
@@ -334,9 +347,9 @@ TEST(Ntm, OptionsThatDoNotFitAreNamed) {
 // The two write heads' numbers exchanged: the same memory (section 3.2).
 TEST(Ntm, TheOrderOfWriteHeadsIsFree) {
   Ntm<double> ntm({{"write-heads", "2"}, {"initial-memory", "random"}});
-  Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
-  state = ntm.memory->step(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 80)), state).state;
-  const Values<double> p = ntm.memory->head_parameters(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 81)));
+  Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
+  state = ntm.step(given(ntm.tape, {2, H}, draw(2 * H, 80)), state);
+  const Values<double> p = ntm.memory->head_parameters(ntm.pass, given(ntm.tape, {2, H}, draw(2 * H, 81)));
   const MemoryLayout& layout = ntm.memory->layout();
   Values<double> exchanged = copy_values(ntm.tape, p), other = copy_values(ntm.tape, state);
   for (std::size_t i = 0; i < p.size(); ++i) {
@@ -344,27 +357,41 @@ TEST(Ntm, TheOrderOfWriteHeadsIsFree) {
     if (d.site == "write_0") std::swap(exchanged[i], exchanged[layout.parameter_index("write_1", d.name)]);
   }
   std::swap(other[layout.state_index("write_0", "weights")], other[layout.state_index("write_1", "weights")]);
-  test::expect_near(test::numbers(ntm.memory->update(ntm.tape, exchanged, other)[0]),
-                    test::numbers(ntm.memory->update(ntm.tape, p, state)[0]), 1e-14);
+  const Values<double> changed = copy_values(ntm.tape, state);
+  ntm.memory->update(ntm.pass, layout.turns[0], exchanged, other, other);
+  ntm.memory->update(ntm.pass, layout.turns[0], p, state, changed);
+  test::expect_near(test::numbers(other[0]), test::numbers(changed[0]), 1e-14);
 }
 
 TEST(Ntm, WritersAddressTheMemoryAsItWas) {
   Ntm<double> ntm({{"write-heads", "2"}, {"write-addressing", "content"}, {"initial-memory", "random"}});
-  const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 1});
-  const auto next = ntm.memory->step(ntm.tape, given(ntm.tape, {1, H}, draw(H, 82)), state);
-  for (std::size_t s : {1, 2})
-    EXPECT_EQ(test::numbers(ntm.memory->address(ntm.tape, s, next.parameters, state)),
-              ntm.state(next.state, ntm.memory->layout().sites[s].name, "weights"));
+  const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 1});
+  const MemoryLayout& layout = ntm.memory->layout();
+  const Values<double> p = ntm.memory->head_parameters(ntm.pass, given(ntm.tape, {1, H}, draw(H, 82)));
+  const Values<double> next = ntm.memory->step(ntm.pass, p, state), now = copy_values(ntm.tape, state);
+  ntm.memory->address(ntm.pass, layout.turns[0], p, state, now);
+  for (std::size_t s : {1, 2}) {
+    const std::size_t w = layout.sites[s].weights;
+    EXPECT_EQ(test::numbers(now[w]), test::numbers(next[w]));
+    EXPECT_NE(test::numbers(now[w]), test::numbers(state[w]));
+  }
 }
 
-TEST(Ntm, ApplyingLoggedParametersIsTheStep) {
+TEST(Ntm, LoggedParametersMakeTheStepAgain) {
   for (const char* order : {"read-first", "write-first"}) {
     Ntm<double> ntm(Given{{"order", order}});
-    const Values<double> state = ntm.memory->begin(ntm.tape, {.rows = 2});
-    const auto next = ntm.memory->step(ntm.tape, given(ntm.tape, {2, H}, draw(2 * H, 83)), state);
-    const Values<double> again = apply_parameters(*ntm.memory, ntm.tape, next.parameters, state).state;
+    const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
+    const Values<double> p = ntm.memory->head_parameters(ntm.pass, given(ntm.tape, {2, H}, draw(2 * H, 83)));
+    const Values<double> next = ntm.memory->step(ntm.pass, p, state);
+    const Values<double> logged = copy_values(ntm.tape, p);
+    for (Var<double>& v : logged) {
+      const Var<double> copy = ntm.tape.constant(v.shape);
+      std::copy_n(v.data, v.size(), copy.data);
+      v = copy;
+    }
+    const Values<double> again = ntm.memory->step(ntm.pass, logged, state);
     for (std::size_t i = 0; i < again.size(); ++i)
-      EXPECT_EQ(test::numbers(again[i]), test::numbers(next.state[i])) << ntm.memory->layout().state[i].full_name();
+      EXPECT_EQ(test::numbers(again[i]), test::numbers(next[i])) << ntm.memory->layout().state[i].full_name();
   }
 }
 
@@ -372,11 +399,11 @@ TEST(Ntm, FloatFollowsDouble) {
   const Given given{{"read-heads", "2"}, {"initial-memory", "random"}};
   Ntm<float> a(given);
   Ntm<double> b(given);
-  Values<float> x = a.memory->begin(a.tape, {.rows = 2});
-  Values<double> y = b.memory->begin(b.tape, {.rows = 2});
+  Values<float> x = a.memory->begin(a.pass, {.rows = 2});
+  Values<double> y = b.memory->begin(b.pass, {.rows = 2});
   for (std::size_t t = 0; t < 5; ++t) {
-    x = a.memory->step(a.tape, test::given(a.tape, {2, H}, draw(2 * H, t)), x).state;
-    y = b.memory->step(b.tape, test::given(b.tape, {2, H}, draw(2 * H, t)), y).state;
+    x = a.step(test::given(a.tape, {2, H}, draw(2 * H, t)), x);
+    y = b.step(test::given(b.tape, {2, H}, draw(2 * H, t)), y);
   }
   for (std::size_t i = 0; i < x.size(); ++i) test::expect_near(test::numbers(x[i]), test::numbers(y[i]), 2e-5);
 }
@@ -388,19 +415,55 @@ TEST(None, HasNothingAndDoesNothing) {
   const auto none = memories().find("none").make<double>(Builder<double>(set), {}, {H, {}});
   Tape<double> tape;
   tape.begin(true);
+  Pass<double> pass{tape};
   EXPECT_TRUE(set.parameters().empty());
   EXPECT_EQ(none->layout().read_size(), 0u);
-  EXPECT_TRUE(none->begin(tape, {.rows = 3}).empty());
-  const auto next = none->step(tape, tape.filled({3, H}, 1), {});
-  EXPECT_TRUE(next.state.empty());
-  EXPECT_TRUE(next.parameters.empty());
-  EXPECT_EQ(complaint<InvariantError>([&] { none->address(tape, 0, {}, {}); }), "[none] has no site to address");
-  EXPECT_EQ(complaint<InvariantError>([&] { none->read(tape, 0, {}); }), "[none] has no site to read");
+  EXPECT_TRUE(none->begin(pass, {.rows = 3}).empty());
+  EXPECT_TRUE(none->layout().turns.empty());
+  const Values<double> parameters = none->head_parameters(pass, tape.filled({3, H}, 1));
+  EXPECT_TRUE(parameters.empty());
+  EXPECT_TRUE(none->step(pass, parameters, {}).empty());
 }
 
 TEST(Memories, AnUnknownNameListsWhatExists) {
   EXPECT_EQ(complaint([] { memories().find("ntn"); }),
             "[memory] unknown memory 'ntn', did you mean 'ntm'? There are: end_to_end, key_value, none, ntm");
+}
+
+/// All heads of a turn at once, or each by itself and read after: the same step and the same gradients.
+TEST(NtmSteps, JoinedHeadsAreHeadsOneByOne) {
+  const auto apart = [](Ntm<double>& ntm, const Var<double>& control, Values<double> before) {
+    const Values<double> p = ntm.memory->head_parameters(ntm.pass, control), now = copy_values(ntm.tape, before);
+    for (const Turn& turn : ntm.memory->layout().turns) {
+      for (const std::size_t s : turn.sites)
+        ntm.memory->address(ntm.pass, {turn.name, {s}, turn.writes}, p, before, now);
+      if (turn.writes) ntm.memory->update(ntm.pass, turn, p, before, now);
+      ntm.memory->read(ntm.pass, turn, now);
+    }
+    return now;
+  };
+  for (const char* order : {"write-first", "read-first"})
+    for (const char* heads : {"1", "3", "6"}) {
+      SCOPED_TRACE(fmt::format("{} heads, {}", heads, order));
+      Numbers values[2], gradients[2];
+      for (const bool joined : {false, true}) {
+        Ntm<double> ntm({{"read-heads", heads}, {"write-heads", "2"}, {"order", order}});
+        Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
+        std::vector<Var<double>> parts;
+        for (std::uint64_t t = 0; t < 3; ++t) {
+          const Var<double> control = given<double>(ntm.tape, {2, H}, draw(2 * H, t));
+          state = joined ? ntm.step(control, state) : apart(ntm, control, state);
+          for (std::size_t i = 1; i < state.size(); ++i) parts.push_back(state[i]);
+        }
+        parts.push_back(state[0].reshaped({2, state[0].size() / 2}));
+        const Var<double> all = concatenate<double>(ntm.tape, parts);
+        values[joined] = test::numbers(all);
+        test::backward_from(ntm.tape, all);
+        gradients[joined].assign(ntm.gradients->flat(), ntm.gradients->flat() + ntm.set.flat_size());
+      }
+      test::expect_near(values[1], values[0], 1e-12);
+      test::expect_near(gradients[1], gradients[0], 1e-12);
+    }
 }
 
 }  // namespace

@@ -146,10 +146,10 @@ struct Asked {
   }
   /// All of it: question, hops, answer.
   Values<T> ask(const Batch& batch, bool train = false, std::uint64_t sequence = 0) {
-    const Var<T> u = memory->question(tape, batch);
-    const Values<T> start = memory->begin(
-        tape, {.rows = batch.size, .items = &batch.items, .train = train, .seed = 1, .sequence = sequence});
-    return memory->step(tape, u, start).state;
+    Pass<T> pass{.tape = tape, .train = train, .seed = 1, .sequence = sequence};
+    const Var<T> u = memory->question(pass, batch);
+    const Values<T> start = memory->begin(pass, {.rows = batch.size, .items = &batch.items});
+    return memory->step(pass, memory->head_parameters(pass, u), start);
   }
   /// Row b of a state value: [rest], item axes cut to what there is.
   Row state(Values<T> values, const std::string& site, const std::string& name, std::size_t b) const {
@@ -162,6 +162,7 @@ struct Asked {
   std::unique_ptr<Memory<T>> memory;
   std::unique_ptr<Gradients<T>> gradients;
   Tape<T> tape;
+  Pass<T> pass{tape};
 };
 
 }  // namespace mneme::test

@@ -38,13 +38,16 @@ class CellRig {
     tape.bind(gradients->leaves());
   }
 
-  Forward<T> forward(const Batch& batch, double loss_scale = 1, Observer<T>* observer = nullptr) {
+  Forward<T> forward(const Batch& batch, double loss_scale = 1, Look<T>* look = nullptr) {
     tape.begin(true);
-    return model->forward(batch, Context<T>{.tape = tape, .loss_scale = loss_scale, .observer = observer});
+    Pass<T> pass{.tape = tape, .loss_scale = loss_scale, .look = look};
+    return model->forward(batch, pass);
   }
   void predict(const Batch& batch, Prediction& out) {
     tape.begin(false);
-    model->predict(batch, Context<T>{.tape = tape}, {}, out);
+    Pass<T> forced{.tape = tape}, pass{.tape = tape};
+    const Var<T> logits = model->forward(batch, forced).logits;
+    model->predict(batch, pass, {}, logits, out);
   }
 
   /// A parameter of rank 2 as [in][out], of rank 1 as one row.
@@ -98,26 +101,21 @@ inline Row plain_log_softmax(const Row& x, std::size_t count) {
   return y;
 }
 
-/// Copies of everything an observer is shown, by step; 0 is the state before the first.
+/// Copies of everything that a run shows, by step; 0 is the state before the first.
 template <class T>
-struct Recording final : Observer<T> {
-  void begin(const StepView<T>& view) override {
-    EXPECT_TRUE(view.parameters.empty());
-    keep(view);
+struct Recording final : Look<T> {
+  void start(const Pass<T>&, std::string_view component, std::span<const Var<T>> now) override { keep(component, now); }
+  void state(const Pass<T>& pass, std::string_view component, std::span<const Var<T>> now) override {
+    keep(component, now);
+    EXPECT_EQ((component == "memory" ? memory : controller).size(), pass.step + 2);
   }
-  void step(const StepView<T>& view) override {
-    EXPECT_EQ(view.step + 1, memory.size());
-    parameters.emplace_back();
-    for (const Var<T>& v : view.parameters) parameters.back().push_back(numbers(v));
-    keep(view);
+  std::vector<std::vector<Numbers>> memory, controller;  // [step][slot] -> [B ...]
+
+ private:
+  void keep(std::string_view component, std::span<const Var<T>> now) {
+    auto& values = (component == "memory" ? memory : controller).emplace_back();
+    for (const Var<T>& v : now) values.push_back(numbers(v));
   }
-  void keep(const StepView<T>& view) {
-    memory.emplace_back();
-    controller.emplace_back();
-    for (const Var<T>& v : view.memory) memory.back().push_back(numbers(v));
-    for (const Var<T>& v : view.controller) controller.back().push_back(numbers(v));
-  }
-  std::vector<std::vector<Numbers>> memory, controller, parameters;  // [step][slot] -> [B ...]
 };
 
 /// Row b of B.

@@ -273,7 +273,7 @@ TEST(Cell, NtmInPlainLoops) {
         test::plain_step(heads, memory, std::string(order) == "write-first");
         const Row y = plain_layer(rig, "readout", with_reads(control));
         std::copy(y.begin(), y.end(), logits.begin() + static_cast<std::ptrdiff_t>((t * B + b) * 2));
-        const MemoryLayout& layout = *rig.model->parts().memory;
+        const MemoryLayout& layout = *find(rig.model->components(), "memory")->memory;
         for (std::size_t h = 0; h < heads.size(); ++h)
           test::expect_near(test::row_of(seen.memory[t + 1][layout.state_index(layout.sites[h].name, "weights")], b, B),
                             heads[h].w, 1e-12);
@@ -395,10 +395,16 @@ TEST(Cell, SaysWhatItIsMadeOf) {
   const BatchSpec spec{.channels = 3, .target = TargetKind::bits, .outputs = 2};
   const CellRig<float> rig(spec,
                            {.memory = "ntm", .memory_options = {{"slots", "5"}, {"width", "3"}}, .controller = "lstm"});
-  ASSERT_NE(rig.model->parts().memory, nullptr);
-  ASSERT_NE(rig.model->parts().controller, nullptr);
-  EXPECT_EQ(rig.model->parts().memory->slots, 5u);
-  EXPECT_EQ(rig.model->parts().controller->size(), 2u);
+  const Component* memory = find(rig.model->components(), "memory");
+  const Component* controller = find(rig.model->components(), "controller");
+  ASSERT_NE(memory, nullptr);
+  ASSERT_NE(controller, nullptr);
+  EXPECT_EQ(memory->plugin, "memory ntm");
+  EXPECT_EQ(memory->memory->slots, 5u);
+  EXPECT_EQ(controller->plugin, "controller lstm");
+  EXPECT_EQ(controller->memory, nullptr);
+  EXPECT_EQ(controller->declared->state.size(), 2u);
+  EXPECT_EQ(find(rig.model->components(), "pointer"), nullptr);
 }
 
 TEST(Cell, ATaskWithoutStepsIsRefused) {

@@ -1,4 +1,4 @@
-// Model memory_network: one answer at every step, what it refuses, what it tells its memory and an observer.
+// Model memory_network: one answer at every step, what it refuses, what it tells its memory and whoever looks.
 #include "models/model.hpp"
 #include "tests/memory/plain_story.hpp"
 
@@ -23,9 +23,10 @@ struct Network {
     tape.bind(gradients->leaves());
   }
   Forward<double> forward(const Batch& batch, bool train = false, std::uint64_t sequence = 0,
-                          Observer<double>* observer = nullptr) {
+                          Look<double>* look = nullptr) {
     tape.begin(true);
-    return model->forward(batch, {.tape = tape, .train = train, .seed = 1, .sequence = sequence, .observer = observer});
+    Pass<double> pass{.tape = tape, .train = train, .seed = 1, .sequence = sequence, .look = look};
+    return model->forward(batch, pass);
   }
 
   ParameterSet<double> set;
@@ -65,23 +66,28 @@ TEST(MemoryNetwork, TellsTheMemoryWhetherItTrainsAndWhere) {
 }
 
 TEST(MemoryNetwork, ShowsTheHopsAtEveryStep) {
-  struct Eye final : Observer<double> {
-    void begin(const StepView<double>& view) override { zero = view.memory.back().data[0] == 0; }
-    void step(const StepView<double>& view) override {
-      ++steps;
-      EXPECT_EQ(view.parameters.size(), 1u);
-      EXPECT_TRUE(view.controller.empty());
+  struct Eye final : Look<double> {
+    bool wants(const Place& place) override { return place.site == "hop_0" && place.name == "query"; }
+    void seen(const Pass<double>& pass, const Place&, const Var<double>&) override { queries.push_back(pass.step); }
+    void start(const Pass<double>&, std::string_view, std::span<const Var<double>> now) override {
+      zero = now.back().data[0] == 0;
+    }
+    void state(const Pass<double>& pass, std::string_view component, std::span<const Var<double>>) override {
+      EXPECT_EQ(component, "memory");
+      EXPECT_EQ(pass.step, steps++);
     }
     bool zero = false;
     std::size_t steps = 0;
+    std::vector<std::size_t> queries;
   } eye;
   const Stories stories({5, 4});
   Network network(stories.spec);
   network.forward(stories.batch, false, 0, &eye);
   EXPECT_TRUE(eye.zero);
   EXPECT_EQ(eye.steps, stories.batch.steps);
-  EXPECT_EQ(network.model->parts().memory->sites.size(), 3u);
-  EXPECT_EQ(network.model->parts().controller, nullptr);
+  EXPECT_EQ(eye.queries, std::vector<std::size_t>{0}) << "one memory step for all";
+  EXPECT_EQ(find(network.model->components(), "memory")->declared->sites.size(), 3u);
+  EXPECT_EQ(find(network.model->components(), "controller"), nullptr);
 }
 
 TEST(MemoryNetwork, RefusesWhatItCannotAnswer) {

@@ -24,8 +24,9 @@ TEST(Readout, ItemsPastTheCountTakeNoGradient) {
 
   const auto gradient = [&](double of_the_missing) {
     tape.begin(true);
+    Pass<double> pass{tape};
     const Var<double> step = test::given(tape, {2, 4}, test::draw(8, 2));
-    const Var<double> logits = readout.logits(tape, batch, {&step, 1}, 1);
+    const Var<double> logits = readout.logits(pass, batch, {&step, 1}, 1);
     EXPECT_EQ(test::numbers(logits)[4], masked_logit);
     EXPECT_EQ(test::numbers(logits)[5], masked_logit);
     const Var<double> weights = test::given(tape, {2, 3}, {0.5, -1, 2, 0.25, of_the_missing, -of_the_missing});
@@ -47,6 +48,7 @@ TEST(Readout, IsOneLinearLayerForAllStepsAtOnce) {
   Tape<double> tape;
   tape.bind(gradients.leaves());
   tape.begin(true);
+  Pass<double> pass{tape};
   Batch batch;
   batch.reset(spec, 2, 3);
   std::vector<Var<double>> parts;
@@ -55,7 +57,7 @@ TEST(Readout, IsOneLinearLayerForAllStepsAtOnce) {
     parts.push_back(test::given(tape, {2, 2}, test::draw(4, 20 + t)));
   }
   const std::size_t before = tape.node_count();
-  const Var<double> y = readout.logits(tape, batch, parts, 2);
+  const Var<double> y = readout.logits(pass, batch, parts, 2);
   EXPECT_EQ(tape.node_count() - before, 2u) << "one to stack the steps, one product";
   EXPECT_EQ(y.shape.text(), "[6 3]");
 }

@@ -423,5 +423,36 @@ TEST(Schedule, ARunShorterThanItsWarmup) {
   EXPECT_DOUBLE_EQ(s.at(12), 0.3);
 }
 
+// A training run leaves clipping to the optimizer's own pass: the same step as from a gradient clipped before.
+TEST(Optimizers, LimitsLeftToTheOptimizerAreClipping) {
+  const Clip clips[] = {{},
+                        {.element = 0.5},
+                        {.global_norm = 2},
+                        {.element = 0.3, .global_norm = 2},
+                        {.element = 0.3, .usual_norm = 0.5}};
+  for (const std::string& name : optimizers().names())
+    for (const Clip& clip : clips) {
+      SCOPED_TRACE(
+          fmt::format("{}, element {}, norm {}, usual {}", name, clip.element, clip.global_norm, clip.usual_norm));
+      std::vector<float> values[2];
+      for (const bool left : {false, true}) {
+        ParameterSet<float> set;
+        set.add("w", {21}, Initializer::constant(1));
+        set.initialize(1);
+        auto optimizer = make<float>(name, {}, set.flat_size());
+        double usual = 3;
+        for (std::uint64_t count = 1; count <= 3; ++count) {
+          std::vector<float> g(set.flat_size(), 0.0f);
+          for (std::size_t i = 0; i < 21; ++i) g[i] = std::sin(static_cast<float>(i * count));
+          Limits limits;
+          EXPECT_TRUE(std::isfinite(clip_gradient(set, g.data(), clip, &usual, left ? &limits : nullptr)));
+          optimizer->update(set, g.data(), 0.1, count, limits);
+        }
+        values[left].assign(set.flat(), set.flat() + 21);
+      }
+      EXPECT_EQ(values[0], values[1]);
+    }
+}
+
 }  // namespace
 }  // namespace mneme

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <thread>
 
 namespace mneme {
 namespace {
@@ -122,14 +123,60 @@ TEST(ParameterSet, TransposedCopiesFollowARefresh) {
   const std::size_t b = set.add("b", {21}, Initializer::normal(1));
   set.initialize(1);
   const auto expect_copy = [&] {
+    const double* copy = set.transposed(w)->read();
     for (std::size_t i = 0; i < 37; ++i)
-      for (std::size_t j = 0; j < 21; ++j) ASSERT_EQ(set.transposed(w)[j * 37 + i], set.value(w)[i * 21 + j]);
+      for (std::size_t j = 0; j < 21; ++j) ASSERT_EQ(copy[j * 37 + i], set.value(w)[i * 21 + j]);
   };
   expect_copy();
   set.value(w)[5] = 99;
   set.refresh();
   expect_copy();
   EXPECT_EQ(set.transposed(b), nullptr);
+}
+
+// There was one of every table, made at once and renewed by every update: of a vocabulary's rows, too.
+TEST(ParameterSet, ATableThatIsOnlyLookedUpHasNoTransposedCopy) {
+  ParameterSet<float> set;
+  const Builder<float> build(set);
+  const Embedding<float> words(build.scope("words"), 5000, 8, Initializer::normal(1));
+  const Linear<float> inner(build.scope("inner"), 8, 8, Initializer::normal(1)),
+      last(build.scope("last"), 8, 3, Initializer::normal(1));
+  set.initialize(1);
+  Gradients<float> gradients(set, 1);
+  Tape<float> tape;
+  tape.bind(gradients.leaves());
+  const auto step = [&](std::vector<std::int32_t> index) {
+    tape.begin(true);
+    const Var<float> x = inner(tape, tape.filled({index.size(), 8}, 1));  // of a constant: nothing goes back
+    tape.backward(sum(tape, last(tape, add(tape, words(tape, index), x))));
+    set.refresh();
+  };
+  EXPECT_EQ(set.transposed_bytes(), 0u);
+  step({7, 8});
+  EXPECT_EQ(set.transposed_bytes(), 0u) << "two rows read the weights as they lie";
+  for (int i = 0; i < 2; ++i) {
+    step({7, 8, 7, 9});
+    EXPECT_EQ(set.transposed_bytes(), 8 * 3 * sizeof(float)) << "one product goes back, by one weight";
+  }
+}
+
+TEST(TransposedCopy, IsMadeOnceWhoeverAsks) {
+  std::vector<double> values(300 * 200);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i);
+  TransposedCopy<double> copy(values.data(), {300, 200});
+  std::vector<const double*> seen(4);
+  std::vector<double> last(4);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      seen[t] = copy.read();
+      last[t] = seen[t][200 * 300 - 2];
+    });
+  for (std::thread& t : threads) t.join();
+  for (std::size_t t = 0; t < 4; ++t) {
+    EXPECT_EQ(seen[t], seen[0]);
+    EXPECT_EQ(last[t], 298 * 200 + 199);
+  }
 }
 
 TEST(ParameterSet, BuffersAreDrawnButNotTrained) {
@@ -191,6 +238,28 @@ TEST(Gradients, LeavesShowValuesTransposedCopiesAndGradients) {
   EXPECT_EQ(g.leaves()[w].shape, (Shape{2, 3}));
   EXPECT_EQ(g.leaves()[0].transposed, nullptr);
   for (std::size_t i = 0; i < set.flat_size(); ++i) EXPECT_EQ(g.flat()[i], 0);
+}
+
+// 1 + 2^-24 is 1 in float32, 2^-24 + 2^-24 is not lost: the order of a sum shows.
+TEST(SumShards, EveryNumberIsTheSumOverOneTree) {
+  const float half = std::ldexp(1.0f, -24);
+  const auto sum = [](std::vector<std::vector<float>> shards, std::size_t range) {
+    std::vector<float*> flat;
+    for (auto& s : shards) flat.push_back(s.data());
+    for (std::size_t i = 0; i < shards[0].size(); i += range)
+      sum_shards<float>(flat, i, std::min(shards[0].size(), i + range));
+    return shards[0];
+  };
+  EXPECT_EQ(sum({{1, 3}}, 2), (std::vector<float>{1, 3}));
+  EXPECT_EQ(sum({{1, 3}, {half, 4}}, 2), (std::vector<float>{1, 7})) << "two shards: as ever";
+  EXPECT_EQ(sum({{1}, {half}, {half}}, 1)[0], 1) << "(1 + h) + h";
+  EXPECT_EQ(sum({{1}, {0}, {half}, {half}}, 1)[0], 1 + 2 * half) << "(1 + 0) + (h + h); in order it was 1";
+  EXPECT_EQ(sum({{half}, {half}, {0}, {0}, {1}}, 1)[0], 1 + 2 * half) << "((h + h) + (0 + 0)) + 1";
+  std::vector<std::vector<float>> shards(7, std::vector<float>(103));
+  for (std::size_t s = 0; s < 7; ++s)
+    for (std::size_t i = 0; i < 103; ++i) shards[s][i] = std::sin(static_cast<float>(7 * i + s));
+  const std::vector<float> whole = sum(shards, 103);
+  for (std::size_t range : {1, 8, 100}) EXPECT_EQ(sum(shards, range), whole) << range;
 }
 
 template <class T>

@@ -28,63 +28,63 @@ class Tired final : public Memory<T> {
   Tired(const Builder<T>& build, const Options& o, const MemorySetup& setup) : n_(o.size("slots")) {
     layout_.slots = n_;
     layout_.width = 4;
-    layout_.sites = {{"read_0", "read", "tired"}, {"write_0", "write", "tired"}};
-    layout_.state = {{"contents", "", {4, n_}, Kind::plain, "memory M_t", {"cell", "slot"}},
-                     {"usage", "", {n_}, Kind::usage, "usage u_t", {"slot"}},
-                     {"weights", "read_0", {n_}, Kind::weights, "w^r_t", {"slot"}},
-                     {"value", "read_0", {4}, Kind::plain, "r_t", {"cell"}},
-                     {"weights", "write_0", {n_}, Kind::weights, "w^w_t", {"slot"}}};
+    contents_ = layout_.state.add({"contents", "", {4, n_}, Kind::plain, "memory M_t", {"cell", "slot"}});
+    usage_ = layout_.state.add({"usage", "", {n_}, Kind::usage, "usage u_t", {"slot"}});
+    read_ = layout_.state.add({"weights", "read_0", {n_}, Kind::weights, "w^r_t", {"slot"}});
+    value_ = layout_.state.add({"value", "read_0", {4}, Kind::plain, "r_t", {"cell"}});
+    write_ = layout_.state.add({"weights", "write_0", {n_}, Kind::weights, "w^w_t", {"slot"}});
+    layout_.sites = {{"read_0", "read", "tired", "slot", {}, read_, value_},
+                     {"write_0", "write", "tired", "slot", {}, write_}};
+    layout_.turns = {{"write", {1}, true}, {"read", {0}}};
     layout_.parameters = {{"key", "read_0", {4}, Kind::plain, "k_t", {"cell"}},
                           {"key", "write_0", {4}, Kind::plain, "k_t", {"cell"}},
                           {"add", "write_0", {4}, Kind::plain, "a_t", {"cell"}}};
     for (const char* site : {"read_0", "write_0"})
-      layout_.stages.push_back({"rested", site, {n_}, Kind::plain, "score less usage", {"slot"}});
+      layout_.stages.add({"rested", site, {n_}, Kind::plain, "score less usage", {"slot"}});
     layout_.update = "tired-add";
-    layout_.write_first = true;
     heads_.emplace(build.scope("heads"), setup.control_size, 12, Initializer::normal(0.5), Initializer::normal(0.5));
     start_ = build.parameter("start", {4, n_}, Initializer::normal(0.5));
   }
 
   const MemoryLayout& layout() const override { return layout_; }
-  Values<T> begin(Tape<T>& tape, const Start& start) const override {
+  Values<T> begin(Pass<T>& pass, const Start& start) const override {
+    Tape<T>& tape = pass.tape;
     const std::size_t rows = start.rows;
-    auto* s = tape.template scratch<Var<T>>(5);
-    new (s) Var<T>(repeat_rows(tape, tape.parameter(start_), rows));
-    new (s + 1) Var<T>(tape.filled({rows, n_}, T(0)));
-    new (s + 2) Var<T>(tape.filled({rows, n_}, T(1) / static_cast<T>(n_)));
-    new (s + 3) Var<T>(tape.filled({rows, 4}, T(0)));
-    new (s + 4) Var<T>(tape.filled({rows, n_}, T(1) / static_cast<T>(n_)));
-    return {s, 5};
+    const Values<T> s = empty_values(tape, 5);
+    s[contents_] = repeat_rows(tape, tape.parameter(start_), rows);
+    s[usage_] = tape.filled({rows, n_}, T(0));
+    s[value_] = tape.filled({rows, 4}, T(0));
+    s[read_] = s[write_] = tape.filled({rows, n_}, T(1) / static_cast<T>(n_));
+    return s;
   }
-  Values<T> head_parameters(Tape<T>& tape, Var<T> control) const override {
-    const Var<T> raw = (*heads_)(tape, control);
-    auto* p = tape.template scratch<Var<T>>(3);
-    for (std::size_t i = 0; i < 3; ++i) new (p + i) Var<T>(tanh(tape, slice(tape, raw, 4 * i, 4)));
-    return {p, 3};
+  Values<T> head_parameters(Pass<T>& pass, Var<T> control) const override {
+    const Var<T> raw = (*heads_)(pass.tape, control);
+    const Values<T> p = empty_values(pass.tape, 3);
+    for (std::size_t i = 0; i < 3; ++i) p[i] = tanh(pass.tape, slice(pass.tape, raw, 4 * i, 4));
+    return p;
   }
-  Var<T> address(Tape<T>& tape, std::size_t site, Values<T> p, Values<T> s) const override {
-    const std::size_t rows = p[site].shape[0];
-    const Var<T> score = affine(tape, dot_score(tape, p[site].reshaped({rows, 1, 4}), s[0]), 3, 0);
-    const Var<T> tired = subtract(tape, score.reshaped({rows, n_}), s[1].reshaped({rows, n_}));
-    tape.tap("rested", tired);
-    return softmax(tape, tired.reshaped({rows, 1, n_})).reshaped({rows, n_});
+  void address(Pass<T>& pass, const Turn& turn, Values<T> p, Values<T>, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
+    const std::size_t site = turn.sites[0], rows = p[site].shape[0];
+    const Var<T> score = affine(tape, dot_score(tape, p[site].reshaped({rows, 1, 4}), now[contents_]), 3, 0);
+    const Var<T> tired = subtract(tape, score.reshaped({rows, n_}), now[usage_].reshaped({rows, n_}));
+    pass.seen("rested", tired);
+    now[layout_.sites[site].weights] = softmax(tape, tired.reshaped({rows, 1, n_})).reshaped({rows, n_});
   }
-  Values<T> update(Tape<T>& tape, Values<T> p, Values<T> s) const override {
-    Values<T> next = copy_values(tape, s);
-    next[0] = write(tape, affine(tape, s[0], 0.9, 0), s[4], p[2]);
-    next[1] = add(tape, affine(tape, s[1], 0.5, 0), affine(tape, s[4], 0.5, 0));
-    return next;
+  void update(Pass<T>& pass, const Turn&, Values<T> p, Values<T> before, Values<T> now) const override {
+    Tape<T>& tape = pass.tape;
+    now[contents_] = write(tape, affine(tape, before[contents_], 0.9, 0), now[write_], p[2]);
+    now[usage_] = add(tape, affine(tape, before[usage_], 0.5, 0), affine(tape, now[write_], 0.5, 0));
   }
-  Var<T> read(Tape<T>& tape, std::size_t, Values<T> s) const override {
-    const std::size_t rows = s[2].shape[0];
-    return weighted_sum(tape, s[2].reshaped({rows, 1, n_}), s[0]).reshaped({rows, 4});
-  }
-  typename Memory<T>::Step step(Tape<T>& tape, Var<T> control, Values<T> state) const override {
-    return step_in_order(*this, tape, control, state);
+  void read(Pass<T>& pass, const Turn& turn, Values<T> now) const override {
+    if (turn.writes) return;
+    const std::size_t rows = now[read_].shape[0];
+    now[value_] = weighted_sum(pass.tape, now[read_].reshaped({rows, 1, n_}), now[contents_]).reshaped({rows, 4});
   }
 
  private:
   std::size_t n_, start_ = 0;
+  std::size_t contents_, usage_, read_, value_, write_;  // in the state
   MemoryLayout layout_;
   std::optional<Linear<T>> heads_;
 };

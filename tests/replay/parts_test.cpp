@@ -22,10 +22,10 @@ class FoundAndMoved final : public Addressing<T> {
     return made_of("scaled_dot", "sparsemax", {"shift", "interpolate"}, s);
   }
   FoundAndMoved(const Builder<T>& build, const AddressingSetup& s) : content_(build, declare(s).parts, s) {}
-  Var<T> operator()(Tape<T>& tape, Values<T> p, Var<T> memory, Var<T> previous) const override {
-    const Var<T> moved = shift(tape, content_(tape, p[0], p[1], memory), p[2]);
-    tape.tap("shifted", moved);
-    return interpolate(tape, moved, previous, p[3]);
+  Var<T> operator()(Pass<T>& pass, Values<T> p, Var<T> memory, Var<T> previous) const override {
+    const Var<T> moved = shift(pass.tape, content_(pass, p[0], p[1], memory), p[2]);
+    pass.seen("shifted", moved);
+    return interpolate(pass.tape, moved, previous, p[3]);
   }
 
  private:

@@ -5,7 +5,7 @@
 #include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -164,8 +164,8 @@ fs::path diverged_trace(const fs::path& folder) {
   for (std::size_t i = 0; i < set.parameters().size(); ++i)
     if (set.parameters()[i].name == "readout.bias") set.value(i)[0] = INFINITY;
   const auto layout =
-      experiments::make_layout(config, session.task(), session.model().parts(), "train", 0, trace::Level::params);
-  experiments::Recorder recorder(layout, session.model().parts());
+      experiments::make_layout(config, session.task(), session.model().components(), "train", 0, trace::Level::params);
+  experiments::Recorder recorder(layout, session.model().components(), session.task().spec());
   EXPECT_THROW(session.explain(0, &recorder), NonFiniteError);
   trace::Sink sink(folder / "diverged.trace.h5", layout);
   sink.append(recorder.episode(0));

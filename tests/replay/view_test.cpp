@@ -56,7 +56,7 @@ TEST(HeadView, ShowsWhereAWeightingBetweenIsLargest) {
 
 TEST(UsedSlots, AreWidenedByOne) {
   const Walk w(20, {5, 6, 7});
-  const auto r = replay::used_slots(w.layout, w.episode);
+  const auto r = replay::used_slots(w.layout, w.episode, "slot");
   EXPECT_EQ(r.first, 4u);
   EXPECT_EQ(r.last(), 8u);
   EXPECT_EQ(r.count, 5u);
@@ -64,7 +64,7 @@ TEST(UsedSlots, AreWidenedByOne) {
 
 TEST(UsedSlots, GoAroundTheEnd) {
   const Walk w(20, {1, 0, 19, 18});
-  const auto r = replay::used_slots(w.layout, w.episode);
+  const auto r = replay::used_slots(w.layout, w.episode, "slot");
   EXPECT_EQ(r.first, 17u);
   EXPECT_EQ(r.slot(3), 0u);
   EXPECT_EQ(r.last(), 2u);
@@ -72,19 +72,19 @@ TEST(UsedSlots, GoAroundTheEnd) {
 
 TEST(UsedSlots, BeginAtSlotZeroWhereTheyDo) {
   const Walk w(20, {0, 1, 2});
-  const auto r = replay::used_slots(w.layout, w.episode);
+  const auto r = replay::used_slots(w.layout, w.episode, "slot");
   EXPECT_EQ(r.first, 0u);
   EXPECT_EQ(r.last(), 3u);
 }
 
 TEST(UsedSlots, AreAllWhereNothingStandsOut) {
   const Walk all(5, {0, 1, 2, 3, 4});
-  EXPECT_EQ(replay::used_slots(all.layout, all.episode).count, 5u);
+  EXPECT_EQ(replay::used_slots(all.layout, all.episode, "slot").count, 5u);
   const Walk one(1, {0});
-  EXPECT_EQ(replay::used_slots(one.layout, one.episode).count, 1u);
+  EXPECT_EQ(replay::used_slots(one.layout, one.episode, "slot").count, 1u);
   Walk nothing(6, {0});
   nothing.episode.sites[0].weights.assign(6, 0.0f);
-  EXPECT_EQ(replay::used_slots(nothing.layout, nothing.episode).count, 6u);
+  EXPECT_EQ(replay::used_slots(nothing.layout, nothing.episode, "slot").count, 6u);
 }
 
 }  // namespace

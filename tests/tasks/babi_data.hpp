@@ -2,7 +2,7 @@
 // They are data beside the project; a test that needs them skips where they are not.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -174,7 +174,7 @@ TEST_F(BabiFiles, UnknownWordsAndUnseenAnswersAreCountedAndWrong) {
   double wrong = 0, unknown = 0;
   for (std::size_t row = 0; row < 3; ++row) {
     double out[2];
-    task->score(b, row, values, choice, 0.5, out);
+    task->score(b, row, {values, choice}, 0.5, out);
     EXPECT_EQ(out[0], 0.5);
     EXPECT_EQ(out[1], b.target.indices(2, row) == 2 ? 100 : 0);
     wrong += out[1];
@@ -569,13 +569,13 @@ TEST(Babi, ScoreNeedsTheRightChoiceAndANumber) {
   std::fill(values.storage().begin(), values.storage().end(), 0.1f);
   Tensor<std::int32_t, 2> choice = b.target.indices;
   double out[2];
-  task->score(b, 0, values, choice, 1, out);
+  task->score(b, 0, {values, choice}, 1, out);
   EXPECT_EQ(out[1], 0);
   values(t, 0, static_cast<std::size_t>(choice(t, 0))) = std::numeric_limits<float>::quiet_NaN();
-  task->score(b, 0, values, choice, 1, out);
+  task->score(b, 0, {values, choice}, 1, out);
   EXPECT_EQ(out[1], 100);
   choice(t, 0) = (choice(t, 0) + 1) % 6;
-  task->score(b, 0, values, choice, 1, out);
+  task->score(b, 0, {values, choice}, 1, out);
   EXPECT_EQ(out[1], 100);
 }
 

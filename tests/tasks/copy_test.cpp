@@ -206,7 +206,7 @@ TEST(Copy, ScoreCountsBitsOnTheWrongSide) {
   Tensor<float, 3> values = b.target.values;
   const Tensor<std::int32_t, 2> none;
   double out[2];
-  task->score(b, 0, values, none, 0, out);
+  task->score(b, 0, {values, none}, 0, out);
   EXPECT_EQ(out[0], 0);
   EXPECT_EQ(out[1], 0);
   const auto answer = [&](std::size_t t, std::size_t k) -> float& { return values(4 + t, 0, k); };
@@ -214,10 +214,10 @@ TEST(Copy, ScoreCountsBitsOnTheWrongSide) {
   answer(1, 2) = std::numeric_limits<float>::quiet_NaN();
   answer(2, 3) = b.target.values(6, 0, 3) > 0 ? 0.51f : 0.49f;
   values(0, 0, 0) = 1 - b.target.values(0, 0, 0);  // not scored
-  task->score(b, 0, values, none, 2.5 * std::numbers::ln2, out);
+  task->score(b, 0, {values, none}, 2.5 * std::numbers::ln2, out);
   EXPECT_DOUBLE_EQ(out[0], 2.5);
   EXPECT_EQ(out[1], 2);
-  task->score(b, 1, values, none, 0, out);
+  task->score(b, 1, {values, none}, 0, out);
   EXPECT_EQ(out[1], 0) << "another row's errors are not its own";
 }
 
@@ -255,7 +255,7 @@ TEST(Copy, ChanceIsWhatGuessingScores) {
           nats += b.target.scored(t, 0) ? std::numbers::ln2 : 0;
         }
       double out[2];
-      task->score(b, 0, guess, none, nats, out);
+      task->score(b, 0, {guess, none}, nats, out);
       bits += out[0] / n;
       wrong += out[1] / n;
     }

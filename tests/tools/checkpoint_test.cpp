@@ -1,16 +1,13 @@
 // Room: tests. `mneme checkpoint`: what it says of a file, and weights out of one run and into another.
+#include "core/json.hpp"
 #include "tests/tools/program.hpp"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 
 namespace mneme::tools_test {
 namespace {
-
-using Json = nlohmann::json;
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -19,14 +16,14 @@ bool contains(const std::string& text, const std::string& part) {
 TEST(CheckpointCommand, InfoSaysWhatIsInIt) {
   const Result r = mneme({"checkpoint", "info", tiny_run().string(), "--json"});
   ASSERT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   for (const char* key :
        {"path",       "schema_version", "producer",        "git_rev",        "config_hash",  "seed",
         "task",       "model",          "memory",          "controller",     "optimizer",    "sequences",
         "updates",    "solved",         "last_evaluation", "parameter_hash", "content_hash", "origin",
         "parameters", "count",          "buffers",         "optimizer_state"})
     EXPECT_TRUE(j.contains(key)) << key;
-  const Json run = Json::parse(read_file(tiny_run() / "run.json"));
+  const Json run = parse_json(read_file(tiny_run() / "run.json"));
   EXPECT_EQ(j["config_hash"], run["config_hash"]);
   EXPECT_EQ(j["count"], run["parameters"]);
   EXPECT_EQ(j["sequences"], 60);
@@ -37,7 +34,7 @@ TEST(CheckpointCommand, InfoSaysWhatIsInIt) {
   for (const Json& p : j["parameters"])
     if (p["name"] == "controller.layer_0.bias") {
       found = true;
-      EXPECT_EQ(p["shape"], Json::parse("[4, 12]"));
+      EXPECT_EQ(p["shape"], parse_json("[4, 12]"));
       EXPECT_EQ(p["count"], 48);
     }
   EXPECT_TRUE(found);
@@ -69,11 +66,11 @@ TEST(CheckpointCommand, ARunGoesOutAndComesBack) {
     EXPECT_TRUE(contains(r.out, "optimizer state fresh")) << r.out;
     EXPECT_TRUE(contains(r.err, "next: mneme eval " + again)) << r.err;
     const auto hash = [](const std::string& of) {
-      return Json::parse(mneme({"checkpoint", "info", of, "--json"}).out).at("parameter_hash");
+      return parse_json(mneme({"checkpoint", "info", of, "--json"}).out).at("parameter_hash");
     };
     EXPECT_EQ(hash(again), hash(run));
     const auto judged = [](const std::string& of) {
-      return Json::parse(mneme({"eval", of, "--episodes", "5", "--json"}).out).at("results");
+      return parse_json(mneme({"eval", of, "--episodes", "5", "--json"}).out).at("results");
     };
     EXPECT_EQ(judged(again), judged(run));
     EXPECT_EQ(mneme({"checkpoint", "import", out, "--out", again}).code, 2) << "a run is never overwritten";

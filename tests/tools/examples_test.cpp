@@ -4,12 +4,11 @@
 // Training is cut short by limits that are appended (limits_for); nothing else is changed but the words DIR, which
 // stands for the reader's own files, and a few files that an example takes from elsewhere are made first (prepare).
 // With MNEME_EXAMPLES=whole nothing is cut short: the slow test of ctest.
+#include "core/json.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <fstream>
@@ -179,7 +178,7 @@ TEST(Examples, OfTheCheckpointPageWork) {
     GTEST_SKIP() << "no /usr/bin/python3 with numpy here";
   const std::string shell = "cd '" + folder.path().string() + "' && /usr/bin/python3 snippet.py > said 2>&1";
   EXPECT_EQ(std::system(shell.c_str()), 0) << read_file(folder / "said");
-  const auto info = nlohmann::json::parse(mneme({"checkpoint", "info", "runs/first", "--json"}, setting).out);
+  const auto info = parse_json(mneme({"checkpoint", "info", "runs/first", "--json"}, setting).out);
   EXPECT_EQ(read_file(folder / "said"), "5 " + std::to_string(info.at("count").get<int>()) + "\n");
 }
 

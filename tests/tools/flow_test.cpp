@@ -1,11 +1,10 @@
 // Room: tests. From training to a figure with the program alone, signals and damaged files on the way.
+#include "core/json.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
 #include "trace/hdf5.hpp"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <csignal>
@@ -17,7 +16,6 @@
 namespace mneme::tools_test {
 namespace {
 
-using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 bool contains(const std::string& text, const std::string& part) {
@@ -29,7 +27,7 @@ fs::path trace_of(const fs::path& run) {
 }
 
 Json run_json(const fs::path& run) {
-  return Json::parse(read_file(run / "run.json"), nullptr, false);
+  return parse_json(read_file(run / "run.json"));
 }
 
 TEST(Flow, TrainLeavesAWholeRun) {
@@ -55,7 +53,7 @@ TEST(Flow, TheResultAsJson) {
   const Scratch folder;
   const Result r = mneme(tiny(folder / "run", {"--json", "--max-sequences=10"}));
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   EXPECT_EQ(j.at("sequences"), 10);
   EXPECT_EQ(j.at("directory"), (folder / "run").string());
 }
@@ -82,7 +80,7 @@ TEST(Flow, ShowPrintsAFileThatRuns) {
 TEST(Flow, EvalJudgesEachLength) {
   const Result r = mneme({"eval", tiny_run().string(), "--lengths", "3,5", "--episodes", "3", "--seed", "7", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json results = Json::parse(r.out).at("results");
+  const Json results = parse_json(r.out).at("results");
   ASSERT_EQ(results.size(), 2u);
   EXPECT_EQ(results[0].at("length"), 3);
   EXPECT_EQ(results[1].at("episodes"), 3);
@@ -123,7 +121,7 @@ TEST(Flow, TheHintAfterTrainingNamesLengthsOfTheTask) {
 TEST(Flow, ReplayVerifies) {
   const Result r = mneme({"replay", trace_of(tiny_run()).string(), "--verify", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   EXPECT_LE(j.at("max_abs_difference").get<double>(), 1e-5);
   EXPECT_EQ(j.at("episodes"), 6);
   EXPECT_GT(j.at("steps").get<int>(), 6 * 6);
@@ -144,7 +142,7 @@ TEST(Flow, AChangedNumberIsNamedWithExitFive) {
   }
   const Result json = mneme({"replay", changed.string(), "--verify", "--json"});
   EXPECT_EQ(json.code, 5);
-  const Json first = Json::parse(json.out).at("failures").at(0);
+  const Json first = parse_json(json.out).at("failures").at(0);
   EXPECT_EQ(first.at("dataset"), "/sites/write_0/gated");  // the first thing that the gate decides
   EXPECT_EQ(first.at("episode"), 2);
   EXPECT_EQ(first.at("step"), 4);
@@ -163,7 +161,7 @@ TEST(Flow, ATraceWithoutParametersIsNoFailure) {
   ASSERT_EQ(mneme(words).code, 0);
   const Result r = mneme({"replay", (folder / "run").string(), "--verify", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
-  EXPECT_TRUE(contains(Json::parse(r.out)["nothing_recomputed"], "level weights")) << r.out;
+  EXPECT_TRUE(contains(parse_json(r.out)["nothing_recomputed"], "level weights")) << r.out;
   EXPECT_TRUE(contains(mneme({"replay", (folder / "run").string(), "--verify"}).out,
                        "sound, and no weighting or memory to verify: the trace was written at level weights"));
   EXPECT_EQ(mneme({"replay", (folder / "run").string()}).code, 0) << "it can still be looked at";
@@ -175,7 +173,7 @@ TEST(Flow, ANewerSchemaIsRefused) {
   fs::copy_file(trace_of(tiny_run()), newer);
   {
     trace::File f = trace::File::open_for_writing(newer);
-    f.set_attr("/", "schema_version", "2.0.0");
+    f.set_attr("/", "schema_version", "3.0.0");
     f.close();
   }
   const Result r = mneme({"replay", newer.string(), "--verify"});
@@ -367,7 +365,7 @@ TEST(Flow, EvalStopsWhereTrainingWould) {
     EXPECT_EQ(r.out, "");
     // At which step the last bit decides, and so the compiler's flags.
     const std::regex where(
-        "mneme: \\[location\\] the result \\[1 128\\] is not finite at step [0-9]+, "
+        "mneme: \\[content_location\\] the result \\[1 128\\] is not finite at step [0-9]+, "
         "(read|write)_0 \\(in test episode [0-2]\\)\n");
     EXPECT_TRUE(std::regex_search(r.err, where)) << r.err;
   }
@@ -413,13 +411,13 @@ TEST(Flow, RestartsAreStoppedGoneOnWithAndJudged) {
     reached = std::max(reached, run_json(folder / "group" / seed).at("sequences").get<std::int64_t>());
   const Result r = mneme({"train", "--resume", out, "--max-sequences", std::to_string(reached + 320), "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   EXPECT_EQ(j.at("runs").size(), 3u);
   const std::string chosen = j.at("chosen");
   const Result eval = mneme({"eval", out, "--json"});
   EXPECT_EQ(eval.code, 0) << eval.err;
   EXPECT_TRUE(contains(eval.err, "the chosen one of the restarts")) << eval.err;
-  const Json judged = Json::parse(eval.out);
+  const Json judged = parse_json(eval.out);
   EXPECT_EQ(judged.at("directory"), out + "/" + chosen);
   EXPECT_EQ(judged.at("mean_error_percent"), j.at("test_error").at("chosen"));
   EXPECT_EQ(mneme({"eval", out + "/seed3"}).code, 0);
@@ -432,7 +430,7 @@ TEST(Flow, TheChosenRestartSaysHowItEnded) {
              "--optimizer=sgd", "--train.learning-rate=10", "--train.max-sequences=400", "--train.log-every=50",
              "--restarts=2", "--out", (folder / "group").string()});
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(read_file(folder / "group" / "restarts.json"));
+  const Json j = parse_json(read_file(folder / "group" / "restarts.json"));
   const std::string chosen = j.at("chosen"), message = run_json(folder / "group" / chosen).at("message");
   EXPECT_TRUE(contains(message, " is far above the ")) << message;
   EXPECT_TRUE(contains(r.out, "chosen, seed " + j.at("chosen_seed").dump() + ": " + message + "\n")) << r.out;
@@ -460,7 +458,7 @@ TEST(Flow, ReproduceBabiOnStoriesOfOurOwnSaysSo) {
   words.push_back("--json");
   const Result r = mneme(words);
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   EXPECT_FALSE(j.at("published_data"));
   const Json& tasks = j.at("presets").at(0).at("tasks");
   ASSERT_EQ(tasks.size(), 2u);
@@ -508,7 +506,7 @@ TEST(Flow, ExportAndRepair) {
   EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy, "--force"}).code, 0);
   // A copy beside what it was made of is newer, and not what a run's name stands for.
   const Result info = mneme({"trace", "info", folder.path().string(), "--json"});
-  EXPECT_EQ(Json::parse(info.out)["path"], cut);
+  EXPECT_EQ(parse_json(info.out)["path"], cut);
 }
 
 /// Files that hold what cannot be, made outside: named by dataset and row, and shown with a warning.
@@ -542,7 +540,7 @@ TEST(Flow, PublicCasesOfUnsoundTraces) {
 TEST(Bench, TimesEachStep) {
   const Result r = mneme({"bench", "--preset", tiny_run().string(), "--rounds", "2", "--sequences", "32", "--json"});
   EXPECT_EQ(r.code, 0) << r.err;
-  const Json j = Json::parse(r.out);
+  const Json j = parse_json(r.out);
   EXPECT_GT(j.at("sgemm_512_gflops").get<double>(), 0);
   EXPECT_TRUE(j.at("environment").contains("blas"));
   int ours = 0, bare = 0;

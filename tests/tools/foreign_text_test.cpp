@@ -1,5 +1,6 @@
 // Room: tests. Names and words of others, in hints that are pasted, scripts of other programs, terminals and tables:
 // they stay text.
+#include "core/json.hpp"
 #include "core/quote.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
@@ -8,8 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -118,7 +118,7 @@ TEST(ForeignText, AFigureShowsItAndRunsNothing) {
     for (const std::string& file : before) {
       const Result r = mneme({"trace", "render", "./" + file, "--json"}, here);
       ASSERT_EQ(r.code, 0) << r.err;
-      const auto files = nlohmann::json::parse(r.out)["files"];
+      const auto files = parse_json(r.out)["files"];
       if (contains(r.err, "gnuplot is not installed")) GTEST_SKIP() << "no gnuplot here";
       EXPECT_EQ(files.size(), 6u);
       for (const auto& entry : fs::directory_iterator(here.folder)) {
@@ -186,7 +186,7 @@ TEST(ForeignText, JsonIsWholeAndTablesAreNoFormulas) {
         {"trace", "render", story, "--out", (folder / "f\xff").string(), "--json"}}) {
     const Result r = mneme(words);
     EXPECT_EQ(r.code, 0) << words[1] << r.err;
-    EXPECT_FALSE(nlohmann::json::parse(r.out, nullptr, false).is_discarded()) << words[1] << r.out;
+    EXPECT_FALSE(parse_json(r.out).is_discarded()) << words[1] << r.out;
   }
   const std::string names = read_file(folder / "csv\xff" / "names.csv");
   EXPECT_TRUE(contains(names, "token,9,\"'=1+1\"\n")) << names;

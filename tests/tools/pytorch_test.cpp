@@ -8,7 +8,7 @@
 #include "tasks/task.hpp"
 #include "tests/tools/program.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,8 +75,8 @@ class Twin {
   /// Logits [T*B K] of the batch; the gradient of its loss, nats over the rows, is then in gradient().
   std::vector<T> logits(const Batch& batch) {
     tape_.begin(true);
-    const Forward<T> f = model_->forward(
-        batch, {.tape = tape_, .train = true, .loss_scale = 1 / static_cast<double>(batch.size), .observer = nullptr});
+    Pass<T> pass{.tape = tape_, .train = true, .loss_scale = 1 / static_cast<double>(batch.size)};
+    const Forward<T> f = model_->forward(batch, pass);
     loss_ = f.loss.data[0];
     std::vector<T> values(f.logits.data, f.logits.data + f.logits.shape.size());
     tape_.backward(f.loss);

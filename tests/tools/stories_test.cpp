@@ -1,9 +1,8 @@
 // Room: tests. `mneme stories`: what it writes is what the task makes up, and nothing is written over.
+#include "core/json.hpp"
 #include "tests/tools/program.hpp"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <fstream>
@@ -11,14 +10,12 @@
 namespace mneme::tools_test {
 namespace {
 
-using Json = nlohmann::json;
-
 /// Last line of metrics.jsonl, but for what depends on the clock.
 Json last_metrics(const fs::path& run) {
   std::ifstream in(run / "metrics.jsonl");
   Json last;
   for (std::string line; std::getline(in, line);) {
-    Json j = Json::parse(line);
+    Json j = parse_json(line);
     if (j.value("kind", "") == "train") last = j;
   }
   for (const char* key : {"seconds", "rate", "wall_seconds", "sequences_per_second"}) last.erase(key);
@@ -31,7 +28,7 @@ TEST(StoriesCommand, FilesTeachWhatTheTaskWithoutFilesTeaches) {
   const Result r =
       mneme({"stories", files, "--task.number", "1:2", "--task.questions", "100", "--task.decoys", "1", "--json"});
   ASSERT_EQ(r.code, 0) << r.err;
-  EXPECT_EQ(Json::parse(r.out)["files"].size(), 4u);
+  EXPECT_EQ(parse_json(r.out)["files"].size(), 4u);
   const auto train = [&](const std::string& name, std::vector<std::string> more) {
     std::vector<std::string> words = {
         "train", "babi_memn2n_single", "--out", (folder / name).string(), "--task.number", "2", "--max-sequences",

@@ -1,13 +1,13 @@
 // Room: tests. Stories through the program: shown, drawn, exported, refused.
+#include "core/json.hpp"
 #include "tests/tools/program.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <regex>
 
 namespace mneme::tools_test {
@@ -75,7 +75,7 @@ TEST(StoryTrace, OnePictureHasSentencesHopsQuestionAndAnswer) {
     rows += std::regex_match(line, row);
     facts += std::regex_match(line, row) && line[0] == '*';
   }
-  const auto j = nlohmann::json::parse(mneme({"trace", "show", items_run().string(), "--episode", "1", "--json"}).out);
+  const auto j = parse_json(mneme({"trace", "show", items_run().string(), "--episode", "1", "--json"}).out);
   EXPECT_EQ(rows, j["story"].size()) << r.out;
   EXPECT_EQ(facts, 2u) << "kind 2 has two supporting facts: " << r.out;
   EXPECT_TRUE(contains(r.out, "question: where is the ")) << r.out;
@@ -164,7 +164,7 @@ TEST(StoryTrace, WordByWordTheTextIsShownAndClassesByName) {
   const Result view = mneme_in_terminal({"replay", run, "--episode", "0"}, {"l", "q"}, terminal);
   EXPECT_TRUE(std::regex_search(last_screen(view.out), std::regex("\\[[a-z]+\\]"))) << last_screen(view.out);
   EXPECT_EQ(plain(last_screen(view.out)).size(), 40u);
-  const auto j = nlohmann::json::parse(mneme({"trace", "show", run, "--episode", "0", "--json"}).out);
+  const auto j = parse_json(mneme({"trace", "show", run, "--episode", "0", "--json"}).out);
   EXPECT_TRUE(contains(j["words"], "?"));
   EXPECT_FALSE(j.contains("story"));
 }
@@ -174,7 +174,7 @@ TEST(StoryTrace, TheFigureHasSentencesAndTicks) {
   const std::string out = (folder / "f").string();
   const Result r = mneme({"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--json"});
   ASSERT_EQ(r.code, 0) << r.err;
-  const auto files = nlohmann::json::parse(r.out)["files"];
+  const auto files = parse_json(r.out)["files"];
   const std::string csv = read_file(files[0]), script = read_file(files[2]);
   EXPECT_EQ(csv.substr(0, csv.find('\n')), "sentence,support,text,hop,weight");
   EXPECT_TRUE(std::regex_search(csv, std::regex("\n1,[01],[a-z ]+,hop_2,[0-9.e-]+\n"))) << csv;
@@ -199,7 +199,7 @@ TEST(StoryTrace, TheFigureHasSentencesAndTicks) {
   const Result one = mneme(
       {"trace", "render", items_run().string(), "--episode", "1", "--out", out, "--slots", "0:0", "--json", "--force"});
   ASSERT_EQ(one.code, 0) << one.err;
-  const auto small = nlohmann::json::parse(one.out)["files"];
+  const auto small = parse_json(one.out)["files"];
   ASSERT_TRUE(contains(read_file(small[0]), "\n0,0,")) << "sentence 0 of this story is no supporting fact";
   EXPECT_TRUE(contains(read_file(small[2]), "unset y2tics"));
   if (small.size() != 6) return;
@@ -216,7 +216,7 @@ TEST(StoryTrace, ATraceIsSoundVerifiedAndExported) {
     EXPECT_EQ(check.code, 0) << check.out;
   }
   const Result verified = mneme({"eval", items_run().string(), "--trace.level", "full", "--traced", "2", "--json"});
-  const std::string full = nlohmann::json::parse(verified.out).at("traces").at(0);
+  const std::string full = parse_json(verified.out).at("traces").at(0);
   const Result replay = mneme({"replay", full, "--verify"});
   EXPECT_EQ(replay.code, 0) << replay.err;
   EXPECT_TRUE(contains(replay.out, "verified: every weighting and every memory follows from the log")) << replay.out;
@@ -236,7 +236,7 @@ TEST(StoryTrace, MemoryUseIsATableAndJson) {
   EXPECT_TRUE(contains(r.out, "hop_2 top %")) << r.out;
   EXPECT_TRUE(contains(r.out, "reads zeroed"));
   const Result j = mneme({"eval", items_run().string(), "--episodes", "50", "--memory-use", "--json"});
-  EXPECT_EQ(nlohmann::json::parse(j.out)["memory_use"][0]["hops"].size(), 3u) << j.out;
+  EXPECT_EQ(parse_json(j.out)["memory_use"][0]["hops"].size(), 3u) << j.out;
 }
 
 TEST(StoryTrace, AMemoryThatIgnoresItemsIsRefused) {
@@ -273,7 +273,7 @@ TEST(StoryTrace, ChangedFilesAreNotTakenForTheOnesOfTheTraining) {
   std::ofstream(file) << before;
   EXPECT_EQ(mneme({"eval", run}).code, 0);
   // Where run.json does not say, the checkpoint does.
-  auto record = nlohmann::json::parse(read_file(folder / "run" / "run.json"));
+  auto record = parse_json(read_file(folder / "run" / "run.json"));
   EXPECT_EQ(record.erase("task_fingerprint") + record.erase("data_digest"), 2u);
   std::ofstream(folder / "run" / "run.json") << record;
   std::ofstream(file) << std::regex_replace(before, std::regex("bathroom"), "zoo");
@@ -288,8 +288,7 @@ TEST(StoryTrace, AFolderOfRestartsStandsForItsChosenRunEverywhere) {
              "--out", group, "--max-sequences", "64", "--trace.level", "params", "--trace.every", "16"});
   ASSERT_EQ(train.code, 0) << train.err;
   const std::string chosen =
-      group + "/" +
-      nlohmann::json::parse(read_file(folder / "group" / "restarts.json")).at("chosen").get<std::string>();
+      group + "/" + parse_json(read_file(folder / "group" / "restarts.json")).at("chosen").get<std::string>();
   const std::string weights = (folder / "w.safetensors").string();
   for (const std::vector<std::string>& words : {std::vector<std::string>{"replay", group, "--still"},
                                                 {"replay", group, "--verify"},
@@ -312,7 +311,7 @@ TEST(StoryTrace, AnEvaluationAsksEachQuestionOnceAndSaysWhichTasksWereLeftOut) {
   const Result many = mneme({"eval", run, "--episodes", "5000", "--json"});
   EXPECT_EQ(many.code, 0) << many.err;
   EXPECT_TRUE(contains(many.err, "the test set has 1000 questions, not 5000: each is asked once")) << many.err;
-  EXPECT_EQ(nlohmann::json::parse(many.out).at("results").at(0).at("episodes"), 1000);
+  EXPECT_EQ(parse_json(many.out).at("results").at(0).at("episodes"), 1000);
   const Scratch folder;
   const std::string joint = (folder / "joint").string();
   ASSERT_EQ(mneme({"train", "babi_memn2n_joint", "--task.number", "1:4", "--task.questions", "40", "--max-sequences",
@@ -321,7 +320,7 @@ TEST(StoryTrace, AnEvaluationAsksEachQuestionOnceAndSaysWhichTasksWereLeftOut) {
             0);
   const Result few = mneme({"eval", joint, "--episodes", "1"});
   EXPECT_TRUE(contains(few.out, "3 more tasks were not asked")) << few.out;
-  EXPECT_EQ(nlohmann::json::parse(mneme({"eval", joint, "--episodes", "1", "--json"}).out).at("tasks_not_asked"), 3);
+  EXPECT_EQ(parse_json(mneme({"eval", joint, "--episodes", "1", "--json"}).out).at("tasks_not_asked"), 3);
 }
 
 // What the reader of the published format refuses, as somebody sees it who names the folder.
@@ -364,7 +363,7 @@ TEST(StoryTrace, BadFilesAreNamedWithTheirLine) {
                 .code,
             0);
   ASSERT_EQ(mneme({"eval", (folder / "run").string(), "--trace.level", "weights", "--traced", "1"}).code, 0);
-  const auto j = nlohmann::json::parse(mneme({"trace", "show", (folder / "run").string(), "--json"}).out);
+  const auto j = parse_json(mneme({"trace", "show", (folder / "run").string(), "--json"}).out);
   EXPECT_EQ(j["statements"], 2);
   EXPECT_TRUE(j["statements"].is_number_integer()) << j["statements"];
   EXPECT_EQ(j["story_cut"], "the last 1 of 2 statements");

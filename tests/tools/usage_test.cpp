@@ -1,18 +1,16 @@
 // Room: tests. What every command owes a user: help with examples first, one clear message and the right exit code for
 // what is wrong, JSON alone on stdout, no colour where it is not wanted.
+#include "core/json.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 
 namespace mneme::tools_test {
 namespace {
 
-using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 const std::vector<Words> all_commands = {{"list"},
@@ -84,7 +82,7 @@ TEST(Version, AsTextAndAsJson) {
   EXPECT_EQ(text.out.rfind("mneme ", 0), 0u);
   const Result json = mneme({"--version=json"});
   EXPECT_EQ(json.code, 0);
-  EXPECT_TRUE(Json::parse(json.out).contains("compiler"));
+  EXPECT_TRUE(parse_json(json.out).contains("compiler"));
   EXPECT_EQ(mneme({"--version=xml"}).code, 2);
 }
 
@@ -372,7 +370,7 @@ TEST(Json, ListsNameWhatThereIs) {
       {"tasks", "copy"},       {"memories", "ntm"},    {"models", "cell"}, {"addressing", "content_location"},
       {"controllers", "lstm"}, {"presets", "copy_ntm"}};
   for (const auto& [family, name] : expected) {
-    const Json list = Json::parse(mneme({"list", family, "--json"}).out);
+    const Json list = parse_json(mneme({"list", family, "--json"}).out);
     ASSERT_TRUE(list.is_array()) << family;
     bool found = false;
     for (const Json& entry : list) found |= entry.at("name") == name;

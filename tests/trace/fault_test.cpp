@@ -105,6 +105,7 @@ TEST(Fault, EveryWriteLeavesAReadableTrace) {
 TEST(Fault, EveryWriteLeavesAReadableTraceWhileTheIndexGrowsThreeLevels) {
   Layout layout = ntm_layout(Level::weights);
   layout.sites.resize(1);
+  layout.turns = two_halves(layout.sites, false);
   layout.channels_in = layout.channels_out = 0;
   // One step a chunk, 48 chunks an index node: the second level fills after some 1,100 to 2,300 steps.
   std::vector<std::size_t> lengths(8, 230);

@@ -21,7 +21,7 @@ def snippets(path):
     text = open(path, encoding="utf-8").read()
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
     def name(block):
-        for word, what in (("vocab", "story"), ("step_order", "visits")):
+        for word, what in (("vocab", "story"), ("turns", "visits")):
             if word in block:
                 return what
         return re.search(r"import (\w+)", block).group(1)

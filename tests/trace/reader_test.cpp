@@ -3,6 +3,7 @@
 #include "trace/reader.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "sample.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/sink.hpp"
@@ -14,8 +15,7 @@
 #include <set>
 #include <sstream>
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
@@ -169,13 +169,13 @@ TEST_F(Malformed, Foreign) {
 }
 
 TEST_F(Malformed, NewerAndOlderSchemas) {
-  set_text("/", "schema_version", "2.0.0");
+  set_text("/", "schema_version", "3.0.0");
   EXPECT_EQ(complaint(bad),
             "[" + bad.string() +
-                "] has schema version 2.0.0, newer than the 1.1.1 that this program reads: use a newer mneme");
-  set_text("/", "schema_version", "1.7.3");
+                "] has schema version 3.0.0, newer than the 2.0.0 that this program reads: use a newer mneme");
+  set_text("/", "schema_version", "2.7.3");
   EXPECT_EQ(complaint(bad), "");
-  EXPECT_EQ(Reader(bad).version(), "1.7.3");
+  EXPECT_EQ(Reader(bad).version(), "2.7.3");
   set_text("/", "schema_version", "one");
   EXPECT_TRUE(contains(complaint(bad), "schema version \"one\" makes no sense"));
 }
@@ -375,8 +375,8 @@ TEST_F(Malformed, CheckMissesWhatIsMissing) {
     edit([&](hid_t file) { H5Ldelete(file, name.c_str(), H5P_DEFAULT); });
     EXPECT_FALSE(problems(bad).empty()) << name;
   }
-  set_text("/memory", "step_order", "sideways");
-  EXPECT_TRUE(contains(complaint(bad), "step order \"sideways\" is none of read-before-write, write-before-read"));
+  set_text("/sites/read_0", "turn", "sideways");
+  EXPECT_TRUE(contains(complaint(bad), "site /sites/read_0 is of the turn sideways, which is not listed"));
   set_text("/sites", "order", "read_0,hop_0,pointer");
   expect_problem("/sites: its attribute order does not name write_0");
   set_text("/io", "target_kind", "maybe");
@@ -574,7 +574,7 @@ TEST_F(Dump, Info) {
   print_info(i, out);
   EXPECT_TRUE(contains(out.str(), "task story, model cell, addressing content_location, checkpoint at step 1234"));
   EXPECT_TRUE(contains(out.str(), "site hop_0 (hop, content, 7 items): key modes"));
-  const auto j = nlohmann::json::parse(info_json(i));
+  const auto j = parse_json(info_json(i));
   EXPECT_EQ(j["episodes"], 8);
   EXPECT_EQ(j["sites"][1]["name"], "write_0");
 }

@@ -46,7 +46,12 @@ void expect_same_header(const Layout& a, const Layout& b) {
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.item_tokens, b.item_tokens);
   EXPECT_EQ(a.update, b.update);
-  EXPECT_EQ(a.step_order, b.step_order);
+  ASSERT_EQ(a.turns.size(), b.turns.size());
+  for (std::size_t t = 0; t < a.turns.size(); ++t) {
+    EXPECT_EQ(a.turns[t].name, b.turns[t].name);
+    EXPECT_EQ(a.turns[t].sites, b.turns[t].sites);
+    EXPECT_EQ(a.turns[t].writes, b.turns[t].writes);
+  }
   EXPECT_EQ(a.keyframe_position, b.keyframe_position);
   EXPECT_EQ(a.keyframe_every, b.keyframe_every);
   EXPECT_EQ(a.constants, b.constants);
