@@ -5,6 +5,10 @@
 # `ctest -LE slow` leaves it out.
 include(GoogleTest)
 set(links_all replay experiments)
+set(time_limit 600)  # seconds a test
+if(MNEME_SANITIZE)
+  set(time_limit 3600)
+endif()
 set(test_flags $<$<CONFIG:Release>:-Og>)  # half the build: what is tested has the flags of its room
 
 # Where the sources and the program are: in a header, so that only the files that ask depend on it.
@@ -54,7 +58,7 @@ foreach(folder ${folders})
   if(folder STREQUAL learning)
     set(properties LABELS slow TIMEOUT 7200)
   else()
-    set(properties LABELS ${folder} TIMEOUT 600)
+    set(properties LABELS ${folder} TIMEOUT ${time_limit})
   endif()
   gtest_discover_tests(${target} TEST_PREFIX ${folder}: DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/tests PROPERTIES ${properties})
