@@ -10,6 +10,12 @@ Registry<AddressingPlugin>& addressing_schemes() {
 
 AddressingDeclaration made_of(const std::string& similarity, const std::string& normalizer,
                               const std::vector<std::string>& moves, const AddressingSetup& setup) {
+  const auto require = [](const char* what, const auto& registry, const std::string& name) {
+    if (!registry.entries().count(name))
+      fail<InvariantError>("addressing scheme", "is made of the {} '{}', which nobody has registered", what, name);
+  };
+  if (!similarity.empty())
+    require("similarity", scores(), similarity), require("normalizer", normalizers(), normalizer);
   AddressingDeclaration d;
   d.parts = {similarity, similarity.empty() ? "" : normalizer, moves};
   d.uses_content = !similarity.empty();
@@ -39,7 +45,7 @@ AddressingDeclaration made_of(const std::string& similarity, const std::string& 
       d.parameters.push_back({{"gamma", "", {}, Kind::positive, "sharpening gamma_t >= 1"}, Squash::one_plus_softplus});
       if (!last) stage("sharpened", Kind::sub_weights, "sharpened weighting");
     } else {
-      fail<ArgumentError>("addressing scheme", "unknown move '{}'; there are interpolate, shift, sharpen", moves[i]);
+      fail<InvariantError>("addressing scheme", "unknown move '{}'; there are interpolate, shift, sharpen", moves[i]);
     }
   }
   return d;

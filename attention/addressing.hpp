@@ -5,8 +5,7 @@
 // a trace stores the names, and replay recomputes each part by the rule of that name.
 #pragma once
 
-#include "attention/normalize.hpp"
-#include "attention/score.hpp"
+#include "attention/attend.hpp"
 #include "autodiff/pass.hpp"
 #include "core/declared.hpp"
 
@@ -46,7 +45,8 @@ struct AddressingDeclaration {
 };
 
 /// Of a scheme made of these parts: key and beta for a similarity ("" = none), then the parameter of each move; shown
-/// are "similarity" and "content", and what each move but the last one makes. Throws ArgumentError for an unknown move.
+/// are "similarity" and "content", and what each move but the last one makes. Throws InvariantError for a name that is
+/// unknown.
 AddressingDeclaration made_of(const std::string& similarity, const std::string& normalizer,
                               const std::vector<std::string>& moves, const AddressingSetup& setup);
 
@@ -63,23 +63,19 @@ template <class T>
 class ContentLookup {
  public:
   ContentLookup(const Builder<T>& build, const AddressingParts& parts, const AddressingSetup& setup)
-      : score_(scores().find(parts.similarity).template make<T>(build.scope("similarity"), {setup.width, setup.width})),
-        normalize_(&normalizers().find(parts.normalizer)) {}
+      : attention_(build.scope("similarity"), parts.similarity, parts.normalizer, {setup.width, setup.width}) {}
 
   /// key [B M], beta [B 1], memory [B M N] -> [B N]
   Var<T> operator()(Pass<T>& pass, Var<T> key, Var<T> beta, Var<T> memory) const {
-    const Shape shape{key.shape[0], memory.shape[2]};
-    const Var<T> query = key.reshaped({key.shape[0], 1, key.shape[1]});
-    const Var<T> score = (*score_)(pass.tape, query, score_->prepare(pass.tape, memory));
-    pass.seen("similarity", score.reshaped(shape));
-    const Var<T> w = normalize_->apply(pass.tape, score, {}, beta).reshaped(shape);
+    const Var<T> scores = attention_.score(pass.tape, key, attention_.prepare(pass.tape, memory));
+    pass.seen("similarity", scores);
+    const Var<T> w = attention_.normalize(pass.tape, scores, {}, beta);
     pass.seen("content", w);
     return w;
   }
 
  private:
-  std::unique_ptr<Score<T>> score_;
-  const NormalizerPlugin* normalize_;
+  Attention<T> attention_;
 };
 
 struct AddressingPlugin {

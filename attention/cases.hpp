@@ -9,7 +9,7 @@
 
 namespace mneme {
 
-/// See autodiff/gradcheck.hpp; whole plug-ins are checked in experiments/gradcheck.hpp.
+/// See autodiff/gradcheck.hpp; whole plug-ins are checked in experiments/proving/gradcheck.hpp.
 std::vector<GradientCase> attention_cases();
 
 /// B Q D N: below, at and above a SIMD register, with tails, one of everything, more elements than width and fewer.

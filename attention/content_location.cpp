@@ -104,12 +104,8 @@ void weigh(const LocatedHead<T>& h, std::size_t b, Width width, std::size_t n, c
       eps(static_cast<T>(sharpen_epsilon));
   lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(content + i, beta * lane.load(c + i)); });
   const Simd<T> top(largest(content, n));
-  const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-    const Simd<T> e = xsimd::exp(lane.load(content + i) - top);
-    lane.store(content + i, e);
-    return e;
-  });
-  const Simd<T> scale(1 / total);
+  const Simd<T> scale(1 /
+                      exponentials(n, content, [=](auto lane, std::size_t i) { return lane.load(content + i) - top; }));
   lanes<T>(n, [&](auto lane, std::size_t i) {
     const Simd<T> w = scale * lane.load(content + i);
     lane.store(content + i, w);
@@ -274,7 +270,7 @@ void to_memory(Into into, const HeadRow<T>* head, std::size_t d, std::size_t n, 
 
 /// What the op was called with and what it keeps; heads, kept, weights and reads are lists.
 template <class T>
-struct Look {
+struct Call {
   Sizes sizes;
   Var<T> memory;
   const LocatedHead<T>* heads;
@@ -286,54 +282,54 @@ struct Look {
 
 /// The way back of `count` heads from `first` on.
 template <std::size_t count, class T>
-void group_back(Tape<T>& t, const Look<T>& look, std::size_t first) {
-  const Sizes s = look.sizes;
-  const LocatedHead<T>* heads = look.heads + first;
+void group_back(Tape<T>& t, const Call<T>& call, std::size_t first) {
+  const Sizes s = call.sizes;
+  const LocatedHead<T>* heads = call.heads + first;
   T* room = t.allocate((2 * count + 2) * s.n + s.stride() + count * s.batch * (s.width + s.shifts));
   T *g = room, *dweights = g + count * s.n, *shrink = dweights + count * s.n, *dcontent = shrink + s.n,
     *around = dcontent + s.n, *dkeys = around + s.stride(), *dshifts = dkeys + count * s.batch * s.width;
   auto* back = t.template scratch<RowBack<T>>(count * s.batch);
-  const Target<T> dmemory = target(t, look.memory);
+  const Target<T> dmemory = target(t, call.memory);
   Target<T> dprevious[count];
   const T *dw[count], *dread[count];
   for (std::size_t h = 0; h < count; ++h) {
     dprevious[h] = target(t, heads[h].previous);
-    dw[h] = t.gradient(look.weights[first + h]);
-    dread[h] = look.reads ? t.gradient(look.reads[first + h]) : nullptr;
+    dw[h] = t.gradient(call.weights[first + h]);
+    dread[h] = call.reads ? t.gradient(call.reads[first + h]) : nullptr;
   }
   for (std::size_t b = 0; b < s.batch; ++b) {
-    const T* memory = look.memory.data + b * s.width * s.n;
+    const T* memory = call.memory.data + b * s.width * s.n;
     HeadRow<T> rows[count];
     const T* others[count];
     for (std::size_t h = 0; h < count; ++h) {
       rows[h] = {heads[h].key.data + b * s.width,
-                 look.weights[first + h].data + b * s.n,
+                 call.weights[first + h].data + b * s.n,
                  nullptr,
                  g + h * s.n,
                  dweights + h * s.n,
                  dkeys + (h * s.batch + b) * s.width,
                  T(0)};
       others[h] = dw[h] + b * s.n;
-      if (look.reads) rows[h].dread = dread[h] + b * s.width;
+      if (call.reads) rows[h].dread = dread[h] + b * s.width;
     }
-    if (look.reads) reads_back<count>(rows, s.width, s.n, memory, others);
+    if (call.reads) reads_back<count>(rows, s.width, s.n, memory, others);
     with_width(s.shifts, [&](auto width) {
       for (std::size_t h = 0; h < count; ++h)
         with_into(dprevious[h].adds, [&](auto into) {
           const auto chain = [&](auto into_shrink) {
-            return weigh_back(heads[h], b, width, s.n, look.kept[first + h], look.slots + b * s.n, rows[h].weights,
-                              look.reads ? rows[h].dweights : others[h], around, dcontent, into,
+            return weigh_back(heads[h], b, width, s.n, call.kept[first + h], call.slots + b * s.n, rows[h].weights,
+                              call.reads ? rows[h].dweights : others[h], around, dcontent, into,
                               dprevious[h].data + b * s.n, into_shrink, rows[h].g, shrink,
                               dshifts + (h * s.batch + b) * s.shifts);
           };
           const RowBack<T> r = back[h * s.batch + b] = h == 0 ? chain(Set{}) : chain(Add{});
-          const T a = look.kept[first + h].scale[b];
+          const T a = call.kept[first + h].scale[b];
           rows[h].pull = a * a * r.along;
         });
     });
     with_into(dmemory.adds, [&](auto into) {
       T* to = dmemory.data + b * s.width * s.n;
-      if (look.reads)
+      if (call.reads)
         to_memory<count, true>(into, rows, s.width, s.n, memory, shrink, to);
       else
         to_memory<count, false>(into, rows, s.width, s.n, memory, shrink, to);
@@ -375,10 +371,12 @@ void content_location(Tape<T>& tape, std::span<const LocatedHead<T>> given, Var<
   auto* kept = tape.template scratch<Kept<T>>(count);
   auto* out = tape.template scratch<Var<T>>(2 * count);  // weights, then reads
   T* slots = tape.allocate(s.batch * s.n);
+  const bool needs =
+      memory.slot || std::any_of(given.begin(), given.end(), [](const LocatedHead<T>& x) {
+        return x.key.slot || x.beta.slot || x.gate.slot || x.shift.slot || x.gamma.slot || x.previous.slot;
+      });
   for (std::size_t h = 0; h < count; ++h) {
-    const LocatedHead<T>& x = *new (heads + h) LocatedHead<T>(given[h]);
-    const bool needs =
-        memory.slot || x.key.slot || x.beta.slot || x.gate.slot || x.shift.slot || x.gamma.slot || x.previous.slot;
+    new (heads + h) LocatedHead<T>(given[h]);
     kept[h] = keep(tape, s);
     weights[h] = *new (out + h) Var<T>(tape.result_if(needs, {s.batch, s.n}));
     if (!reads.empty()) reads[h] = *new (out + count + h) Var<T>(tape.result_if(needs, {s.batch, s.width}));
@@ -396,11 +394,11 @@ void content_location(Tape<T>& tape, std::span<const LocatedHead<T>> given, Var<
     }
   });
   for (std::size_t h = 0; h < stages.size(); ++h) stages[h] = stages_of(tape, s, kept[h]);
-  const Look<T> look{s, memory, heads, kept, out, reads.empty() ? nullptr : out + count, slots};
+  const Call<T> call{s, memory, heads, kept, out, reads.empty() ? nullptr : out + count, slots};
   tape.node("content_location", std::span<const Var<T>>(out, reads.empty() ? count : 2 * count), [=](Tape<T>& t) {
     head_groups(count, [&](auto size, std::size_t first) {
       constexpr std::size_t group = size;
-      group_back<group>(t, look, first);
+      group_back<group>(t, call, first);
     });
   });
 }
@@ -443,6 +441,10 @@ const bool cases = register_cases("content_location", [](CaseList& list) {
     const CaseSizes small{2, 1, 3, 5};
     for (const std::size_t shifts : {1, 5, 7})
       list.add(fmt::format("{}S={}", how, shifts), inputs(small, 1, shifts), of_heads(1, read));
+    std::vector<GradientInput> still = inputs(small, 2, 3);  // nothing that the second head is told has a gradient
+    still[0].role = GradientInput::Role::constant;
+    for (std::size_t i = 7; i < 13; ++i) still[i].role = GradientInput::Role::constant;
+    list.add(fmt::format("{}the second of two heads constant", how), still, of_heads(2, read));
     list.add(fmt::format("{}seven heads", how), inputs({1, 1, 5, 9}, 7, 3), of_heads(7, read));
     for (std::size_t fixed = 0; fixed < 13; ++fixed) {
       std::vector<GradientInput> some = inputs(small, 2, 3);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "attention/location.hpp"
-#include "autodiff/lanes.hpp"
+#include "autodiff/softmax_row.hpp"
 
 namespace mneme::moves {
 
@@ -50,13 +50,7 @@ template <class T>
 inline void sharpen_logarithms(const T* log_w, T gamma, std::size_t n, T* out) {
   const Simd<T> g(gamma);
   const T top = largest(log_w, n) * gamma;  // gamma > 0
-  const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-    const Simd<T> e = xsimd::exp(g * lane.load(log_w + i) - Simd<T>(top));
-    lane.store(out + i, e);
-    return e;
-  });
-  const Simd<T> scale(1 / total);
-  lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(out + i, scale * lane.load(out + i)); });
+  softmax_row(n, out, [&](auto lane, std::size_t i) { return g * lane.load(log_w + i) - Simd<T>(top); });
 }
 
 /// log_w = log(w + eps); out = softmax(gamma log_w)

@@ -1,6 +1,6 @@
 // Room: autodiff. Losses: sums over scored rows, in nats, times a scale.
-#include "autodiff/lanes.hpp"
 #include "autodiff/ops.hpp"
+#include "autodiff/softmax_row.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -53,11 +53,8 @@ Var<T> class_loss(Tape<T>& tape, Var<T> x, const std::int32_t* targets, const st
     const T top = *std::max_element(row, row + d);
     if (row[k] == static_cast<T>(masked_logit))
       fail<ArgumentError>("class_loss", "target {} of row {} is masked", k, r);
-    const T norm = lanes_sum<T>(d, [&](auto lane, std::size_t i) {
-      const auto e = xsimd::exp(lane.load(row + i) - Simd<T>(top));
-      lane.store(p + r * d + i, e);
-      return e;
-    });
+    const T norm =
+        exponentials(d, p + r * d, [&](auto lane, std::size_t i) { return lane.load(row + i) - Simd<T>(top); });
     for (std::size_t i = 0; i < d; ++i) p[r * d + i] /= norm;
     total += std::log(norm) + (top - row[k]);  // in this order: top may be large
   }

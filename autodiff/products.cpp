@@ -107,7 +107,9 @@ void tiles(Lane lane, std::size_t m, std::size_t n, std::size_t k, std::size_t l
 #if defined(__x86_64__) && !defined(__AVX512F__)
 #define MNEME_WIDER 1
 // The same in registers twice as wide, where the CPU has them and the build does not say so. Every number of C is the
-// same chain of multiply-adds: no bit depends on it. No lambdas in here, which would not have the wider instructions.
+// same chain of multiply-adds as in narrow ones; but where A is transposed, products of 64 to 512 terms are ours here
+// and the BLAS's elsewhere, so there bits depend on the CPU, as they do within the BLAS. No lambdas in here, which
+// would not have the wider instructions.
 #define MNEME_WIDE __attribute__((target("avx512f,fma")))
 
 const bool has_wide = __builtin_cpu_supports("avx512f") != 0;

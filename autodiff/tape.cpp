@@ -40,7 +40,7 @@ void Tape<T>::begin(bool record) {
   pool_.reset();
   touched_.clear();
   recording_ = record;
-  ran_ = false;
+  ran_ = undone_ = false;
   for (GradientSlot<T>& slot : leaf_slots_) {
     slot.written = false;
     slot.panel = {};
@@ -76,6 +76,7 @@ void Tape<T>::backward(const Var<T>& loss) {
   if (!loss.slot) fail<InvariantError>("backward", "the loss depends on nothing that needs a gradient");
   if (loss.size() != 1) fail<InvariantError>("backward", "the loss must be one number, not {}", loss.shape.text());
   if (ran_) fail<InvariantError>("backward", "it runs once a step; add the losses first");
+  if (undone_) fail<InvariantError>("backward", "the pass has ended: states that it changed in place were put back");
   ran_ = true;
   accumulate(loss, [](auto into, T* d) { into(d[0], T(1)); });
   for (std::size_t i = 0; i < leaf_slots_.size(); ++i) {

@@ -124,6 +124,7 @@ class Tape {
   /// Ends the pass: undoes what is left to undo. Handles stay valid until begin(). backward() and begin() do it by
   /// themselves; for whoever does not go backward, or may be left by an exception, EndOfPass does it.
   void end() {
+    if (!undos_.empty()) undone_ = true;
     while (!undos_.empty()) {
       const Node& node = nodes_[undos_.back()];
       undos_.pop_back();
@@ -371,7 +372,7 @@ class Tape {
   std::deque<RowGradient<T>> all_rows_;
   std::vector<RowGradient<T>*> free_rows_;
   bool recording_ = false;
-  bool ran_ = false;
+  bool ran_ = false, undone_ = false;
   bool check_finite_ = false;
   std::size_t step_ = 0;
   const char* site_ = "";

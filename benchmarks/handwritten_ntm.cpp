@@ -4,6 +4,7 @@
 #include "attention/location.hpp"
 #include "attention/score.hpp"
 #include "autodiff/lanes.hpp"
+#include "core/batch.hpp"
 
 #include <cblas.h>
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "benchmarks/steps.hpp"
 
+#include "core/batch.hpp"
 #include "core/random.hpp"
 
 #include <algorithm>

@@ -1,12 +1,12 @@
 // Room: benchmarks. Batches made beforehand, and our training step on them: what every contestant is given.
 //
 // A Case is a list of batches of B sequences, all contestants the same ones; ours are also cut into shards, as
-// experiments/session.hpp does. ModelStep is one update as a training run makes it (forward, backward, finite guard,
-// clip, optimizer), without sampling and metrics; Session::step is the whole.
+// experiments/run/session.hpp does. ModelStep is one update as a training run makes it (forward, backward, finite
+// guard, clip, optimizer), without sampling and metrics; Session::step is the whole.
 #pragma once
 
 #include "core/batch.hpp"
-#include "experiments/config.hpp"
+#include "experiments/config/config.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"
 #include "tasks/task.hpp"

@@ -3,7 +3,7 @@
 #include "autodiff/products.hpp"
 #include "benchmarks/handwritten_ntm.hpp"
 #include "benchmarks/steps.hpp"
-#include "experiments/session.hpp"
+#include "experiments/run/session.hpp"
 
 #include <benchmark/benchmark.h>
 

@@ -5,7 +5,7 @@
 
 namespace mneme {
 
-/// See autodiff/gradcheck.hpp; whole plug-ins are checked in experiments/gradcheck.hpp.
+/// See autodiff/gradcheck.hpp; whole plug-ins are checked in experiments/proving/gradcheck.hpp.
 std::vector<GradientCase> controller_cases();
 
 }  // namespace mneme

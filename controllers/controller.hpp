@@ -41,6 +41,10 @@ class Controller {
   }
 };
 
+/// Throws InvariantError, which names the plug-in, as core/declared.hpp's, and where its output is not as wide as its
+/// options say (`promised`).
+void check_controller(const DeclaredList& state, std::size_t output, std::size_t promised, const std::string& plugin);
+
 struct ControllerPlugin {
   std::string name;  ///< as registered, for messages
   std::string summary;
@@ -55,10 +59,13 @@ struct ControllerPlugin {
 
   template <class T>
   std::unique_ptr<Controller<T>> make(const Builder<T>& build, const Options& options, std::size_t input) const {
+    std::unique_ptr<Controller<T>> controller;
     if constexpr (std::is_same_v<T, float>)
-      return make_float(build, options, input);
+      controller = make_float(build, options, input);
     else
-      return make_double(build, options, input);
+      controller = make_double(build, options, input);
+    check_controller(controller->state(), controller->output_size(), output_size(options), "controller " + name);
+    return controller;
   }
 };
 

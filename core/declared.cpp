@@ -12,7 +12,7 @@ namespace {
 std::size_t index_of(const DeclaredList& list, const std::string& site, const std::string& name) {
   for (std::size_t i = 0; i < list.size(); ++i)
     if (list[i].site == site && list[i].name == name) return i;
-  fail<InvariantError>("memory", "nothing is declared as {}.{}", site, name);
+  fail<InvariantError>("declaration", "nothing is declared as {}.{}", site, name);
 }
 
 std::string text(const std::vector<std::size_t>& dims) {
@@ -28,6 +28,9 @@ void check_list(const DeclaredList& list, const std::string& plugin, const std::
     if (!names.insert(d.full_name()).second) fail<InvariantError>(plugin, "declares {} twice", d.full_name());
     if (!d.site.empty() && !sites.empty() && !sites.count(d.site))
       fail<InvariantError>(plugin, "{} belongs to no site: there is none called {}", d.full_name(), d.site);
+    if (d.dims.size() > 3)
+      fail<InvariantError>(plugin, "{} {} has {} axes beside the rows, a shape has room for 3", d.full_name(),
+                           text(d.dims), d.dims.size());
     if (!d.axes.empty() && d.axes.size() != d.dims.size())
       fail<InvariantError>(plugin, "{} {} names {} axes", d.full_name(), text(d.dims), d.axes.size());
     std::vector<std::size_t> fitting = d.dims;
@@ -98,7 +101,8 @@ void check(const Declaration& d, const std::string& plugin, std::size_t slots, s
     if (dims != std::vector<std::size_t>{slots})
       fail<InvariantError>(plugin, "{}.weights is declared {}, there are [{}] {}s", site.name, text(dims), slots,
                            site.slot_axis);
-    if (site.kind == "read" || site.kind == "hop") check_place(d, plugin, site, "value", site.value);
+    if (site.value != nowhere || site.kind == "read" || site.kind == "hop")
+      check_place(d, plugin, site, "value", site.value);
   }
 }
 

@@ -86,9 +86,9 @@ inline constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 /// A place where attention is paid: a read or write head, a hop over a story, a pointer's glimpse.
 struct Site {
   std::string name;                ///< "read_0", "write_0", "hop_1", "pointer"
-  std::string kind;                ///< read | write | hop | pointer
+  std::string kind;                ///< read, write, hop, pointer or a name of one's own; of these, all but write read
   std::string addressing;          ///< registered name of the scheme: content_location, ...
-  std::string slot_axis = "slot";  ///< "slot" (memory slots) or "item" (sentences, points)
+  std::string slot_axis = "slot";  ///< "slot" (memory slots), "item" (sentences, points) or another declared axis
   AddressingParts parts = {};
   std::size_t weights = nowhere;      ///< places in the state, as DeclaredList::add() gave them
   std::size_t value = nowhere;        ///< what is read there; nowhere at sites that only write or point

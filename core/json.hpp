@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,5 +24,11 @@ Json parse_json(std::string_view text, const Json::parser_callback_t& watch);
 
 /// On one line, or indented. Bytes that are no UTF-8 become U+FFFD: a file's name can hold them, JSON cannot.
 std::string json_text(const Json& json, int indent = -1);
+
+/// null where there is no value
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 }  // namespace mneme

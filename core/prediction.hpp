@@ -1,10 +1,7 @@
-// Room: core. Prediction: a model's answers in a batch's own terms, and Validity: which of them a task allows.
+// Room: core. Prediction: a model's answers in a batch's own terms.
 #pragma once
 
 #include "core/batch.hpp"
-
-#include <functional>
-#include <span>
 
 namespace mneme {
 
@@ -19,10 +16,5 @@ struct Prediction {
   /// that each bit is on, 0 for real values. Not of training, which asks for none.
   std::vector<double> score = {};
 };
-
-/// Sets allowed[k] to 1 where choice k may come next in row `row`'s answer, after those made so far. `allowed` comes as
-/// zeros; where it stays so the answer is complete. An empty function allows everything.
-using Validity = std::function<void(const Batch& batch, std::size_t row, std::span<const std::int32_t> made,
-                                    std::span<std::uint8_t> allowed)>;
 
 }  // namespace mneme

@@ -3,9 +3,9 @@
 
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "experiments/checkpoint.hpp"
-#include "experiments/evaluate.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/checkpoint.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "trace/atomic_file.hpp"
 
 #include <algorithm>
@@ -18,11 +18,6 @@ namespace mneme::experiments {
 namespace fs = std::filesystem;
 
 namespace {
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
 
 Json record(const Restarts& r) {
   Json j;
@@ -159,6 +154,12 @@ bool has_diverged(const Restart& run) {
 
 Config config_of(const Restart& run, const Config& config) {
   return config.with({{"seed", std::to_string(run.seed), ""}});
+}
+
+/// ArgumentError where one of so many seeds is none.
+void require_seeds(const Config& config, std::size_t count) {
+  const std::string last = std::to_string(config.seed + std::max<std::size_t>(count, 1) - 1);
+  config.with({{"seed", last, fmt::format("--restarts {}", count)}});
 }
 
 std::vector<Job> jobs_of(const Restarts& r, const Config& config) {
@@ -308,14 +309,21 @@ Spread spread(const std::vector<double>& values) {
   return s;
 }
 
-void check_restarts(const Config& config, const fs::path& out) {
+std::optional<double> median(std::vector<double> known, std::size_t count) {
+  if (count == 0 || known.size() <= count / 2) return std::nullopt;
+  std::sort(known.begin(), known.end());
+  return (known[(count - 1) / 2] + known[count / 2]) / 2;
+}
+
+void check_restarts(const Config& config, std::size_t count, const fs::path& out) {
+  require_seeds(config, count);
   require_training_loss(config);
   check_start(config, out);
 }
 
 Restarts train_restarts(const Config& config, std::size_t count, const fs::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how) {
-  check_restarts(config, out);
+  check_restarts(config, count, out);
   Restarts r = empty_record(config, count, out);
   std::error_code error;
   fs::create_directories(out, error);
@@ -334,6 +342,7 @@ Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment
   const Config before = Config::stored(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
   Config config = resumed_config(before, given);
   require_training_loss(config);
+  require_seeds(config, j.at("runs").size());
   Restarts r = from_record(j, config, directory);
   // What gives no run anything to do is not written down as what they were trained by.
   const bool idle = std::all_of(r.runs.begin(), r.runs.end(),

@@ -29,6 +29,9 @@ struct Spread {
   double least = 0, most = 0;
 };
 Spread spread(const std::vector<double>& values);
+/// Of `count` values, of which those that are not in `known` are larger than all that are: the middle one, or the mean
+/// of the two in the middle. Empty where one of these is not known.
+std::optional<double> median(std::vector<double> known, std::size_t count);
 
 struct Restart {
   std::uint64_t seed = 0;
@@ -52,7 +55,7 @@ struct Restarts {
 };
 
 /// What train_restarts() refuses before it makes anything.
-void check_restarts(const Config& config, const std::filesystem::path& out);
+void check_restarts(const Config& config, std::size_t count, const std::filesystem::path& out);
 /// Seeds config.seed, config.seed + 1, ... in `out`, which must not hold a run or restarts yet.
 Restarts train_restarts(const Config& config, std::size_t count, const std::filesystem::path& out,
                         const std::vector<std::string>& argv, const SideBySide& how);

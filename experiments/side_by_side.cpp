@@ -3,7 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/stopped.hpp"
-#include "experiments/workers.hpp"
+#include "experiments/run/workers.hpp"
 #include "trace/hdf5.hpp"
 
 #include <algorithm>

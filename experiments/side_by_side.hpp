@@ -6,7 +6,7 @@
 // end (or to their own stop).
 #pragma once
 
-#include "experiments/trainer.hpp"
+#include "experiments/run/trainer.hpp"
 
 #include <cstddef>
 #include <cstdint>

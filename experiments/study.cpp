@@ -5,17 +5,20 @@
 #include "core/join.hpp"
 #include "core/json.hpp"
 #include "core/quote.hpp"
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "experiments/restarts.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tasks/babi_format.hpp"
+#include "trace/atomic_file.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <sstream>
+#include <thread>
 #include <tuple>
 
 namespace mneme::experiments {
@@ -45,17 +48,27 @@ std::optional<double> known(const Json& j, const char* key) {
   return it == j.end() || it->is_null() ? std::nullopt : std::optional<double>(it->get<double>());
 }
 
-/// What metrics.jsonl says of the time after `solved_at`: worst evaluation, worst mean cost, worst mean of the solved
-/// metric.
-std::vector<std::optional<double>> watch_after(const fs::path& directory, double solved_at, const Task& task) {
+/// The time after a run was solved, in its sequences.
+struct Watch {
+  double solved_at = 0;
+  double end = HUGE_VAL;       ///< of what counts
+  bool only_if_longer = true;  ///< nothing counts where the run ended with the evaluation that confirmed it
+};
+
+/// What metrics.jsonl says of that time: worst evaluation, worst mean cost, worst mean of the solved metric.
+std::vector<std::optional<double>> watch_after(const fs::path& directory, const Watch& watch, double sequences,
+                                               const Task& task) {
   const std::string& judged = task.metrics()[task.solved_metric()].name;
   const std::string& cost = task.metrics()[0].name;
-  std::optional<double> worst_evaluation, worst_mean, worst_mean_solved;
+  std::optional<double> worst_evaluation, worst_mean, worst_mean_solved, confirmed_at;
   std::ifstream in(directory / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const Json j = parse_json(line);
-    if (!j.is_object() || known(j, "sequences").value_or(0) <= solved_at) continue;
+    const double at = j.is_object() ? known(j, "sequences").value_or(0) : 0;
+    if (at <= watch.solved_at) continue;
     const bool evaluation = j.value("kind", "") == "eval";
+    if (evaluation && !confirmed_at) confirmed_at = at;
+    if (at > watch.end) continue;
     const auto note = [&](std::optional<double>& worst, const std::string& name) {
       const auto value = known(j, name.c_str());
       if (value && (!worst || *value > *worst)) worst = value;
@@ -63,6 +76,7 @@ std::vector<std::optional<double>> watch_after(const fs::path& directory, double
     note(evaluation ? worst_evaluation : worst_mean_solved, judged);
     if (!evaluation) note(worst_mean, cost);
   }
+  if (watch.only_if_longer && confirmed_at && sequences <= *confirmed_at) return std::vector<std::optional<double>>(3);
   return {worst_evaluation, worst_mean, worst_mean_solved};
 }
 
@@ -174,9 +188,12 @@ void judge_lengths(const Study& study, const StudyOptions& options, const Ended&
     row.figures = {known(j, "sequences_to_0.1"), known(j, "seconds_to_0.1"), solved_at, known(j, "solved_at_seconds")};
   });
   std::vector<std::optional<double>> watched(3);
-  if (solved_at && options.after)
-    watched =
-        reading(ended.directory / "metrics.jsonl", [&] { return watch_after(ended.directory, *solved_at, *task); });
+  if (solved_at) {
+    const double end = options.after ? *solved_at + static_cast<double>(options.after) : HUGE_VAL;
+    const Watch watch{*solved_at, end, options.after == 0};
+    watched = reading(ended.directory / "metrics.jsonl",
+                      [&] { return watch_after(ended.directory, watch, static_cast<double>(row.sequences), *task); });
+  }
   row.figures.insert(row.figures.end(), watched.begin(), watched.end());
   EvaluationOptions evaluation;
   evaluation.lengths = study.lengths;
@@ -194,7 +211,7 @@ std::vector<StudyRow> judge_test(const StudyOptions& options, const Ended& ended
   EvaluationOptions evaluation;
   evaluation.threads = options.how.threads;
   evaluation.signal = options.how.signal;
-  evaluation.memory_use = ended.config.memory != "none";
+  evaluation.reliance = ended.config.memory != "none";
   const auto loss = training_loss(ended.directory);
   const Evaluation judged = evaluate(ended.directory, evaluation);
   std::vector<StudyRow> rows;
@@ -207,7 +224,7 @@ std::vector<StudyRow> judge_test(const StudyOptions& options, const Ended& ended
                    p.part.majority,
                    static_cast<double>(p.part.unknown_words),
                    static_cast<double>(p.part.unseen_answers)};
-    for (const TaskUse& use : judged.memory_use ? judged.memory_use->tasks : std::vector<TaskUse>{}) {
+    for (const TaskReliance& use : judged.reliance ? judged.reliance->tasks : std::vector<TaskReliance>{}) {
       if (use.number != p.part.number) continue;
       row.figures.insert(row.figures.end(), {use.zeroed, use.shuffled});
       if (use.hops.empty()) continue;
@@ -352,6 +369,53 @@ std::string merged_csv(const Study& study, const std::string& before, const std:
   std::string text = header;
   for (const CsvLine& line : lines) text += line.text;
   return text;
+}
+
+namespace {
+
+/// "" where there is no such file.
+std::string text_of(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return "";
+  std::ifstream in(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) fail<RuntimeFailure>(path.string(), "cannot be read");
+  return text;
+}
+
+/// The folder's lock, tried for again until `patience` is over.
+FolderLock wait_for_lock(const fs::path& folder, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    try {
+      return FolderLock(folder);
+    } catch (const RuntimeFailure&) {
+      if (std::chrono::steady_clock::now() >= end) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace
+
+void check_csv(const Study& study, const fs::path& csv) {
+  merged_csv(study, text_of(csv), csv.string(), {});
+}
+
+void add_rows(const Study& study, const fs::path& csv, const std::vector<StudyRow>& rows,
+              std::chrono::milliseconds patience) {
+  std::optional<FolderLock> lock;
+  try {
+    lock.emplace(wait_for_lock(csv.has_parent_path() ? csv.parent_path() : ".", patience));
+  } catch (const RuntimeFailure& e) {
+    fail<RuntimeFailure>(csv.string(), "takes no rows now, and the same command adds them later: {}", e.what());
+  }
+  trace::write_text_atomically(csv, merged_csv(study, text_of(csv), csv.string(), rows));
+}
+
+bool all_diverged(const std::vector<StudyRow>& rows) {
+  const auto diverged = [](const StudyRow& row) { return row.exit_reason == exit_reason_name(ExitReason::diverged); };
+  return !rows.empty() && std::all_of(rows.begin(), rows.end(), diverged);
 }
 
 bool published_data(const Study& study, const std::vector<Assignment>& given) {

@@ -7,6 +7,7 @@
 
 #include "experiments/side_by_side.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -68,12 +69,13 @@ struct StudyRow {
 
 /// Names of StudyRow::figures.
 ///   lengths   sequences and seconds until an evaluation of 0.1 and until solved; of the sequences after solving, where
-///             the run went on, the worst evaluation of the solved metric and the worst means over train.log-every
-///             sequences of the task's first metric and of the solved one; wrong_N, the solved metric at each length
+///             the run went on (so many of them as StudyOptions::after says; all where it says none), the worst
+///             evaluation of the solved metric and the worst means over train.log-every sequences of the task's first
+///             metric and of the solved one; wrong_N, the solved metric at each length
 ///   test set  training_loss (experiments/restarts.hpp), questions, the solved metric, its value for the commonest
 ///             answer, words and answers of the test that training lacks; where memory is read, the metric with reads
 ///             zeroed and shuffled, and of items the share of supporting facts and what the first three hops make of
-///             them (experiments/memory_use.hpp)
+///             them (experiments/judge/reliance.hpp)
 std::vector<std::string> study_columns(const Study& study);
 /// row.figures[i] where study_columns()[i] is `column`.
 std::optional<double> figure(const Study& study, const StudyRow& row, const std::string& column);
@@ -105,6 +107,16 @@ std::string study_csv(const Study& study, const StudyRow& row);
 /// preset, task and seed, all in the study's order. FileError where `before` is not of this study.
 std::string merged_csv(const Study& study, const std::string& before, const std::string& name,
                        const std::vector<StudyRow>& rows);
+
+/// FileError where there is a CSV of that name that is not of this study.
+void check_csv(const Study& study, const std::filesystem::path& csv);
+/// Puts rows into the CSV, beside those that others put there: read and replaced under the lock of its folder.
+/// RuntimeFailure where another process holds that for longer than `patience`.
+void add_rows(const Study& study, const std::filesystem::path& csv, const std::vector<StudyRow>& rows,
+              std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+/// Whether there are rows and each is of a run that diverged.
+bool all_diverged(const std::vector<StudyRow>& rows);
 
 /// Rows of one preset and part over its seeds: the one chosen by training loss, and all of them.
 struct StudyCell {

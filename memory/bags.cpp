@@ -3,6 +3,7 @@
 
 #include "autodiff/lanes.hpp"
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "core/random.hpp"
 
 #include <algorithm>

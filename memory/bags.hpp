@@ -9,7 +9,7 @@
 
 #include "attention/normalize.hpp"
 #include "autodiff/pass.hpp"
-#include "core/batch.hpp"
+#include "core/batch_spec.hpp"
 
 #include <string>
 #include <vector>

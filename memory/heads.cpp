@@ -1,6 +1,6 @@
 #include "memory/heads.hpp"
 
-#include "autodiff/lanes.hpp"
+#include "autodiff/softmax_row.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -23,12 +23,7 @@ void squash_row(Squash squash, const T* x, T* y, std::size_t n) {
     case Squash::one_plus_softplus: return each([&](auto v) { return one + softplus_of<T>(v); });
     case Squash::softmax: {
       const Simd<T> top(largest(x, n));
-      const T total = lanes_sum<T>(n, [&](auto lane, std::size_t i) {
-        const auto e = xsimd::exp(lane.load(x + i) - top);
-        lane.store(y + i, e);
-        return e;
-      });
-      for (std::size_t i = 0; i < n; ++i) y[i] /= total;
+      softmax_row(n, y, [&](auto lane, std::size_t i) { return lane.load(x + i) - top; });
     }
   }
 }

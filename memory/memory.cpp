@@ -1,6 +1,7 @@
 #include "memory/memory.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace mneme {
 
@@ -37,6 +38,9 @@ bool has_read(const MemoryLayout& layout, const Turn& turn, Values<T> before, Va
 void check(const MemoryLayout& layout, const std::string& plugin) {
   check(layout, plugin, layout.slots, layout.width);
   std::vector<std::size_t> turns(layout.sites.size());
+  std::set<std::string> names;
+  for (const Turn& turn : layout.turns)
+    if (!names.insert(turn.name).second) fail<InvariantError>(plugin, "declares the turn {} twice", turn.name);
   for (const Turn& turn : layout.turns)
     for (const std::size_t s : turn.sites) {
       if (s >= turns.size())
@@ -57,6 +61,9 @@ std::size_t MemoryLayout::read_size() const {
 template <class T>
 Values<T> Memory<T>::step(Pass<T>& pass, Values<T> parameters, Values<T> before) const {
   const MemoryLayout& l = layout();
+  if (parameters.size() != l.parameters.size() || before.size() != l.state.size())
+    fail<InvariantError>("memory", "a step got {} head parameters and {} values of state; declared are {} and {}",
+                         parameters.size(), before.size(), l.parameters.size(), l.state.size());
   Values<T> now = copy_values(pass.tape, before);
   for (std::size_t i = 0; pass.look && i < parameters.size(); ++i) {
     pass.at(l.parameters[i].site.c_str());

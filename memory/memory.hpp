@@ -19,7 +19,7 @@
 #pragma once
 
 #include "attention/addressing.hpp"
-#include "core/batch.hpp"
+#include "core/batch_spec.hpp"
 #include "core/declared.hpp"
 #include "core/options.hpp"
 #include "core/registry.hpp"

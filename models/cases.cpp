@@ -1,6 +1,7 @@
 #include "models/cases.hpp"
 
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "models/readout.hpp"
 
 #include <memory>

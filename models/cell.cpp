@@ -3,6 +3,7 @@
 //   x_t, r_{t-1} -> controller -> h_t -> memory step -> r_t;   [h_t, r_t] -> readout, all steps at once
 //
 // Rows that have ended keep the state of controller and memory they ended with.
+#include "core/batch.hpp"
 #include "models/model.hpp"
 #include "models/readout.hpp"
 
@@ -44,10 +45,8 @@ class Cell final : public Model<T> {
     controller_ = setup.controller->make<T>(build.scope("controller"), setup.controller_options, input);
     readout_.emplace(build.scope("readout"), spec_, hidden + layout.read_size());
     control_.state = controller_->state();
-    const std::string controller = "controller " + setup.controller->name;
-    check(control_, controller, 0, 0);
     components_ = {{"memory", "memory " + setup.memory->name, &layout, &layout},
-                   {"controller", controller, &control_, nullptr, true}};
+                   {"controller", "controller " + setup.controller->name, &control_, nullptr, true}};
     if (const Declaration& pointer = readout_->pointer(); !pointer.sites.empty())
       components_.push_back({"pointer", "readout pointer", &pointer});
   }

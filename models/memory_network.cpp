@@ -6,6 +6,7 @@
 // There is one answer a sequence, the same at each of its steps: whichever are scored. The memory embeds question,
 // items and answers, because the papers tie these tables.
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "models/model.hpp"
 
 #include <algorithm>

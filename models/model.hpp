@@ -6,7 +6,7 @@
 
 #include "autodiff/pass.hpp"
 #include "controllers/controller.hpp"
-#include "core/prediction.hpp"
+#include "core/batch_spec.hpp"
 #include "memory/memory.hpp"
 
 #include <functional>
@@ -36,6 +36,9 @@ struct Component {
   bool every_step = false;               ///< a trace stores its own state at each step (level full), else at keyframes
 };
 using Components = std::vector<Component>;
+
+/// Throws InvariantError where two parts have one name, or a site of one name.
+void check(const Components& components);
 
 /// Null where a model has no such part.
 const Component* find(const Components& components, std::string_view name);
@@ -85,10 +88,13 @@ struct ModelPlugin {
 
   template <class T>
   std::unique_ptr<Model<T>> make(const Builder<T>& build, const Options& options, const ModelSetup& setup) const {
+    std::unique_ptr<Model<T>> model;
     if constexpr (std::is_same_v<T, float>)
-      return make_float(build, options, setup);
+      model = make_float(build, options, setup);
     else
-      return make_double(build, options, setup);
+      model = make_double(build, options, setup);
+    check(model->components());
+    return model;
   }
 };
 

@@ -1,6 +1,7 @@
 #include "models/readout.hpp"
 
 #include "autodiff/lanes.hpp"
+#include "core/prediction.hpp"
 #include "models/decode/decode.hpp"
 
 #include <algorithm>
@@ -24,6 +25,15 @@ Var<T> mask_items(Tape<T>& tape, Var<T> x, const std::uint32_t* count) {
         for (std::size_t i = 0; i < n; ++i) into(dx[b * n + i], i < count[b] ? dy[b * n + i] : T(0));
     });
   });
+  return y;
+}
+
+/// Logits of which given weights [B N] are the softmax.
+template <class T>
+Var<T> logits_of(Tape<T>& tape, Var<T> weights) {
+  const Var<T> y = tape.constant(weights.shape);
+  for (std::size_t i = 0; i < y.size(); ++i)
+    y.data[i] = weights.data[i] > 0 ? std::log(weights.data[i]) : static_cast<T>(masked_logit);
   return y;
 }
 
@@ -60,17 +70,19 @@ void Readout<T>::declare_pointer(std::size_t width) {
   check(pointer_, "readout pointer", items, 0);
 }
 
-/// What whoever looks is told of one step: the logits' softmax is the weights of the pointer.
+/// What whoever looks is told of one step: the logits' softmax is the weights of the pointer. -> what they put in the
+/// place of these weights, if anything
 template <class T>
-void Readout<T>::show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state,
-                      const Mask& present) const {
+Var<T> Readout<T>::show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state,
+                        const Mask& present) const {
   pass.step = step;
   pass.at("pointer");
   pass.seen("key", key);
   Var<T>& weights = state[pointer_.sites[0].weights];
-  weights = softmax(pass.tape, scores.detached(), present).reshaped(weights.shape);
-  pass.seen("weights", weights);
+  const Var<T> own = softmax(pass.tape, scores.detached(), present).reshaped(weights.shape);
+  weights = pass.taken("weights", own);
   pass.look->state(pass, "pointer", state);
+  return weights.data == own.data ? Var<T>{} : weights;
 }
 
 template <class T>
@@ -113,7 +125,8 @@ Var<T> Readout<T>::pointer_logits(Pass<T>& pass, const Batch& batch, std::span<c
     const Var<T> query = (*linear_)(tape, concatenate(tape, steps.subspan(t * parts, parts)));
     const Var<T> scores = batched_product(tape, query.reshaped({rows, 1, query.shape.last()}), keys, true);
     new (all + t) Var<T>(mask_items(tape, scores, batch.items.count.data()));
-    if (pass.look) show(pass, t, query, scores, state, present);
+    if (!pass.look) continue;
+    if (const Var<T> put = show(pass, t, query, scores, state, present)) all[t] = logits_of(tape, put);
   }
   return stack_steps<T>(tape, {all, count}, 1);
 }
@@ -141,6 +154,11 @@ void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
   for (std::size_t r = 0; r < rows; ++r) {
     const T* x = logits.data + r * k;
     float* y = to + r * k;
+    if (r / batch.size >= out.lengths[r % batch.size]) {  // past the row's end
+      std::fill_n(y, k, 0.0f);
+      if (chooses(kind)) out.indices.storage()[r] = -1;
+      continue;
+    }
     if (kind == TargetKind::bits)
       lanes<T>(k, [&](auto lane, std::size_t i) {
         alignas(64) T p[Simd<T>::size];
@@ -150,12 +168,9 @@ void read_prediction(const Batch& batch, Var<T> logits, Prediction& out) {
     else if (kind == TargetKind::real)
       std::copy_n(x, k, y);
     else {
-      const std::size_t best = static_cast<std::size_t>(std::max_element(x, x + k) - x);
-      double total = 0;
-      for (std::size_t i = 0; i < k; ++i) total += std::exp(static_cast<double>(x[i] - x[best]));
-      for (std::size_t i = 0; i < k; ++i)
-        y[i] = static_cast<float>(std::exp(static_cast<double>(x[i] - x[best])) / total);
-      out.indices.storage()[r] = static_cast<std::int32_t>(best);
+      const Choices<T> choices(x, k);
+      for (std::size_t i = 0; i < k; ++i) y[i] = static_cast<float>(choices.probability(i));
+      out.indices.storage()[r] = static_cast<std::int32_t>(std::max_element(x, x + k) - x);
     }
   }
 }
@@ -171,7 +186,7 @@ void read_score(const Batch& batch, Var<T> logits, Prediction& out) {
       if (batch.target.kind == TargetKind::bits)
         for (std::size_t n = 0; n < k; ++n) out.score[b] -= std::log1p(std::exp(-std::abs(static_cast<double>(x[n]))));
       else if (chooses(batch.target.kind))
-        out.score[b] += log_probability(x, k, static_cast<std::size_t>(out.indices(i, b)));
+        out.score[b] += Choices<T>(x, k).log_probability(static_cast<std::size_t>(out.indices(i, b)));
     }
 }
 

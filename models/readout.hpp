@@ -6,7 +6,7 @@
 
 #include "attention/normalize.hpp"
 #include "autodiff/pass.hpp"
-#include "core/batch.hpp"
+#include "core/batch_spec.hpp"
 #include "core/declared.hpp"
 #include "nn/linear.hpp"
 
@@ -33,7 +33,7 @@ class Readout {
  private:
   Var<T> pointer_logits(Pass<T>& pass, const Batch& batch, std::span<const Var<T>> steps, std::size_t parts) const;
   void declare_pointer(std::size_t width);
-  void show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state, const Mask& present) const;
+  Var<T> show(Pass<T>& pass, std::size_t step, Var<T> key, Var<T> scores, Values<T> state, const Mask& present) const;
 
   BatchSpec spec_;
   Declaration pointer_;

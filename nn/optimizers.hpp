@@ -1,7 +1,7 @@
 // Room: nn. Optimizers: one update of the flat parameters from the flat gradient, and clipping.
 //
-// Each optimizer registers itself with its options (optimizer.* keys). Its state is named flat arrays, which are all a
-// checkpoint needs.
+// Each has its options (optimizer.* keys); the list is optimizers() in optimizers.cpp. Its state is named flat arrays,
+// which are all a checkpoint needs.
 #pragma once
 
 #include "core/options.hpp"

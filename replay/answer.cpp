@@ -12,11 +12,22 @@ namespace {
 constexpr double ulp = std::numeric_limits<float>::epsilon();
 constexpr double tiny = std::numeric_limits<float>::min();
 
-/// -log p of a probability that was rounded to float32, or is 1 - q with q rounded.
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+/// -log p of a probability that was rounded to float32; of one that became nothing, at least what the least p gives.
 Recomputed nats(double p) {
-  const double kept = std::max(p, tiny);
-  if (p >= 0 && p <= tiny) return {-std::log(tiny), std::numeric_limits<double>::infinity()};  // how much less?
-  return {-std::log(kept), 4 * ulp / std::max(kept, ulp)};
+  if (p >= 0 && p <= tiny) return {-std::log(tiny), 4 * ulp, infinite};
+  return {-std::log(p), 4 * ulp, 4 * ulp};
+}
+
+/// -log(1 - q) of a q that was rounded: to the last step below 1 or to 1 itself, half a step off.
+Recomputed nats_beside(double q) {
+  if (q >= 1 - ulp / 2 && q <= 1) return {-std::log(ulp / 2), std::log(2), infinite};
+  return {-std::log(1 - q), 4 * ulp / (1 - q), 4 * ulp / (1 - q)};
+}
+
+Recomputed times(double share, const Recomputed& r) {
+  return {share * r.value, share * r.below, share * r.above};
 }
 
 }  // namespace
@@ -27,17 +38,18 @@ std::optional<Recomputed> answer_loss(const trace::Layout& layout, const trace::
   Recomputed loss;
   const auto add = [&](const Recomputed& one) {
     loss.value += one.value;
-    loss.slack += one.slack + 1e-6 * std::abs(one.value);
+    loss.below += one.below + 1e-6 * std::abs(one.value);
+    loss.above += one.above + 1e-6 * std::abs(one.value);
   };
   for (std::size_t t = 0; t < e.steps; ++t) {
     if (!e.mask[t]) continue;
     for (std::size_t i = 0; i < k; ++i) {
       const double y = static_cast<double>(e.target[t * k + i]), p = static_cast<double>(e.output[t * k + i]);
       if (layout.target_kind == "bits") {
-        if (y > 0) add({y * nats(p).value, nats(p).slack});
-        if (y < 1) add({(1 - y) * nats(1 - p).value, nats(1 - p).slack});
+        if (y > 0) add(times(y, nats(p)));
+        if (y < 1) add(times(1 - y, nats_beside(p)));
       } else if (layout.target_kind == "real") {
-        add({0.5 * (p - y) * (p - y), 0});
+        add({0.5 * (p - y) * (p - y), 0, 0});
       } else if (y > 0) {
         add(nats(p));
       }

@@ -7,14 +7,15 @@
 
 namespace mneme::replay {
 
-/// A number and how far rounding of the logged outputs may have moved it.
+/// A number, and how far below and above it the true one may be, since the logged outputs are rounded.
 struct Recomputed {
   double value = 0;
-  double slack = 0;
+  double below = 0, above = 0;
 };
 
 /// Nats over the scored steps (half the squared error for real targets); empty where the trace does not say what kind
-/// of target it has. Outputs are probabilities in float32, so a bit that is wrong by p near 1 has much slack.
+/// of target it has. Outputs are probabilities in float32: one that was rounded to nothing says only how large its loss
+/// is at least.
 std::optional<Recomputed> answer_loss(const trace::Layout& layout, const trace::Episode& episode);
 
 /// Scored bits on the wrong side of 0.5; empty where the episode's error counts something else.

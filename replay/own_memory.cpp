@@ -1,31 +1,16 @@
 // Room: replay. Runs a registered memory's pure functions on one row in float64.
 #include "replay/own_memory.hpp"
 
+#include "core/batch.hpp"
 #include "core/error.hpp"
+#include "core/ini.hpp"
 #include "core/random.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 namespace mneme::replay {
 
 namespace {
-
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
-  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
-
-/// A value as written by the config: bare, or in double quotes with \" and \\ inside.
-std::string unquoted(const std::string& value) {
-  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return value;
-  std::string text;
-  for (std::size_t i = 1; i + 1 < value.size(); ++i) {
-    if (value[i] == '\\' && i + 2 < value.size()) ++i;
-    text += value[i];
-  }
-  return text;
-}
 
 /// Swaps the two axes of a matrix [rows columns].
 Row swap_axes(View values, std::size_t rows) {
@@ -39,22 +24,12 @@ Row swap_axes(View values, std::size_t rows) {
 }  // namespace
 
 MemoryConfig read_memory_config(const std::string& config_ini) {
+  static const std::string options = "memory.";
   MemoryConfig config;
-  std::istringstream lines(config_ini);
-  std::string line, section;
-  while (std::getline(lines, line)) {
-    line = trimmed(line);
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-    if (line.front() == '[' && line.back() == ']') {
-      section = trimmed(line.substr(1, line.size() - 2));
-      continue;
-    }
-    const auto equals = line.find('=');
-    if (equals == std::string::npos) continue;
-    const std::string key = trimmed(line.substr(0, equals)), value = unquoted(trimmed(line.substr(equals + 1)));
-    if (section.empty() && key == "memory") config.name = value;
-    if (section.empty() && key == "controller") config.controlled = true;
-    if (section == "memory") config.options[key] = value;
+  for (const IniEntry& e : read_ini(config_ini, "the trace's config_ini")) {
+    if (e.key == "memory") config.name = e.value;
+    if (e.key == "controller") config.controlled = true;
+    if (e.key.starts_with(options)) config.options[e.key.substr(options.size())] = e.value;
   }
   return config;
 }

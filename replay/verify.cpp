@@ -72,17 +72,18 @@ class Judge final : public Witness {
   /// training diverged there was no answer (loss NaN), which the checker holds against error and correct.
   void answer(const trace::Layout& layout, const trace::Episode& e) {
     if (std::isnan(e.loss)) return;
-    const auto judge = [&](const char* dataset, double logged, double recomputed, double slack) {
+    const auto judge = [&](const char* dataset, double logged, double recomputed, double below, double above) {
       ++report_.values;
       const double d = difference(logged, recomputed);
-      if (!(d <= slack))
+      if (!(d <= (logged < recomputed ? below : above)))
         add({dataset, episode_, -1, logged, recomputed, d, "from outputs, targets and mask of the scored steps"});
     };
     if (const auto loss = answer_loss(layout, e))
-      judge("/episodes/loss", static_cast<double>(e.loss), loss->value, loss->slack + report_.tolerance);
+      judge("/episodes/loss", static_cast<double>(e.loss), loss->value, loss->below + report_.tolerance,
+            loss->above + report_.tolerance);
     if (const auto wrong = wrong_bits(layout, e)) {
-      judge("/episodes/error", static_cast<double>(e.error), *wrong, 1e-6);
-      judge("/episodes/correct", e.correct ? 1 : 0, *wrong == 0 ? 1 : 0, 0);
+      judge("/episodes/error", static_cast<double>(e.error), *wrong, 1e-6, 1e-6);
+      judge("/episodes/correct", e.correct ? 1 : 0, *wrong == 0 ? 1 : 0, 0, 0);
     }
   }
 

@@ -12,9 +12,7 @@ namespace {
 
 const char* const by_loops = "reference loops";
 const char* const by_own = "the memory's own functions in float64";
-const char* const of_value =
-    "from the weights and the memory (its last keyframe, then each step's weights, erase and add)";
-const char* const of_memory = "from the keyframe before it and each step's weights, erase and add";
+const char* const of_own_state = "by the memory's own functions from the logged parameters and the state before it";
 
 bool is_reference(const std::string& how) {
   return how == by_loops;
@@ -78,6 +76,7 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
     const bool there = p.looks_at >= 0 && layout_.logs(layout_.memory[static_cast<std::size_t>(p.looks_at)]);
     if (!score || !normalize || !there || p.key < 0) return false;
     if (p.looks_at != contents_ && !visited_after(site)) return false;
+    if (!rows_of(layout_.memory[static_cast<std::size_t>(p.looks_at)], site, p.key)) return false;
     p.score = *score, p.normalize = *normalize;
     from = {"key"};
     if (p.beta >= 0) from.emplace_back("beta");
@@ -95,6 +94,13 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
   p.rule = "from " + from[0];
   for (std::size_t i = 1; i < from.size(); ++i) p.rule += (i + 1 < from.size() ? ", " : " and ") + from[i];
   return true;
+}
+
+/// Whether `looked_at` has a row for each of the site's weights, as wide as its value number `value` is long: loops
+/// index by it.
+bool Walker::rows_of(const trace::Logged& looked_at, const trace::SiteLayout& site, int value) const {
+  const std::size_t width = site.values[static_cast<std::size_t>(value)].declared.count();
+  return width > 0 && looked_at.declared.count() == layout_.width(site) * width;
 }
 
 /// Of no turn: a pointer, which looks when the steps are done.
@@ -116,8 +122,9 @@ void Walker::plan_sites() {
     plans_.push_back(make_plan(site));
     Plan& p = plans_.back();
     for (std::size_t i = 0; update_ && p.writes && i < update_->parameters.size(); ++i) {
-      p.orders.push_back(logged_value(site, update_->parameters[i]));
-      if (p.orders.back() < 0) update_ = nullptr;
+      const int order = logged_value(site, update_->parameters[i]);
+      p.orders.push_back(order);
+      if (order < 0 || !rows_of(layout_.memory[static_cast<std::size_t>(contents_)], site, order)) update_ = nullptr;
     }
     coverage_.push_back({site.site.name, site.site.addressing, p.reference ? by_loops : by_own, 0});
   }
@@ -161,12 +168,15 @@ void Walker::plan_own() {
       const int value =
           site < 0 ? -1 : trace::Layout::find(layout_.sites[static_cast<std::size_t>(site)].values, d.name);
       if (value < 0) fail<FileError>("verify", "the trace does not hold the memory's {}", d.full_name());
-      if (!layout_.sites[static_cast<std::size_t>(site)].values[static_cast<std::size_t>(value)].state)
-        fail<FileError>("verify", "the trace does not hold {} before the first step", d.full_name());
+      const trace::Logged& logged =
+          layout_.sites[static_cast<std::size_t>(site)].values[static_cast<std::size_t>(value)];
+      if (!layout_.logs(logged)) fail<FileError>("verify", "the trace's level leaves out {}", d.full_name());
+      if (!logged.state) fail<FileError>("verify", "the trace does not hold {} before the first step", d.full_name());
       site_states_.push_back({static_cast<std::size_t>(site), static_cast<std::size_t>(value), d.full_name()});
     }
   } catch (const Error& e) {
     own_.reset();
+    site_states_.clear();
     reason = e.what();
   }
   if (own_) return plan_trained();
@@ -199,6 +209,7 @@ void Walker::plan_trained() {
   for (const trace::Logged& m : layout_.memory)
     if (own_->needs_trained_state(m.declared.full_name()))
       trained_.push_back("/memory/" + trace::dataset_name(m, false));
+  contents_trained_ = contents_ >= 0 && own_->needs_trained_state("contents");
 }
 
 bool Walker::useful() const {
@@ -223,6 +234,16 @@ Row Walker::logged_weights(std::size_t site, std::size_t step) const {
 Row Walker::previous(std::size_t site, std::size_t step) const {
   if (step > 0) return logged_weights(site, step - 1);
   return row(episode_->sites[site].initial_weights, 0, layout_.width(layout_.sites[site]));
+}
+
+std::string Walker::of_memory() const {
+  std::string orders;
+  for (const char* p : update_->parameters) orders += fmt::format(", {}", p);
+  return "from the keyframe before it and, of each step, the weights" + orders;
+}
+
+std::string Walker::of_value() const {
+  return "from the weights and the memory: " + of_memory();
 }
 
 void Walker::start() {
@@ -254,10 +275,11 @@ void Walker::keyframe(std::size_t step, bool after_write) {
     const float* values = episode_->memory[m].data() + next_keyframe_ * size;
     const bool contents = static_cast<int>(m) == contents_;
     const bool own = own_ && !own_->needs_trained_state(name);
+    const bool by_loops = contents && update_;
     const Row rebuilt = contents ? memory_ : own ? own_->get(name) : Row();
     if (known_ && !rebuilt.empty())
-      witness_->compare("/memory/" + trace::dataset_name(logged, false), step, values, rebuilt, of_memory,
-                        coverage_.back());
+      witness_->compare("/memory/" + trace::dataset_name(logged, false), step, values, rebuilt,
+                        by_loops ? of_memory() : of_own_state, coverage_.back());
     const Row now(values, values + size);
     if (contents) memory_ = now;
     kept_[m] = now;
@@ -327,10 +349,15 @@ void Walker::address(const Part& turn, std::size_t step) {
 
 void Walker::write(const Part& turn, std::size_t step) {
   if (!known_) return;
+  if (contents_trained_) {  // until the next keyframe
+    known_ = false;
+    return;
+  }
   if (own_) own_->update(*turn.own);
   if (update_ && !turn.sites.empty()) {
     std::vector<std::vector<Row>> heads;
     for (const std::size_t s : turn.sites) {
+      if (!plans_[s].writes) continue;
       heads.push_back({logged_weights(s, step)});
       for (const int order : plans_[s].orders) heads.back().push_back(site_value(s, order, step));
     }
@@ -353,7 +380,7 @@ void Walker::read(const Part& turn, std::size_t step) {
                       : own_  ? own_->get(name + ".value")
                               : Row();
     if (value.empty()) continue;
-    stage(s, plans_[s].value, step, value, of_value);
+    stage(s, plans_[s].value, step, value, update_ ? of_value() : of_own_state);
     witness_->value(s, step, value);
     if (own_) own_->set(name + ".value", value);
   }
@@ -392,6 +419,7 @@ void Walker::run(const trace::Episode& episode, Witness& witness) {
       if (turn.last_write) keyframe(t, true);
       read(turn, t);
     }
+    if (std::none_of(turns_.begin(), turns_.end(), [](const Part& turn) { return turn.writes; })) keyframe(t, true);
     address(after_, t);
     end_step(t);
   }

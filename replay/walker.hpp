@@ -76,6 +76,9 @@ class Walker {
   Plan make_plan(const trace::SiteLayout& site) const;
   bool plan_reference(const trace::SiteLayout& site, Plan& p) const;
   bool visited_after(const trace::SiteLayout& site) const;
+  bool rows_of(const trace::Logged& looked_at, const trace::SiteLayout& site, int value) const;
+  std::string of_memory() const;  ///< how the update rule comes to it, for messages
+  std::string of_value() const;
   int logged_value(const trace::SiteLayout& site, const char* name) const;
   Row row(const std::vector<float>& values, std::size_t step, std::size_t size) const;
   Row site_value(std::size_t site, int value, std::size_t step) const;
@@ -98,8 +101,9 @@ class Walker {
   Constants constants_;
   const UpdateRule* update_ = nullptr;  ///< null = the memory's own
   std::vector<Part> turns_;
-  Part after_;         ///< sites of no turn: what they look at does not change within an episode
-  int contents_ = -1;  ///< index in layout.memory
+  Part after_;                     ///< sites of no turn: what they look at does not change within an episode
+  int contents_ = -1;              ///< index in layout.memory
+  bool contents_trained_ = false;  ///< what is written follows from trained parameters
   std::vector<Plan> plans_;
   std::vector<SiteState> site_states_;
   std::vector<Coverage> coverage_;  ///< sites, then the memory

@@ -11,6 +11,7 @@
 // and through the test from there on, in an order that is drawn anew each time round. All that a model is built from
 // (words, answers, items, the longest line) is the training files'; a longer story keeps its last statements.
 #include "core/error.hpp"
+#include "core/prediction.hpp"
 #include "tasks/babi_words.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tasks/task.hpp"
@@ -171,7 +172,7 @@ class Babi final : public Task {
   std::string data_digest() const override { return data_digest_; }
   std::string test_digest() const override { return test_digest_; }
 
-  std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
+  std::string display(const Batch& batch, std::size_t row, const Prediction* given) const override {
     const std::size_t last = batch.lengths[row] - 1;
     const auto whole = static_cast<std::size_t>(batch.parameters[1].second[row]);
     std::string text =
@@ -195,13 +196,14 @@ class Babi final : public Task {
       }
     const std::int32_t want = batch.target.indices(last, row);
     text += fmt::format("question{}?\nanswer   {}\n", lines.back(), answer(want));
-    if (!values) return text;
+    if (!given) return text;
+    const auto& values = given->values;
     std::size_t best = 0;
     for (std::size_t k = 1; k <= vocabulary_.answers().size(); ++k)
-      if ((*values)(last, row, k) > (*values)(last, row, best)) best = k;
+      if (values(last, row, k) > values(last, row, best)) best = k;
     const bool right = static_cast<std::int32_t>(best) == want && want != unseen_answer();
     return text + fmt::format("output   {} ({:.2f}){}\n", answer(static_cast<std::int32_t>(best)),
-                              (*values)(last, row, best), right ? "" : ", wrong");
+                              values(last, row, best), right ? "" : ", wrong");
   }
 
  private:

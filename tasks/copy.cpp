@@ -7,6 +7,7 @@
 //
 // A sequence's bits depend on (seed, stream, number) alone. Its length is its own (mixed-lengths), or the one that the
 // batch's first sequence would have, as published.
+#include "core/prediction.hpp"
 #include "tasks/task.hpp"
 
 #include <algorithm>
@@ -91,7 +92,7 @@ class Copy final : public Task {
   std::size_t solved_metric() const override { return 1; }
   double solved_threshold() const override { return 0.01; }
 
-  std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const override {
+  std::string display(const Batch& batch, std::size_t row, const Prediction* given) const override {
     const std::size_t length = (batch.lengths[row] - 1) / 2, answer = length + 1;
     const auto block = [&](const char* title, const auto& symbol) {
       std::string s;
@@ -107,11 +108,12 @@ class Copy final : public Task {
     text += block("target", [&](std::size_t t, std::size_t k) {
       return batch.target.values(answer + t, row, k) > 0 ? "#" : ".";
     });
-    if (!values) return text;
+    if (!given) return text;
+    const auto& values = given->values;
     std::size_t wrong = 0;
     text += block("output", [&](std::size_t t, std::size_t k) {
       const float target = batch.target.values(answer + t, row, k);
-      if (right((*values)(answer + t, row, k), target)) return target > 0 ? "#" : ".";
+      if (right(values(answer + t, row, k), target)) return target > 0 ? "#" : ".";
       ++wrong;
       return target > 0 ? "o" : "X";
     });

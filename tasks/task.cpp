@@ -1,5 +1,7 @@
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
+
 #include <cmath>
 
 namespace mneme {
@@ -20,14 +22,15 @@ std::vector<Figure> Task::summary(std::span<const double> rows) const {
   return figures;
 }
 
-std::string Task::display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const {
+std::string Task::display(const Batch& batch, std::size_t row, const Prediction* answer) const {
   std::string text = batch.text(spec(), row, token_names());
-  if (!values) return text;
+  if (!answer) return text;
+  const auto& values = answer->values;
   text += fmt::format("{:<15}", "output");
   const std::size_t count = batch.count(spec().target_over, row);
-  for (std::size_t i = 0; i < count && i < values->shape()[0]; ++i) {
+  for (std::size_t i = 0; i < count && i < values.shape()[0]; ++i) {
     if (i) text += " |";
-    for (std::size_t k = 0; k < values->shape()[2]; ++k) text += fmt::format(" {:.4g}", (*values)(i, row, k));
+    for (std::size_t k = 0; k < values.shape()[2]; ++k) text += fmt::format(" {:.4g}", values(i, row, k));
   }
   return text + '\n';
 }

@@ -4,8 +4,8 @@
 // the bit. Tasks never see models: they judge predictions given in the batch's own terms.
 #pragma once
 
+#include "core/batch_spec.hpp"
 #include "core/options.hpp"
-#include "core/prediction.hpp"
 #include "core/random.hpp"
 #include "core/registry.hpp"
 
@@ -99,9 +99,9 @@ class Task {
   virtual std::string data_digest() const { return ""; }
   virtual std::string test_digest() const { return ""; }
 
-  /// Row b for a terminal: input, target and, where `values` is given, output with errors marked. By default a line for
+  /// Row b for a terminal: input, target and, where `answer` is given, output with errors marked. By default a line for
   /// each of the batch's fields.
-  virtual std::string display(const Batch& batch, std::size_t row, const Tensor<float, 3>* values) const;
+  virtual std::string display(const Batch& batch, std::size_t row, const Prediction* answer) const;
 };
 
 struct TaskPlugin {

@@ -1,12 +1,14 @@
 // Room: tools. `mneme bench`: what a training step costs on this machine, with nothing but the program itself.
 //
-// Steps are those of a run (experiments/session.hpp). benchmarks/ has the kernels, the step by hand and the peers.
+// Steps are those of a run (experiments/run/session.hpp). benchmarks/ has the kernels, the step by hand and the peers.
 #include "autodiff/products.hpp"
+#include "core/batch.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "experiments/environment.hpp"
-#include "experiments/session.hpp"
+#include "experiments/restarts.hpp"
+#include "experiments/run/environment.hpp"
+#include "experiments/run/session.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -27,12 +29,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
 /// One kind of step; a round is the same sequences each time, so rounds differ in nothing but the machine.
@@ -151,7 +147,7 @@ int run(const Arguments& a) {
   for (const Contestant& c : all) {
     std::vector<double> ms;
     for (const double s : c.seconds) ms.push_back(1e3 * s / c.sequences);
-    const double middle = median(ms), least = *std::min_element(ms.begin(), ms.end()),
+    const double middle = *experiments::median(ms, ms.size()), least = *std::min_element(ms.begin(), ms.end()),
                  most = *std::max_element(ms.begin(), ms.end());
     const double step = 1e3 * middle * c.sequences / c.time_steps;
     const bool metered = c.metered_seconds > 0;

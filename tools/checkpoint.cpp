@@ -1,9 +1,9 @@
 // Room: tools. `mneme checkpoint info|export|import`: what a checkpoint holds, and weights from and to other programs.
 #include "core/error.hpp"
+#include "core/ini.hpp"
 #include "core/json.hpp"
 #include "core/quote.hpp"
-#include "experiments/exchange.hpp"
-#include "experiments/ini.hpp"
+#include "experiments/exchange/exchange.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/terminal.hpp"
@@ -57,7 +57,7 @@ Json info_json(const experiments::CheckpointInfo& c) {
   j["producer"] = c.producer;
   j["git_rev"] = c.git_rev;
   j["config_hash"] = c.provenance.run_id.empty() ? Json(nullptr) : Json(c.provenance.run_id);
-  for (const auto& entry : experiments::read_ini(c.config_text, c.path.string() + ": config"))
+  for (const auto& entry : read_ini(c.config_text, c.path.string() + ": config"))
     if (entry.key == "seed")
       j["seed"] = std::stoull(entry.value);
     else if (entry.key.find('.') == std::string::npos)

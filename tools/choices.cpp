@@ -4,7 +4,7 @@
 #include "controllers/controller.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "memory/memory.hpp"
 #include "models/model.hpp"
 #include "nn/optimizers.hpp"

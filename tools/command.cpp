@@ -10,7 +10,7 @@
 #include "core/join.hpp"
 #include "core/names.hpp"
 #include "core/stopped.hpp"
-#include "experiments/environment.hpp"
+#include "experiments/run/environment.hpp"
 #include "tools/choices.hpp"
 #include "tools/completion.hpp"
 #include "tools/help.hpp"

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/options.hpp"
-#include "experiments/config.hpp"
+#include "experiments/config/config.hpp"
 
 #include <map>
 #include <string>

@@ -1,8 +1,8 @@
 // Room: tools. `mneme eval`: a trained run on fresh episodes, at its own lengths or at others.
 #include "core/error.hpp"
 #include "core/quote.hpp"
-#include "experiments/evaluate.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -93,7 +93,7 @@ std::string parts_text(const experiments::Evaluation& e) {
   return text;
 }
 
-std::string memory_use_text(const experiments::MemoryUse& use) {
+std::string memory_use_text(const experiments::Reliance& use) {
   const bool percent = use.unit == "%";
   std::vector<std::string> header = {">task", ">questions", ">" + use.metric, ">reads zeroed", ">shuffled"};
   std::vector<std::string> sites;
@@ -131,7 +131,7 @@ int run(const Arguments& a) {
   if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));
   options.threads = static_cast<int>(a.options.integer("--threads"));
   options.traced = a.options.size("--traced");
-  options.memory_use = a.has("--memory-use");
+  options.reliance = a.has("--memory-use");
   options.given = a.assignments;
   options.signal = &caught_signal();
   options.notice = [](const std::string& text) { note(text); };
@@ -160,7 +160,7 @@ int run(const Arguments& a) {
             : "");
   put(table_text(e), true);
   if (!e.parts.empty()) put("\n" + parts_text(e), true);
-  if (e.memory_use) put("\n" + memory_use_text(*e.memory_use), true);
+  if (e.reliance) put("\n" + memory_use_text(*e.reliance), true);
   for (const auto& path : e.traces) print("trace {}\n", path.string());
   if (!e.traces.empty()) note(fmt::format("next: mneme replay {}", shell_path(e.traces[0].string())));
   return kOk;

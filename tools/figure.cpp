@@ -5,6 +5,7 @@
 #include "core/quote.hpp"
 #include "replay/verify.hpp"
 #include "tools/paint.hpp"
+#include "trace/specs.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,14 +16,6 @@ namespace mneme::tools {
 namespace {
 
 constexpr double blank = std::numeric_limits<double>::quiet_NaN();
-
-/// [steps rows] -> [rows][steps]
-std::vector<std::vector<double>> turned(const std::vector<float>& values, std::size_t rows, std::size_t steps) {
-  std::vector<std::vector<double>> out(rows, std::vector<double>(steps));
-  for (std::size_t t = 0; t < steps; ++t)
-    for (std::size_t r = 0; r < rows; ++r) out[r][t] = static_cast<double>(values[t * rows + r]);
-  return out;
-}
 
 Panel input_panel(const trace::Layout& layout, const trace::Episode& e) {
   Panel p;
@@ -139,6 +132,31 @@ std::size_t digits(const Panel& p) {
 
 }  // namespace
 
+std::vector<std::size_t> logged_state(const trace::Layout& layout) {
+  std::vector<std::size_t> places;
+  for (std::size_t v = 0; v < layout.controller.size(); ++v)
+    if (layout.logs(layout.controller[v])) places.push_back(v);
+  return places;
+}
+
+std::vector<std::vector<double>> turned(const std::vector<float>& values, std::size_t rows, std::size_t steps) {
+  std::vector<std::vector<double>> out(rows, std::vector<double>(steps));
+  for (std::size_t t = 0; t < steps; ++t)
+    for (std::size_t r = 0; r < rows; ++r) out[r][t] = static_cast<double>(values[t * rows + r]);
+  return out;
+}
+
+Scale scale_over(const std::vector<std::vector<double>>& values) {
+  double least = 0, most = 0;
+  for (const auto& line : values)
+    for (const double v : line)
+      if (std::isfinite(v)) {
+        least = std::min(least, v);
+        most = std::max(most, v);
+      }
+  return scale_of(least, most, false);
+}
+
 bool promises_weightings(const trace::Layout& layout) {
   return std::all_of(layout.sites.begin(), layout.sites.end(),
                      [](const trace::SiteLayout& s) { return s.weights_kind != Kind::plain; });
@@ -193,6 +211,15 @@ Figure make_figure(const trace::Layout& layout, const trace::Episode& e, const F
       row += f.panels.size() > before;
     }
     if (!weights || !promises_weightings(layout)) share_scale(f.panels, begin, weights);
+  }
+  for (const std::size_t v : logged_state(layout)) {
+    const Declared& state = layout.controller[v].declared;
+    Panel p;
+    p.label = "Controller: " + trace::dataset_name(layout.controller[v], false);
+    p.y_name = "Unit";
+    p.values = turned(e.controller[v], state.count(), e.steps);
+    p.scale = scale_over(p.values);
+    add(std::move(p), row++);
   }
   if (f.panels.empty()) throw FileError("[render] the trace holds neither heads nor dense inputs and outputs to draw");
   f.rows = row;

@@ -3,6 +3,7 @@
 //   Inputs           | Outputs            write side on the left, read side on the right, time on the x axis;
 //   Adds             | Reads              with several heads a row more for each of them
 //   Write Weightings | Read Weightings
+//   Controller State | ...                where the trace holds it (level full)
 //
 // Invariants: the script draws from the data file beside it and nothing else, and may be edited and run by hand.
 #pragma once
@@ -69,6 +70,13 @@ struct Figure {
   friend Figure make_figure(const trace::Layout&, const trace::Episode&, const FigureOptions&);
   std::vector<double> row_heights_;  ///< inches
 };
+
+/// What the trace holds of the controller's state: places in Layout::controller.
+std::vector<std::size_t> logged_state(const trace::Layout& layout);
+/// [steps rows] -> [rows][steps]
+std::vector<std::vector<double>> turned(const std::vector<float>& values, std::size_t rows, std::size_t steps);
+/// A scale for finite numbers of any sign.
+Scale scale_over(const std::vector<std::vector<double>>& values);
 
 /// Whether the weights of all sites are weightings, 0 to 1; during a linear start, say, they are scores of any sign.
 bool promises_weightings(const trace::Layout& layout);

@@ -1,5 +1,5 @@
 // Room: tools. `mneme gradcheck`: analytic against numeric derivatives in float64, of everything that is registered.
-#include "experiments/gradcheck.hpp"
+#include "experiments/proving/gradcheck.hpp"
 
 #include "core/error.hpp"
 #include "core/join.hpp"

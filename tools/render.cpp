@@ -16,7 +16,7 @@
 
 #include <charconv>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 namespace mneme::tools {
 
@@ -84,13 +84,13 @@ std::string complaint(const std::string& output) {
 
 /// Viewers smooth small pictures in SVG files unless they are told not to.
 void keep_cells_sharp(const fs::path& svg) {
-  std::ostringstream read;
-  read << std::ifstream(svg, std::ios::binary).rdbuf();
-  std::string text = read.str();
+  std::ifstream in(svg, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) fail<RuntimeFailure>(svg.string(), "cannot be read: gnuplot drew none");
   const std::string image = "<image ", how = "image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\" ";
   for (std::size_t at = 0; (at = text.find(image, at)) != std::string::npos; at += image.size() + how.size())
     text.insert(at + image.size(), how);
-  std::ofstream(svg, std::ios::binary) << text;
+  trace::write_text_atomically(svg, text);
 }
 
 int run(const Arguments& a) {
@@ -118,11 +118,13 @@ int run(const Arguments& a) {
   if (folder.empty()) folder = ".";
   for (const char* kind : {".csv", ".dat", ".gp", ".svg", ".pdf", ".png"})
     trace::expect_free(folder / (name + kind), a.has("--force"));
+  stop_if_signalled();
   const Workshop workshop(folder);
   std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
   for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
 
   const auto drawn = run_program({"gnuplot", "./" + name + ".gp"}, workshop.path());
+  stop_if_signalled();  // it may have ended of the same signal
   if (drawn && drawn->status != 0)
     fail<RuntimeFailure>("gnuplot", "ended with {}: {}", drawn->status, complaint(drawn->output));
   if (drawn) keep_cells_sharp(workshop.path() / (name + ".svg"));

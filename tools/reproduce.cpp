@@ -8,10 +8,8 @@
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
-#include "trace/atomic_file.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <thread>
 
 namespace mneme::tools {
@@ -24,11 +22,20 @@ using experiments::Study;
 using experiments::StudyCell;
 using experiments::StudyRow;
 
+constexpr const char* kNoneEndedWell = "mneme: every run diverged: there is no figure";
+
 std::string number(const std::optional<double>& v, const char* format = "{:.3g}") {
   return v ? fmt::format(fmt::runtime(format), *v) : "-";
 }
 
-std::string table_text(const Study& study, const std::vector<StudyRow>& rows, bool watched) {
+bool has_diverged(const StudyRow& row) {
+  return row.exit_reason == experiments::exit_reason_name(experiments::ExitReason::diverged);
+}
+
+std::string table_text(const Study& study, const std::vector<StudyRow>& rows) {
+  const bool watched = std::any_of(rows.begin(), rows.end(), [&](const StudyRow& r) {
+    return figure(study, r, "worst_evaluation_after") || figure(study, r, "worst_mean_bits_after");
+  });
   std::vector<std::string> header = {"preset", ">seed", ">0.1 wrong bits at", ">s", ">solved at", ">s"};
   std::vector<std::string> columns = {"sequences_to_0.1", "seconds_to_0.1", "solved_at_sequences", "solved_at_seconds"};
   for (std::int64_t n : study.lengths) {
@@ -53,18 +60,19 @@ std::string table_text(const Study& study, const std::vector<StudyRow>& rows, bo
 /// "copy_ntm: 5 of 5 solved, median 3000 sequences, worst 6000"
 void print_summary(const Study& study, const std::vector<StudyRow>& rows) {
   for (std::size_t i = 0; i < rows.size();) {
-    std::size_t end = i;
-    std::vector<std::uint64_t> solved;
-    for (; end < rows.size() && rows[end].preset == rows[i].preset; ++end)
-      if (const auto at = figure(study, rows[end], "solved_at_sequences"))
-        solved.push_back(static_cast<std::uint64_t>(*at));
-    std::sort(solved.begin(), solved.end());
+    std::size_t end = i, diverged = 0;
+    std::vector<double> solved;
+    for (; end < rows.size() && rows[end].preset == rows[i].preset; ++end) {
+      if (const auto at = figure(study, rows[end], "solved_at_sequences")) solved.push_back(*at);
+      diverged += has_diverged(rows[end]);
+    }
     const std::size_t n = end - i;
     // Runs that were not solved stand above every one that was: the median is censored, not taken over the lucky.
-    const std::string median =
-        solved.size() > n / 2 ? fmt::format("median {} sequences", solved[n / 2]) : "median not reached";
-    print("{}: {} of {} seeds solved, {}{}\n", rows[i].preset, solved.size(), n, median,
-          solved.size() == n ? fmt::format(", worst {}", solved.back()) : "");
+    const auto median = experiments::median(solved, n);
+    print("{}: {} of {} seeds solved, {}{}{}\n", rows[i].preset, solved.size(), n,
+          median ? fmt::format("median {:.10g} sequences", *median) : "median not reached",
+          solved.size() == n ? fmt::format(", worst {:.0f}", *std::max_element(solved.begin(), solved.end())) : "",
+          diverged ? fmt::format(", {} diverged", diverged) : "");
     i = end;
   }
 }
@@ -84,7 +92,7 @@ std::vector<Group> by_preset(const Study& study, const std::vector<StudyRow>& ro
     const auto same = [&](const Group& g) { return g.preset == row.preset; };
     auto group = std::find_if(groups.begin(), groups.end(), same);
     if (group == groups.end()) group = groups.insert(group, Group{row.preset, {}, 0});
-    group->diverged += row.exit_reason == experiments::exit_reason_name(experiments::ExitReason::diverged);
+    group->diverged += has_diverged(row);
   }
   for (const StudyCell& c : study_cells(study, rows))
     for (Group& g : groups)
@@ -175,7 +183,6 @@ std::string cells_text(const Study& study, const Group& group, bool comparable) 
 }
 
 Json cells_json(const Study& study, const Group& group, bool comparable) {
-  const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
   const auto beside = columns_beside(study, group.preset, comparable);
   Json j = {{"preset", group.preset}, {"diverged_runs", group.diverged}, {"tasks", Json::array()}};
   Total chosen, mean;
@@ -209,14 +216,18 @@ Json cells_json(const Study& study, const Group& group, bool comparable) {
   return j;
 }
 
-/// "" where there is no such file.
-std::string text_of(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return "";
-  std::ifstream in(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) fail<RuntimeFailure>(path.string(), "cannot be read");
-  return text;
+/// Of a study with lengths: every run, how it ended and its figures by the names of the CSV.
+Json runs_json(const Study& study, const std::vector<StudyRow>& rows) {
+  Json all = Json::array();
+  for (const StudyRow& row : rows) {
+    Json& j = all.emplace_back(Json{{"preset", row.preset},
+                                    {"seed", row.seed},
+                                    {"exit_reason", row.exit_reason},
+                                    {"sequences", row.sequences},
+                                    {"seconds", row.seconds}});
+    for (const std::string& column : study_columns(study)) j[column] = or_null(figure(study, row, column));
+  }
+  return all;
 }
 
 int run(const Arguments& a) {
@@ -239,8 +250,7 @@ int run(const Arguments& a) {
   if (!published_data) say(warning);
   std::vector<StudyRow> done;
   const fs::path csv_path = options.out / (study.name + (published_data ? "" : "-own-stories") + ".csv");
-  const std::string before = text_of(csv_path);
-  experiments::merged_csv(study, before, csv_path.string(), {});  // a file that is no such CSV ends it before any work
+  experiments::check_csv(study, csv_path);  // a file that is no such CSV ends it before any work
   int stopped = 0;
   {
     Progress bar;
@@ -252,11 +262,12 @@ int run(const Arguments& a) {
     };
     options.done = [&](const std::vector<StudyRow>& rows) {
       done.insert(done.end(), rows.begin(), rows.end());
-      trace::write_text_atomically(csv_path, experiments::merged_csv(study, before, csv_path.string(), done));
+      experiments::add_rows(study, csv_path, rows);
     };
     experiments::run_study(study, options, stopped);
   }
-  const bool tested = study.lengths.empty();
+  const bool tested = study.lengths.empty(), lost = stopped == 0 && experiments::all_diverged(done);
+  const int code = lost ? kDiverged : stopped;
   const std::vector<Group> groups = tested ? by_preset(study, done) : std::vector<Group>{};
   if (a.json()) {
     Json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
@@ -264,9 +275,12 @@ int run(const Arguments& a) {
       j["published_data"] = published_data;
       j["presets"] = Json::array();
       for (const Group& group : groups) j["presets"].push_back(cells_json(study, group, published_data));
+    } else {
+      j["runs"] = runs_json(study, done);
     }
     print("{}\n", json_text(j, 2));
-    return stopped;
+    if (lost) say(kNoneEndedWell);
+    return code;
   }
   if (done.empty()) {
     note("stopped before any run had ended; the same command goes on");
@@ -279,7 +293,7 @@ int run(const Arguments& a) {
     put("chosen: the run with the least training loss, that of the last whole window of train.log-every sequences.\n"
         "mean to most: all runs. failed: error above 5 %.\n");
   } else {
-    put(table_text(study, done, options.after > 0), true);
+    put(table_text(study, done), true);
     print("\n");
     print_summary(study, done);
   }
@@ -289,7 +303,8 @@ int run(const Arguments& a) {
   }
   print("\nrows: {}\n", csv_path.string());
   if (stopped) note("stopped; the same command goes on");
-  return stopped;
+  if (lost) say(kNoneEndedWell);
+  return code;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "replay/verify.hpp"
 #include "tools/figure.hpp"
 #include "tools/trace_file.hpp"
+#include "trace/specs.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -58,10 +59,6 @@ std::string answer_at(const std::vector<replay::Answer>& answers, std::size_t st
 std::string brief(const std::vector<replay::Answer>& answers) {
   const replay::Answer& a = answers.back();
   return fmt::format("{}: {}, true {}", a.right ? "right" : "WRONG", a.predicted, a.truth);
-}
-
-const char* phase_name(std::uint8_t phase) {
-  return phase == 0 ? "input" : phase == 1 ? "delimiter" : "answer";
 }
 
 std::string gutter_text(const std::string& text) {
@@ -221,6 +218,23 @@ Scene::Block Scene::site_block(std::size_t site) const {
     if (b.first.empty()) b.first = std::to_string(slot);
     b.last = std::to_string(slot);
   }
+  return b;
+}
+
+std::size_t Scene::maps() const {
+  return sites() + logged_state(reader_.layout()).size();
+}
+
+Scene::Block Scene::map_block(std::size_t map) const {
+  if (map < sites()) return site_block(map);
+  const trace::Layout& l = reader_.layout();
+  const std::size_t v = logged_state(l)[map - sites()], units = l.controller[v].declared.count();
+  Block b;
+  b.label = trace::dataset_name(l.controller[v], false);
+  b.values = turned(e_.controller[v], units, e_.steps);
+  b.first = "0";
+  b.last = std::to_string(units - 1);
+  b.scale = scale_over(b.values);
   return b;
 }
 
@@ -500,20 +514,20 @@ std::vector<std::string> Scene::map_lines(const Cursor& cursor, std::size_t room
               text.begin() + static_cast<std::ptrdiff_t>(from + most));
   left -= std::min(left, body.size());
   // A third for the heads, the one in focus first, or what the rest leaves.
-  const std::size_t least = sites() ? (left + 2) / 3 : 0;
+  const std::size_t least = maps() ? (left + 2) / 3 : 0;
   for (std::string& line : io_lines(cursor, left - std::min(left, least), f, style)) {
     body.push_back(std::move(line));
     --left;
   }
-  const std::size_t fitting = std::max<std::size_t>(1, std::min(sites(), left / 3));
-  const std::size_t first = cursor.site + fitting > sites() ? sites() - std::min(sites(), fitting) : cursor.site;
+  const std::size_t fitting = std::max<std::size_t>(1, std::min(maps(), left / 3));
+  const std::size_t first = cursor.site + fitting > maps() ? maps() - std::min(maps(), fitting) : cursor.site;
   const std::size_t each = left / fitting;
   if (frame_lines > 0) body.push_back(std::move(pointer));
   if (frame_lines > 1) body.push_back(phase_line(f));
   const std::size_t map_rows = (each > 4 ? each - 1 : each) * rows_per_line;  // a line of air where there is room
-  for (std::size_t i = 0; i < fitting && first + i < sites() && each > 0; ++i) {
+  for (std::size_t i = 0; i < fitting && first + i < maps() && each > 0; ++i) {
     if (i > 0 && each > 4) body.emplace_back();
-    for (std::string& line : draw(site_block(first + i), map_rows, f, style)) body.push_back(std::move(line));
+    for (std::string& line : draw(map_block(first + i), map_rows, f, style)) body.push_back(std::move(line));
   }
   return body;
 }
@@ -552,8 +566,9 @@ std::vector<std::string> Scene::interactive(const Cursor& cursor, const Size& si
     if (!low) lines.push_back(title());
     const std::string answer = answer_at(answers(), cursor.step);
     if (!answer.empty()) tail.push_back(low ? brief(answers()) : answer);
-    tail.push_back(low ? fmt::format("ep {} step {} of {}", index_, cursor.step, e_.steps)
-                       : fmt::format("step {} of {} ({})", cursor.step, e_.steps, phase_name(e_.phase[cursor.step])));
+    tail.push_back(
+        low ? fmt::format("ep {} step {} of {}", index_, cursor.step, e_.steps)
+            : fmt::format("step {} of {} ({})", cursor.step, e_.steps, trace::phase_name(e_.phase[cursor.step])));
     const std::size_t shown_numbers = std::min<std::size_t>(sites(), height > 20 ? 6 : low ? 0 : 2);
     const std::size_t first_number = cursor.site + shown_numbers > sites() ? sites() - shown_numbers : cursor.site;
     for (std::size_t i = 0; i < shown_numbers; ++i)
@@ -609,11 +624,12 @@ std::vector<std::string> Scene::still(const Size& size, const Style& style) cons
     lines.push_back(phase_line(part));
   }
   if (group > 1) lines.push_back(fmt::format("heads: a column is {} steps, the strongest of them shown", group));
-  for (std::size_t s = 0; s < sites(); ++s) {
-    Block b = site_block(s);
+  for (std::size_t s = 0; s < maps(); ++s) {
+    Block b = map_block(s);
     b.values = pool_columns(b.values, visible);
     const std::size_t count = b.values.empty() ? 0 : b.values[0].size();
-    for (std::string& line : draw(b, 64, {0, count, 1, -1}, style)) lines.push_back(std::move(line));
+    const std::size_t most = s < sites() ? 64 : 24;
+    for (std::string& line : draw(b, most, {0, count, 1, -1}, style)) lines.push_back(std::move(line));
     lines.emplace_back();
   }
   return lines;

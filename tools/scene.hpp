@@ -7,6 +7,7 @@
 //   wrong  ....1..                how many bits of each step are wrong
 //   phase  iiiiiidaaaaaa          i input, d delimiter, a answer
 //   write_0, read_0, ...          weightings, slots upwards from the first
+//   layer_0_h, layer_0_c          the controller's state, where the trace holds it (level full)
 //   numbers of every head at the cursor
 //
 // An episode with items in words is laid out as a story instead: a line a sentence, the oldest first, supporting facts
@@ -84,6 +85,10 @@ class Scene {
   /// there is no target to compare.
   std::string error_line(const Frame& frame) const;
   Block site_block(std::size_t site) const;
+  /// A site's weights, or where `map` is past the sites, a value of the controller's state.
+  Block map_block(std::size_t map) const;
+  /// Sites, and what is logged of the controller's state.
+  std::size_t maps() const;
   Frame frame(const Cursor& cursor, std::size_t columns) const;
   static std::vector<std::string> draw(const Block& block, std::size_t most_rows, const Frame& frame,
                                        const Style& style);

@@ -1,7 +1,7 @@
 // Room: tools. `mneme show`: a configuration with everything resolved, and what it costs.
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"

@@ -62,6 +62,22 @@ Json summary_json(const trace::Reader& reader, std::size_t i) {
   return j;
 }
 
+/// By name the rows of each: numbers, or lists of them where a row has several.
+Json fields_json(const trace::Layout& layout, const trace::Episode& e) {
+  Json all = Json::object();
+  for (std::size_t i = 0; i < layout.fields.size(); ++i) {
+    const std::size_t width = layout.fields[i].width;
+    Json& rows = all[layout.fields[i].name] = Json::array();
+    std::visit(
+        [&](const auto& numbers) {
+          for (auto at = numbers.begin(); at != numbers.end(); at += static_cast<std::ptrdiff_t>(width))
+            rows.push_back(width == 1 ? Json(*at) : Json(std::vector(at, at + static_cast<std::ptrdiff_t>(width))));
+        },
+        e.fields[i]);
+  }
+  return all;
+}
+
 Json episode_json(const trace::Reader& reader, std::size_t index) {
   const trace::Layout& layout = reader.layout();
   const trace::Episode e = reader.episode(index);
@@ -85,6 +101,7 @@ Json episode_json(const trace::Reader& reader, std::size_t index) {
       j["story"].push_back({{"text", s.text}, {"support", s.support}, {"weights", std::move(weights)}});
     }
   }
+  if (!layout.fields.empty()) j["fields"] = fields_json(layout, e);
   j["rows"] = Json::array();
   for (std::size_t t = 0; t < e.steps; ++t) {
     Json row = {{"step", t}, {"phase", e.phase[t]}, {"mask", e.mask[t]}, {"sites", Json::object()}};
@@ -258,7 +275,8 @@ Command trace_export_command() {
   c.values = {{"--out", "DIR"}, {"--format", "F"}};
   add_episode_flag(c, "all of them");
   c.notes +=
-      "\nFiles: episodes, steps, io, weights, values, memory, and where there are items or names, items and names.";
+      "\nFiles: episodes, steps, io, weights, values, memory, and where there are any, items, fields and names.\nStep "
+      "-1 is what stood before the first step.";
   return c;
 }
 

@@ -4,7 +4,7 @@
 #include "core/error.hpp"
 #include "core/join.hpp"
 #include "core/quote.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tools/terminal.hpp"
 
 #include <fmt/core.h>

@@ -4,7 +4,7 @@
 #include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/restarts.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tasks/task.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
@@ -89,7 +89,6 @@ void report(const experiments::RunResult& r, bool json) {
     print("{}\n{} sequences, {:.1f} s of training, in {}\n", r.message, r.sequences, r.seconds, r.directory.string());
     return;
   }
-  const auto or_null = [](const auto& v) { return v ? Json(*v) : Json(nullptr); };
   Json j;
   j["directory"] = r.directory.string();
   j["exit_reason"] = experiments::exit_reason_name(r.reason);
@@ -215,7 +214,7 @@ int run(const Arguments& a) {
     const Config config = config_of(a);
     const fs::path out = a.has("--out") ? a.options.text("--out") : "";
     if (many)
-      experiments::check_restarts(config, out);
+      experiments::check_restarts(config, a.options.size("--restarts"), out);
     else
       experiments::check_start(config, out);
     for (const std::string& n : config.notices) note(n);

@@ -24,23 +24,44 @@ int fsync_path(const std::filesystem::path& path, int flags) {
   return e;
 }
 
+std::filesystem::path part_of(std::filesystem::path path) {
+  path += ".part";
+  return path;
+}
+
+/// False where another open file holds the lock; a file system without locks refuses nobody.
+bool lock(int fd) {
+  struct flock all {};
+  all.l_type = F_WRLCK;
+  all.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_OFD_SETLK, &all) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+[[noreturn]] void refuse_part(const std::filesystem::path& part) {
+  fail<ArgumentError>(part.string(),
+                      "is in the way: another process writes it, or one was killed while it did; "
+                      "move it away then, or give another --out");
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(final_path)), part_(final_) {
-  part_ += ".part";
+AtomicFile::AtomicFile(std::filesystem::path final_path, Old old)
+    : final_(std::move(final_path)), part_(part_of(final_)) {
+  if (old == Old::taken_over) return;
+  const int fd = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0 && errno == EEXIST) refuse_part(part_);
+  if (fd < 0) fail<RuntimeFailure>(part_.string(), "cannot be written: {}", std::strerror(errno));
+  ::close(fd);
 }
 
 AtomicFile::~AtomicFile() {
-  if (committed_) return;
-  // Not the part of someone else who is writing it, which File::create() has just refused us.
-  const int fd = ::open(part_.c_str(), O_RDWR | O_CLOEXEC);
+  if (!committed_) remove_unless_held(part_);  // File::create() may just have refused us
+}
+
+void remove_unless_held(const std::filesystem::path& path) noexcept {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool taken = ::fcntl(fd, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
-  std::error_code ignored;
-  if (!taken) std::filesystem::remove(part_, ignored);
+  if (lock(fd)) ::unlink(path.c_str());
   ::close(fd);
 }
 
@@ -82,6 +103,8 @@ void expect_free(const std::filesystem::path& path, bool force) {
   std::error_code ignored;
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(path, ignored)))
     fail<ArgumentError>(path.string(), "exists already; --force replaces it");
+  const std::filesystem::path part = part_of(path);
+  if (std::filesystem::exists(std::filesystem::symlink_status(part, ignored))) refuse_part(part);
 }
 
 void durable_rename(const std::filesystem::path& from, const std::filesystem::path& to) {
@@ -94,24 +117,52 @@ void durable_rename(const std::filesystem::path& from, const std::filesystem::pa
   if (e != 0 && e != EINVAL) fail<RuntimeFailure>(to.string(), "its folder cannot be synced: {}", std::strerror(e));
 }
 
+namespace {
+
+/// A part, locked and empty, while this lives.
+class TextPart {
+ public:
+  explicit TextPart(const std::string& part) {
+    // Who held it until now may have given it its final name after we opened it: then once more.
+    for (bool ours = false; !ours;) {
+      if (fd_ >= 0) ::close(fd_);
+      fd_ = ::open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+      if (fd_ < 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(errno));
+      if (!lock(fd_)) refuse(part, "is being written by another process");
+      struct stat here {};
+      struct stat there {};
+      if (::fstat(fd_, &here) != 0) refuse(part, "cannot be written");
+      ours = ::stat(part.c_str(), &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+    }
+    if (::ftruncate(fd_, 0) != 0) refuse(part, "cannot be emptied");
+  }
+  TextPart(const TextPart&) = delete;
+  TextPart& operator=(const TextPart&) = delete;
+  ~TextPart() { ::close(fd_); }
+  int fd() const { return fd_; }
+
+ private:
+  [[noreturn]] void refuse(const std::string& part, const char* what) const {
+    ::close(fd_);
+    fail<RuntimeFailure>(part, "{}", what);
+  }
+  int fd_ = -1;
+};
+
+}  // namespace
+
 void write_text_atomically(const std::filesystem::path& path, const std::string& text) {
   AtomicFile file(path);
   const std::string part = file.part().string();
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(errno));
+  const TextPart locked(part);
   std::size_t done = 0;
   while (done < text.size()) {
-    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    const ssize_t n = ::write(locked.fd(), text.data() + done, text.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int e = n < 0 ? errno : ENOSPC;
-      ::close(fd);
-      fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(e));
-    }
+    if (n <= 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(n < 0 ? errno : ENOSPC));
     done += static_cast<std::size_t>(n);
   }
-  if (::close(fd) != 0) fail<RuntimeFailure>(part, "cannot be written: {}", std::strerror(errno));
-  file.commit();
+  file.commit();  // which syncs it, and hears of what the disk refuses late
 }
 
 }  // namespace mneme::trace

@@ -373,8 +373,6 @@ struct Checker::Impl {
   void read_rows(const DatasetInfo& about, std::size_t begin, std::size_t end) {
     const Dataset d = file.dataset(about.name);
     const std::size_t row = std::max<std::size_t>(d.row_size(), 1);
-    const std::uint64_t most = 1100 * file.size() + 65536;  // a damaged extent must not keep us reading for years
-    if (row > most || d.row_count() > most / row) return report.add(about.name, "promises more than the file can hold");
     const std::size_t chunk = about.chunk.empty() ? std::max<std::size_t>(d.row_count(), 1) : about.chunk[0];
     const std::size_t block = std::max<std::size_t>((std::size_t{1} << 17) / (row * chunk), 1) * chunk;
     std::vector<double> values;
@@ -398,6 +396,10 @@ struct Checker::Impl {
   }
   void unowned(const ColumnSpec& c) {
     const DatasetInfo about = file.describe(c.path);
+    const std::size_t row = std::max<std::size_t>(file.dataset(c.path).row_size(), 1);
+    const std::uint64_t most = 1100 * file.size() + 65536;  // a damaged extent must not keep us reading for years
+    if (row > most || about.dims.at(0) > most / row)
+      return report.add(about.name, "promises more than the file can hold");
     const std::size_t rows = about.dims.at(0), chunk = about.chunk.empty() ? rows : about.chunk[0];
     if (unreadable || chunk == 0) return read_rows(about, 0, rows);
     std::vector<bool> met((rows + chunk - 1) / chunk);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <new>
 #include <numeric>
 #include <stdexcept>
@@ -235,7 +236,10 @@ void Handle::reset() noexcept {
 // ---- Dataset --------------------------------------------------------------------------------------------------------
 
 std::size_t Dataset::row_size() const {
-  return dims_.empty() ? 1 : std::accumulate(dims_.begin() + 1, dims_.end(), std::size_t{1}, std::multiplies<>{});
+  std::size_t n = 1;
+  for (std::size_t i = 1; i < dims_.size(); ++i)
+    if (__builtin_mul_overflow(n, dims_[i], &n)) return std::numeric_limits<std::size_t>::max();
+  return n;
 }
 
 void Dataset::append(std::size_t rows, Scalar type, const void* values) {

@@ -70,7 +70,7 @@ class Dataset {
   const std::string& name() const { return name_; }
   const Dims& dims() const { return dims_; }
   std::size_t row_count() const { return dims_.empty() ? 1 : dims_[0]; }
-  std::size_t row_size() const;  ///< numbers in one row
+  std::size_t row_size() const;  ///< numbers in one row; the largest there is where a damaged file promises more
   /// Adds rows at the end; `values` holds rows * row_size() numbers of `type`, converted where the file's type differs.
   void append(std::size_t rows, Scalar type, const void* values);
   /// Reads rows [begin, begin + rows) into `values`.

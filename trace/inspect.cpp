@@ -3,6 +3,7 @@
 #include "core/join.hpp"
 #include "core/json.hpp"
 #include "core/quote.hpp"
+#include "trace/atomic_file.hpp"
 #include "trace/reader.hpp"
 #include "trace/reader_file.hpp"
 #include "trace/specs.hpp"
@@ -66,6 +67,10 @@ void print_info(const Info& i, std::ostream& out) {
     out << fmt::format("  site {} ({}, {}, {} {}s):{}\n", s.site.name, s.site.kind, s.site.addressing, l.width(s),
                        s.site.slot_axis, values.empty() ? " weights only" : values);
   }
+  for (const FieldLayout& f : l.fields) {
+    const std::string along = f.axis == "step" ? "step" : f.axis == "item_row" ? "item" : "edge";
+    out << fmt::format("  field {}: {} {} for each {}\n", f.name, f.width, f.width == 1 ? "number" : "numbers", along);
+  }
   for (const Info::Item& d : i.datasets) {
     out << fmt::format("  {:<34} {:<10} [{}]  {} B\n", d.name, d.type, join(d.dims, ", "), d.stored_bytes);
   }
@@ -101,6 +106,15 @@ std::string info_json(const Info& i) {
                           {"slot_axis", s.site.slot_axis},
                           {"values", values}});
   }
+  j["turns"] = Json::array();
+  for (const TurnLayout& t : i.layout.turns) {
+    Json sites = Json::array();
+    for (const std::size_t s : t.sites) sites.push_back(i.layout.sites[s].site.name);
+    j["turns"].push_back({{"name", t.name}, {"writes", t.writes}, {"sites", sites}});
+  }
+  j["fields"] = Json::array();
+  for (const FieldLayout& f : i.layout.fields)
+    j["fields"].push_back({{"name", f.name}, {"axis", f.axis}, {"width", f.width}, {"whole", f.whole}});
   j["datasets"] = Json::array();
   for (const Info::Item& d : i.datasets) {
     j["datasets"].push_back({{"name", d.name}, {"type", d.type}, {"dims", d.dims}, {"stored_bytes", d.stored_bytes}});
@@ -127,15 +141,6 @@ RowStats stats(const float* w, std::size_t n) {
     }
   }
   return r;
-}
-
-std::string phase_name(std::uint8_t phase) {
-  switch (phase) {
-    case 0: return "input";
-    case 1: return "delimiter";
-    case 2: return "answer";
-    default: return std::to_string(phase);
-  }
 }
 
 }  // namespace
@@ -206,7 +211,8 @@ namespace {
 /// A CSV file that appears under its name when it is whole.
 class Csv {
  public:
-  Csv(const fs::path& path, const std::string& header) : file_(path), out_(file_.part(), std::ios::binary) {
+  Csv(const fs::path& path, const std::string& header)
+      : file_(path, AtomicFile::Old::refused), out_(file_.part(), std::ios::binary) {
     if (!out_) fail<RuntimeFailure>(file_.part().string(), "cannot be written");
     row("{}", header);
   }
@@ -270,16 +276,20 @@ void value_rows(Csv& csv, std::int64_t episode, const std::vector<std::int64_t>&
   }
 }
 
+constexpr const char* kTables[] = {"episodes", "steps", "io",    "weights", "values",
+                                   "memory",   "items", "names", "fields"};
+
+fs::path table_path(const fs::path& folder, const std::string& name) {
+  return folder / (name + ".csv");
+}
+
 }  // namespace
 
 std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, const std::vector<std::size_t>& which,
                                  bool force) {
   const Layout& l = reader.layout();
-  std::vector<std::string> tables = {"episodes", "steps", "io", "weights", "values", "memory"};
-  if (!l.fields.empty()) tables.emplace_back("fields");
-  if (l.items) tables.emplace_back("items");
-  if (!l.vocab.empty() || !l.classes.empty()) tables.emplace_back("names");
-  for (const std::string& name : tables) expect_free(folder / (name + ".csv"), force);
+  const bool has_names = !l.vocab.empty() || !l.classes.empty();
+  for (const char* name : kTables) expect_free(table_path(folder, name), force);
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail<RuntimeFailure>(folder.string(), "cannot be created: {}", error.message());
@@ -292,13 +302,13 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   Csv episodes(folder / "episodes.csv", head);
   Csv steps(folder / "steps.csv", "episode,step,phase,mask,site,argmax,largest,entropy");
   Csv io(folder / "io.csv", "episode,step,signal,channel,value");
-  Csv weights(folder / "weights.csv", "episode,step,site,slot,weight");  // step -1: before the first
-  Csv values(folder / "values.csv", "episode,step,site,name,index,value");
+  Csv weights(folder / "weights.csv", "episode,step,site,slot,weight");     // step -1: before the first
+  Csv values(folder / "values.csv", "episode,step,site,name,index,value");  // step -1 too, of a site's state
   Csv memory(folder / "memory.csv", "episode,step,owner,name,index,value");
   std::optional<Csv> items, names, fields;
   if (!l.fields.empty()) fields.emplace(folder / "fields.csv", "episode,name,along,row,channel,value");
   if (l.items) items.emplace(folder / "items.csv", "episode,item,support,truth,values,text");
-  if (!l.vocab.empty() || !l.classes.empty()) names.emplace(folder / "names.csv", "of,number,name");
+  if (has_names) names.emplace(folder / "names.csv", "of,number,name");
   for (std::size_t k = 0; k < l.vocab.size(); ++k) names->row("token,{},{}", k, csv_cell(l.vocab[k]));
   for (std::size_t k = 0; k < l.classes.size(); ++k) names->row("class,{},{}", k, csv_cell(l.classes[k]));
   Episode e;
@@ -340,9 +350,10 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
         for (std::size_t k = 0; k < n; ++k) weights.row("{},{},{},{},{}", e.id, t, name, k, w[k]);
       }
       for (std::size_t v = 0; v < site.values.size(); ++v) {
-        if (l.logs(l.sites[s].values[v])) {
-          value_rows(values, e.id, rows, l.sites[s].site.name, l.sites[s].values[v].declared, site.values[v]);
-        }
+        const Logged& about = l.sites[s].values[v];
+        if (!l.logs(about)) continue;
+        if (about.state) value_rows(values, e.id, {-1}, l.sites[s].site.name, about.declared, site.initial[v]);
+        value_rows(values, e.id, rows, l.sites[s].site.name, about.declared, site.values[v]);
       }
     }
     for (std::size_t v = 0; v < l.memory.size(); ++v) {
@@ -358,6 +369,12 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
   for (Csv* csv : {&episodes, &steps, &io, &weights, &values, &memory}) files.push_back(csv->finish());
   for (std::optional<Csv>* csv : {&items, &names, &fields})
     if (*csv) files.push_back((*csv)->finish());
+  for (const char* name : kTables) {  // what an export of another trace left, which only `force` lets us come to
+    const fs::path old = table_path(folder, name);
+    if (!force || std::find(files.begin(), files.end(), old) != files.end()) continue;
+    fs::remove(old, error);
+    if (error) fail<RuntimeFailure>(old.string(), "is of an earlier export and cannot be removed: {}", error.message());
+  }
   return files;
 }
 
@@ -365,8 +382,14 @@ std::vector<fs::path> export_csv(const Reader& reader, const fs::path& folder, c
 
 std::size_t repair(const fs::path& source, const fs::path& destination, bool force) {
   const Reader reader(source);
+  fs::path part = destination;
+  part += ".part";
+  std::error_code none;
+  if (fs::equivalent(part, source, none))
+    fail<ArgumentError>(source.string(), "is where {} would be written first; give another --out",
+                        destination.string());
   expect_free(destination, force);
-  AtomicFile file(destination);
+  AtomicFile file(destination, AtomicFile::Old::refused);
   Layout layout = reader.layout();
   layout.repaired_from = source.filename().string();
   Writer writer(file.part(), layout, 64, reader.episodes() ? reader.summary(0).id : 0);

@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <limits>
 #include <map>
+#include <new>
 #include <numeric>
+#include <stdexcept>
 
 namespace mneme::trace {
 
@@ -246,7 +248,7 @@ struct Reader::Impl {
   File file;
   Layout layout;
   bool complete = false, exhausted = false;
-  std::vector<ColumnSpec> specs;
+  std::vector<ColumnSpec> specs, initial_specs;
   std::vector<Dataset> columns;  // as each_column
   std::vector<Dataset> initial;  // as each_initial
   std::vector<Dataset> derived;  // as derived_columns
@@ -274,7 +276,8 @@ struct Reader::Impl {
     exhausted = file.has_attr("/", "budget_exhausted") && file.attr<std::uint8_t>("/", "budget_exhausted") != 0;
     specs = trace::columns(layout);
     for (const ColumnSpec& c : specs) columns.push_back(open_column(file, c));
-    for (const ColumnSpec& c : initial_columns(layout)) initial.push_back(open_column(file, c));
+    initial_specs = initial_columns(layout);
+    for (const ColumnSpec& c : initial_specs) initial.push_back(open_column(file, c));
     for (const ColumnSpec& c : derived_columns(layout)) derived.push_back(open_column(file, c));
     if (layout.logs_memory()) keyframe = open_column(file, {"/keyframe", Scalar::i64, {"keyframe"}, {}});
     load_table();
@@ -431,6 +434,7 @@ struct Reader::Impl {
           fail<FileError>(file.path(), "dataset /items/token_count: episode {} has tokens past the end", i);
         }
         token_first = static_cast<std::size_t>(first);
+        expect_room(specs[k], tokens);
       }
     });
     std::size_t c = 0;
@@ -479,16 +483,36 @@ struct Reader::Impl {
            d.token_row);
   }
 
+  /// Rows of an axis that the i-th episode owns; of token_row one, for only its items say how many it owns.
+  std::uint64_t rows_of(const std::string& axis, std::size_t i) const {
+    if (axis == "step") return static_cast<std::uint64_t>(step_count[i]);
+    if (axis == "keyframe") return static_cast<std::uint64_t>(keyframe_count[i]);
+    if (axis == "item_row") return static_cast<std::uint64_t>(item_count[i]);
+    if (axis == "edge_row") return static_cast<std::uint64_t>(edge_count[i]);
+    return 1;
+  }
+
   /// A damaged extent must not make us ask for more memory than there is.
+  void expect_room(const ColumnSpec& c, std::uint64_t rows) const {
+    std::uint64_t bytes = scalar_size(c.type), most = 1100 * file.size() + 65536;
+    bool fits = !__builtin_mul_overflow(bytes, rows, &bytes);
+    for (const std::size_t d : c.row) fits = fits && !__builtin_mul_overflow(bytes, std::uint64_t{d}, &bytes);
+    if (!fits || bytes > most) fail<FileError>(file.path(), "dataset {} promises more than the file can hold", c.path);
+  }
   void expect_plausible(std::size_t i) const {
-    const std::uint64_t most = 1100 * file.size() + 65536;
-    for (std::size_t k = 0; k < specs.size(); ++k) {
-      const bool key = specs[k].axes[0] == "keyframe";
-      if (!key && specs[k].axes[0] != "step") continue;
-      const auto rows = static_cast<std::uint64_t>(key ? keyframe_count[i] : step_count[i]);
-      if (rows > most / (specs[k].row_size() * scalar_size(specs[k].type))) {
-        fail<FileError>(file.path(), "dataset {} promises more than the file can hold", specs[k].path);
-      }
+    for (const ColumnSpec& c : specs) expect_room(c, rows_of(c.axes[0], i));
+    for (const ColumnSpec& c : initial_specs) expect_room(c, 1);
+  }
+
+  /// f(), which reads. FileError where there is no memory for what the file promises.
+  template <class F>
+  void reading(std::size_t i, F f) const {
+    try {
+      f();
+    } catch (const std::bad_alloc&) {
+      fail<FileError>(file.path(), "episode {} promises more than fits in memory", i);
+    } catch (const std::length_error&) {
+      fail<FileError>(file.path(), "episode {} promises more than fits in memory", i);
     }
   }
 };
@@ -539,12 +563,12 @@ Episode Reader::episode(std::size_t i) const {
 
 void Reader::episode(std::size_t i, Episode& into) const {
   impl_->expect(i);
-  impl_->load(i, into);
+  impl_->reading(i, [&] { impl_->load(i, into); });
 }
 
 void Reader::derived(std::size_t i, const Episode& episode, Derived& into) const {
   impl_->expect(i);
-  impl_->load_derived(i, episode, into);
+  impl_->reading(i, [&] { impl_->load_derived(i, episode, into); });
 }
 
 std::pair<std::size_t, std::size_t> Reader::rows(std::size_t i, bool of_keyframes) const {

@@ -113,13 +113,15 @@ std::string info_json(const Info& info);
 void show_episode(const Reader& reader, std::size_t i, std::ostream& out);
 
 /// Tidy CSV (one observation a line) in `folder`: episodes, steps, weights, values, memory, io; where there are any,
-/// items, and names of tokens and classes. Written beside, then renamed. `episodes` are indices; {} = all. Returns the
-/// files. ArgumentError where one of them exists, unless `force`.
+/// items, fields, and names of tokens and classes. Step -1 is what stood before the first step: weights, and values
+/// that are a site's state. Written beside, then renamed. `episodes` are indices; {} = all. Returns the files.
+/// ArgumentError where one of these tables exists, unless `force`, which removes those that this trace does not have.
 std::vector<std::filesystem::path> export_csv(const Reader& reader, const std::filesystem::path& folder,
                                               const std::vector<std::size_t>& episodes = {}, bool force = false);
 
 /// Copies the committed episodes of a trace (complete or not) into a new complete file, whose attribute `repaired_from`
-/// names the source. Returns how many. ArgumentError where the destination exists, unless `force`.
+/// names the source. Returns how many. ArgumentError where the destination exists, unless `force`; and where its part
+/// does, be it the source or not: nothing is lost.
 std::size_t repair(const std::filesystem::path& source, const std::filesystem::path& destination, bool force = false);
 /// Whether a trace is such a copy; false where it cannot be opened.
 bool is_repaired_copy(const std::filesystem::path& path);

@@ -190,6 +190,15 @@ void Episode::resize(const Layout& l, std::size_t step_count, std::size_t keyfra
   }
 }
 
+std::string phase_name(std::uint8_t phase) {
+  switch (phase) {
+    case 0: return "input";
+    case 1: return "delimiter";
+    case 2: return "answer";
+    default: return std::to_string(phase);
+  }
+}
+
 std::vector<std::int64_t> keyframe_steps(const Layout& l, std::size_t steps) {
   std::vector<std::int64_t> at;
   if (!l.logs_memory() || steps == 0) return at;

@@ -199,6 +199,9 @@ struct Episode {
   }
 };
 
+/// What a number of Episode::phase is called: "input", "delimiter", "answer"; the number itself where it is none.
+std::string phase_name(std::uint8_t phase);
+
 /// Steps of an episode at which a keyframe stands: 0, every, 2 every, ...
 std::vector<std::int64_t> keyframe_steps(const Layout& layout, std::size_t steps);
 

@@ -23,8 +23,9 @@ constexpr std::size_t kMostKeyframes = 8;       // in a chunk: an episode waits 
 constexpr std::size_t kTableChunk = 256;        // rows of the unfiltered per-episode and per-item tables
 constexpr std::size_t kTableBytes = 32u << 10;  // ... and of wide ones (initial weights)
 
+/// After "mneme trace, schema VERSION. ".
 constexpr const char* kSchemaDoc =
-    "mneme trace, schema 1. One row of /step is one time step, hop or decoding step; episode e owns rows "
+    "One row of /step is one time step, hop or decoding step; episode e owns rows "
     "[episodes/step_begin[e], + step_count[e]) of every dataset on the step axis, and rows [keyframe_begin, + "
     "keyframe_count) of /memory/*. Trust only the episodes listed in /episodes; rows that none of them owns are "
     "padding. "
@@ -140,8 +141,8 @@ void write_meta(File& f, const Layout& l) {
   };
   text("config_ini", l.config_ini, "configuration of the run, as INI");
   text("config_json", l.config_json, "configuration of the run, as JSON");
-  text("env_json", l.env_json, "task and its options, as JSON");
-  text("schema_doc", kSchemaDoc, "how to read this file");
+  text("env_json", l.env_json, "environment of the run, as JSON: compiler, CPU, libraries");
+  text("schema_doc", fmt::format("mneme trace, schema {}. {}", kSchemaVersion, kSchemaDoc), "how to read this file");
   f.write("/meta/complete", std::uint8_t{0});
   annotate(f, "/meta/complete", "1", "1 after an orderly close");
   if (!l.vocab.empty()) {
@@ -170,15 +171,21 @@ Writer::Writer(std::filesystem::path path, Layout layout, std::size_t chunk_step
   rows_[kKeyframe].chunk = std::clamp<std::size_t>(kKeyframeChunk / widest_keyframe, 1, kMostKeyframes);
   std::filesystem::path fresh = path_;
   fresh += ".new";
-  try {
-    create(fresh);
-    if (std::rename(fresh.c_str(), path_.c_str()) != 0) {
-      fail<RuntimeFailure>(fresh.string(), "cannot become {}: {}", path_.string(), std::strerror(errno));
-    }
-  } catch (...) {
+  create(fresh);
+  const auto discard = [&] {
     std::error_code ignored;
     std::filesystem::remove(fresh, ignored);
-    throw;
+  };
+  std::error_code none;
+  const auto bytes = std::filesystem::file_size(path_, none);
+  if (!none && bytes > 0) {
+    discard();
+    fail<RuntimeFailure>(path_.string(), "is there already, and is not overwritten");
+  }
+  if (std::rename(fresh.c_str(), path_.c_str()) != 0) {
+    const int e = errno;
+    discard();
+    fail<RuntimeFailure>(fresh.string(), "cannot become {}: {}", path_.string(), std::strerror(e));
   }
   // Closed and opened again: HDF5 forgets the holes that creation left, and everything new goes to the end.
   file_ = File::open_for_writing(path_);
@@ -186,7 +193,18 @@ Writer::Writer(std::filesystem::path path, Layout layout, std::size_t chunk_step
 }
 
 void Writer::create(const std::filesystem::path& path) const {
-  File f = File::create(path);
+  File f = File::create(path);  // throws where another process writes it: that file stays
+  try {
+    fill(f);
+    f.close();
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    throw;
+  }
+}
+
+void Writer::fill(File& f) const {
   const Layout& l = layout_;
   write_root(f, l);
   write_groups(f, l);
@@ -227,7 +245,6 @@ void Writer::create(const std::filesystem::path& path) const {
     if (f.is_group(group)) f.set_attr(group, "values", join(f.list(group), ","));
   for (const FieldLayout& field : l.fields) names.push_back(field.path());
   if (!names.empty()) f.set_attr("/meta", "fields", join(names, ","));
-  f.close();
 }
 
 Writer::AxisId Writer::axis_id(const std::string& name) {

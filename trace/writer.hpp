@@ -17,7 +17,8 @@ namespace mneme::trace {
 
 class Writer {
  public:
-  /// Creates the file: first under PATH.new, renamed when it is a sound, empty trace.
+  /// Creates the file: first under PATH.new, renamed when it is a sound, empty trace. RuntimeFailure where another
+  /// process writes it, or PATH holds anything: that stays.
   Writer(std::filesystem::path path, Layout layout, std::size_t chunk_steps, std::int64_t first_episode);
 
   void append(const Episode& e);     ///< commits what has become whole; ArgumentError before anything is taken
@@ -48,6 +49,7 @@ class Writer {
   };
 
   void create(const std::filesystem::path& path) const;
+  void fill(File& f) const;
   void open_columns();
   std::size_t add_column(ColumnSpec spec);
   static AxisId axis_id(const std::string& name);

@@ -1,5 +1,6 @@
 // Room: attention. Normalizer softmax.
 #include "attention/normalizers/rows.hpp"
+#include "autodiff/softmax_row.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -42,26 +43,17 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
       if (empty) top = std::max(top, T(0));
       lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, lane.load(y + i) - Simd<T>(top)); });
     }
-    T total = lanes_sum<T>(r.n, [&](auto lane, std::size_t i) {
-      const auto x = xsimd::exp(lane.load(y + i));
-      lane.store(y + i, x);
-      return x;
-    });
-    if (empty) total += static_cast<T>(empty) * std::exp(-top);
-    const Simd<T> scale(1 / total);
-    lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, scale * lane.load(y + i)); });
+    softmax_row(
+        r.n, y, [&](auto lane, std::size_t i) { return lane.load(y + i); },
+        empty ? static_cast<T>(empty) * std::exp(-top) : T(0));
   }
   // dz = w (dw - sum_j dw_j w_j)
   tape.node("softmax", {w}, [=](Tape<T>& t) {
     const T* dw = t.gradient(w);
     T* dz = t.allocate(w.size());
-    for (std::size_t at = 0; at < w.size(); at += r.n) {
-      const Simd<T> mean(lanes_sum<T>(
-          r.n, [&](auto lane, std::size_t i) { return lane.load(dw + at + i) * lane.load(w.data + at + i); }));
-      lanes<T>(r.n, [&](auto lane, std::size_t i) {
-        lane.store(dz + at + i, lane.load(w.data + at + i) * (lane.load(dw + at + i) - mean));
-      });
-    }
+    for (std::size_t at = 0; at < w.size(); at += r.n)
+      softmax_row_back(r.n, w.data + at, dw + at,
+                       [&](auto lane, std::size_t i, Simd<T> z) { lane.store(dz + at + i, z); });
     back_through_strength(t, r, dz, scores, beta);
   });
   return w;

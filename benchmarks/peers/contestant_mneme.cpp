@@ -17,9 +17,10 @@
 #include "autodiff/products.hpp"
 #include "benchmarks/handwritten_ntm.hpp"
 #include "benchmarks/steps.hpp"
+#include "core/batch.hpp"
 #include "core/random.hpp"
-#include "experiments/session.hpp"
-#include "experiments/weights.hpp"
+#include "experiments/exchange/weights.hpp"
+#include "experiments/run/session.hpp"
 
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xnpy.hpp>

@@ -2,7 +2,6 @@
 #include "models/decode/decode.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace mneme {
 
@@ -77,11 +76,11 @@ class Beam {
           found(l, -1);
           continue;
         }
-        const T* x = logits.data + i * k_;
+        const Choices<T> choices = choices_of(logits.data + i * k_, k_, row, made(l.last).size());
         for (std::size_t k = 0; k < k_; ++k) {
           if (!allowed_[k]) continue;
           Line longer = l;
-          longer.score += log_probability(x, k_, k);
+          longer.score += choices.log_probability(k);
           found(longer, static_cast<std::int32_t>(k));
         }
       }
@@ -105,7 +104,8 @@ class Beam {
   }
 
   std::size_t keep_values(const T* x) {
-    for (std::size_t k = 0; k < k_; ++k) values_.push_back(static_cast<float>(std::exp(log_probability(x, k_, k))));
+    const Choices<T> choices(x, k_);
+    for (std::size_t k = 0; k < k_; ++k) values_.push_back(static_cast<float>(choices.probability(k)));
     return values_.size() - k_;
   }
 

@@ -6,10 +6,11 @@
 // forbids is not chosen, and its share is not given to others.
 #pragma once
 
+#include "autodiff/softmax_row.hpp"
+#include "core/prediction.hpp"
 #include "models/model.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace mneme {
 
@@ -24,8 +25,8 @@ class Decoder {
   virtual void keep(std::span<const std::size_t> from) = 0;
 };
 
-/// `most`: choices after which an answer ends, complete or not (BatchSpec::max_steps). Values of `out` are the model's
-/// distributions at the choices made.
+/// `most`: choices after which an answer ends, complete or not (BatchSpec::max_steps), not 0. Values of `out` are the
+/// model's distributions at the choices made.
 template <class T>
 void greedy(Decoder<T>& decoder, const Batch& batch, const Validity& validity, std::size_t most, Prediction& out);
 template <class T>
@@ -34,6 +35,8 @@ void beam(Decoder<T>& decoder, const Batch& batch, const Search& search, std::si
 /// As `search` says.
 template <class T>
 void decode(Decoder<T>& decoder, const Batch& batch, const Search& search, std::size_t most, Prediction& out) {
+  if (most == 0)
+    fail<InvariantError>("decode", "answers that feed back need a most: the task does not say how many steps one has");
   if (search.beam <= 1)
     greedy(decoder, batch, search.validity, most, out);
   else
@@ -51,13 +54,13 @@ Var<T> take_rows(Tape<T>& tape, Var<T> x, std::span<const std::size_t> from) {
   return y;
 }
 
-/// log softmax(x)_k of K logits.
+/// What the model makes of a line's next choice. Throws NonFiniteError, which names row and step.
 template <class T>
-double log_probability(const T* x, std::size_t n, std::size_t k) {
-  const auto top = static_cast<double>(*std::max_element(x, x + n));
-  double total = 0;
-  for (std::size_t i = 0; i < n; ++i) total += std::exp(static_cast<double>(x[i]) - top);
-  return static_cast<double>(x[k]) - top - std::log(total);
+Choices<T> choices_of(const T* logits, std::size_t count, std::size_t row, std::size_t step) {
+  const Choices<T> choices(logits, count);
+  if (!choices.finite())
+    fail<NonFiniteError>("decode", "logits of row {} are not finite at step {}, as answers feed back", row, step);
+  return choices;
 }
 
 /// Which of K choices may come next in a row; false where none may, so that the answer is complete.

@@ -2,7 +2,6 @@
 #include "models/decode/decode.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace mneme {
 
@@ -33,11 +32,12 @@ void greedy(Decoder<T>& decoder, const Batch& batch, const Validity& validity, s
       std::size_t best = k;
       for (std::size_t i = 0; i < k; ++i)
         if (allowed[i] && (best == k || x[i] > x[best])) best = i;
-      for (std::size_t i = 0; i < k; ++i) out.values(t, b, i) = static_cast<float>(std::exp(log_probability(x, k, i)));
+      const Choices<T> choices = choices_of(x, k, b, t);
+      for (std::size_t i = 0; i < k; ++i) out.values(t, b, i) = static_cast<float>(choices.probability(i));
       last[b] = out.indices(t, b) = static_cast<std::int32_t>(best);
       made[b].push_back(last[b]);
       out.lengths[b] = static_cast<std::uint32_t>(t + 1);
-      out.score[b] += log_probability(x, k, best);
+      out.score[b] += choices.log_probability(best);
     }
     if (std::all_of(ended.begin(), ended.end(), [](std::uint8_t e) { return e; })) break;
   }

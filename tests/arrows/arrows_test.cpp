@@ -37,10 +37,11 @@ const std::map<std::string, Names> arrows = {
     {"tools", {"experiments", "replay"}},
 };
 
-// The sub-folders of a room, one level deep: where plug-ins of a kind have one file each.
+// The sub-folders of a room, one level deep: plug-ins of a kind, one file each, or what serves one purpose.
 const std::map<std::string, Names> sub_folders = {
     {"attention", {"scores", "normalizers", "combiners", "schemes"}},
     {"models", {"decode"}},
+    {"experiments", {"config", "run", "judge", "exchange", "proving"}},
     {"replay", {"rules"}},
 };
 
@@ -51,7 +52,7 @@ const Names free_folders = {"tests", "benchmarks"};
 const std::map<std::string, std::string> generated = {
     {"build_config.hpp", "core/build_info.cpp"},
     {"build_revision.hpp", "core/build_info.cpp"},
-    {"presets.hpp", "experiments/settings.cpp"},
+    {"presets.hpp", "experiments/config/presets.cpp"},
 };
 
 Names reach(const std::string& room) {

@@ -104,12 +104,11 @@ TEST(Attend, IsTheThreeStepsInARow) {
       }
     }
   ParameterSet<double> set;
-  const auto score = scores().find("scaled_dot").make<double>(Builder<double>(set), {D, D, 0});
+  const Attention<double> attention(Builder<double>(set), "scaled_dot", "softmax", {D, D, 0});
   Tape<double> tape;
   tape.begin(true);
-  const Attended<double> y = attend<double>(tape, *score, normalizers().find("softmax"),
-                                            combiners().find("weighted_sum"), given(tape, {B, Q, D}, q),
-                                            given(tape, {B, D, N}, k), given(tape, {B, 2, N}, v), {may.data(), true});
+  const Attended<double> y = attend(tape, attention, given(tape, {B, Q, D}, q), given(tape, {B, D, N}, k),
+                                    given(tape, {B, 2, N}, v), {may.data(), true});
   test::expect_value(y.weights, {B, Q, N}, weights);
   test::expect_value(y.value, {B, Q, 2}, values);
 }
@@ -123,7 +122,8 @@ TEST(Attend, EveryCombinationRuns) {
       for (const auto& [combiner_name, combiner] : combiners().entries()) {
         SCOPED_TRACE(score_name + ", " + normalizer_name + ", " + combiner_name);
         ParameterSet<double> set;
-        const auto score = score_plugin.make<double>(Builder<double>(set), {D, D, 0});
+        const Attention<double> attention(score_plugin.make<double>(Builder<double>(set), {D, D, 0}), normalizer,
+                                          combiner);
         set.initialize(1);
         Gradients<double> gradients(set, 2);
         Tape<double> tape;
@@ -134,7 +134,7 @@ TEST(Attend, EveryCombinationRuns) {
             score_plugin.needs_query ? given(tape, {B, queries, D}, draw(B * queries * D, 13)) : Var<double>{};
         const Var<double> keys = given(tape, {B, D, N}, draw(B * D * N, 14)),
                           values = given(tape, {B, 2, N}, draw(B * 2 * N, 15));
-        const auto y = attend(tape, *score, normalizer, combiner, query, keys, values, {may.data(), false});
+        const auto y = attend(tape, attention, query, keys, values, {may.data(), false});
         EXPECT_EQ(y.weights.shape.text(), (Shape{B, queries, N}).text());
         const Numbers value = test::numbers(y.value);
         test::expect_finite(value);

@@ -309,5 +309,22 @@ TEST(InPlace, WhatAStateChangedInPlaceCannotDoIsRefused) {
   EXPECT_TRUE(net.restored());
 }
 
+// Once a pass has ended its states are as they were before it, and no node would find what it was made with.
+TEST(InPlace, NothingGoesBackAfterThePassHasEnded) {
+  Net<double> net(6, 3, 2, 1);
+  Tape<double>& tape = net.tape;
+  tape.begin(true);
+  const Var<double> m = tape.in_place(net.table().data(), {6, 3}, true);
+  const std::vector<std::int32_t> rows{4, 1};
+  const Var<double> e = tape.filled({2, 3}, 0.5);
+  const Var<double> a = gather_rows<double>(tape, tape.parameter(0).reshaped({9, 3}), rows);
+  const Var<double> loss = sum(tape, gather_rows<double>(tape, revise_in_place<double>(tape, m, rows, e, a), rows));
+  tape.end();
+  EXPECT_TRUE(net.restored());
+  EXPECT_EQ(complaint<InvariantError>([&] { tape.backward(loss); }),
+            "[backward] the pass has ended: states that it changed in place were put back");
+  EXPECT_TRUE(net.restored());
+}
+
 }  // namespace
 }  // namespace mneme

@@ -1,6 +1,7 @@
 // The yardstick computes what our model computes: loss, gradient and updated values, by name.
 #include "benchmarks/handwritten_ntm.cpp"
 #include "benchmarks/steps.cpp"
+#include "core/batch.hpp"
 
 #include "autodiff/products.hpp"
 

@@ -1,7 +1,7 @@
 #include "tests/conformance/checks.hpp"
 
-#include "experiments/gradcheck.hpp"
-#include "experiments/memory_use.hpp"
+#include "experiments/judge/reliance.hpp"
+#include "experiments/proving/gradcheck.hpp"
 #include "tests/conformance/promises.hpp"
 #include "tests/core/allocations.hpp"
 

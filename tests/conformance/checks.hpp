@@ -4,7 +4,7 @@
 // tested with memories that are broken on purpose. Nothing here knows a plug-in by name.
 #pragma once
 
-#include "experiments/specimens.hpp"
+#include "experiments/proving/specimens.hpp"
 
 namespace mneme::test {
 

@@ -1,5 +1,6 @@
 // Every registered memory, controller and model, with every value of its options, held to the contract. A new plug-in
 // is in here by being registered.
+#include "core/batch.hpp"
 #include "tasks/task.hpp"
 #include "tests/conformance/checks.hpp"
 

@@ -1,6 +1,7 @@
 // Room: tests. neighbours: a model that exists in the tests alone and answers for each item of a graph, from its
 // numbers and the mean of its neighbours'. The proof that targets over items and edges fit model, readout and loss.
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "core/error.hpp"
 #include "models/model.hpp"
 #include "models/readout.hpp"

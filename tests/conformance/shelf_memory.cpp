@@ -2,6 +2,7 @@
 // memories fit the same interface, rows with different numbers of items included.
 #include "attention/attend.hpp"
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "memory/heads.hpp"
 #include "nn/linear.hpp"
 

@@ -2,6 +2,8 @@
 // registered.
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -121,7 +123,7 @@ TEST_P(TaskConformance, ItShowsARowWithAndWithoutAnAnswer) {
   const Batch batch = sampled({.rows = 3});
   const Prediction right = right_answer(task->spec(), batch);
   for (std::size_t b = 0; b < 3; ++b) {
-    const std::string asked = task->display(batch, b, nullptr), answered = task->display(batch, b, &right.values);
+    const std::string asked = task->display(batch, b, nullptr), answered = task->display(batch, b, &right);
     EXPECT_TRUE(asked.ends_with('\n'));
     EXPECT_TRUE(answered.starts_with(asked)) << answered;
     EXPECT_GT(answered.size(), asked.size());

@@ -43,6 +43,16 @@ TEST(Controllers, AnUnknownNameListsWhatExists) {
   EXPECT_NE(text.find("feedforward"), std::string::npos);
 }
 
+TEST(Controllers, AnOutputOtherThanTheOptionsSayIsRefused) {
+  ControllerPlugin wrong = controllers().find("feedforward");
+  wrong.name = "wrong";
+  wrong.output_size = [](const Options&) { return std::size_t{7}; };
+  ParameterSet<float> set;
+  const Options options = wrong.options.parse("controller", {{"hidden", "5"}});
+  EXPECT_EQ(test::complaint<InvariantError>([&] { wrong.make<float>(Builder<float>(set), options, 3); }),
+            "[controller wrong] says that its output is 7 wide, and makes one of 5");
+}
+
 TEST(Controllers, ABadOptionIsNamed) {
   EXPECT_EQ(test::complaint([] {
               controllers().find("lstm").options.parse("controller", {{"layers", "0"}});

@@ -56,6 +56,13 @@ TEST(Declaration, WhatDoesNotFitNamesPlugInPlaceAndShapes) {
             "[memory ring] site read_0 has no place for its value in the state");
   EXPECT_EQ(complaint([](auto& d) { d.sites[0].value = 9; }),
             "[memory ring] site read_0 has its value at place 9 of 4");
+  EXPECT_EQ(complaint([](auto& d) { d.sites[1].value = 9; }),
+            "[memory ring] site write_0 has its value at place 9 of 4")
+      << "whatever its kind: who reads its value, reads it there";
+  EXPECT_EQ(complaint([](auto& d) {
+              d.state[0] = {"contents", "", {4, 5, 2, 3}, Kind::plain, "M"};
+            }),
+            "[memory ring] contents [4 5 2 3] has 4 axes beside the rows, a shape has room for 3");
   EXPECT_EQ(complaint([](auto& d) { d.sites[0].weights = 3; }),
             "[memory ring] site read_0 has its weights at the place of write_0.weights");
   EXPECT_EQ(complaint([](auto& d) {

@@ -1,8 +1,8 @@
 // Checkpoints: every bit comes back, and what is damaged, foreign, newer or does not fit is refused with a reason.
-#include "experiments/checkpoint.hpp"
+#include "experiments/run/checkpoint.hpp"
 
 #include "core/build_info.hpp"
-#include "experiments/session.hpp"
+#include "experiments/run/session.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/hdf5.hpp"
 

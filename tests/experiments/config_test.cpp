@@ -1,8 +1,8 @@
 // Configurations: layers, presets, round trip, and every kind of wrong input with its message.
-#include "experiments/config.hpp"
+#include "experiments/config/config.hpp"
 #include "core/json.hpp"
 
-#include "experiments/session.hpp"
+#include "experiments/run/session.hpp"
 #include "tests/experiments/support.hpp"
 
 namespace mneme::experiments {

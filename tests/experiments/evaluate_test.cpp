@@ -1,9 +1,10 @@
 // Judging a trained run: lengths, checkpoints, seeds, standard errors, traces, and the report of a configuration.
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "core/batch.hpp"
 #include "core/json.hpp"
 
-#include "experiments/checkpoint.hpp"
-#include "experiments/session.hpp"
+#include "experiments/run/checkpoint.hpp"
+#include "experiments/run/session.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 
@@ -205,6 +206,22 @@ TEST_F(Evaluate, TracesWhenAsked) {
   EXPECT_EQ(reader.summary(5).steps, 13u);
   const CheckpointInfo info = inspect_checkpoint(e.checkpoint);
   EXPECT_EQ(reader.summary(0).checkpoint_hash, info.parameter_hash);
+}
+
+// Episodes of one batch may share something (copy: the length), so a traced one stands in the batch it was judged in.
+TEST_F(Evaluate, TracedEpisodesAreTheJudgedOnes) {
+  run(small({{"train.eval-batch", "4", ""}, {"task.length", "1:9", ""}, {"task.mixed-lengths", "false", ""}}),
+      folder / "shared");
+  const EvaluationOptions six{.episodes = 6, .given = {{"trace.level", "weights", ""}}, .traced = 6};
+  const Evaluation e = evaluate(folder / "shared", six);
+  const trace::Reader reader(e.traces.at(0));
+  ASSERT_EQ(reader.episodes(), 6u);
+  double sum = 0;
+  for (std::size_t i = 0; i < 6; ++i) sum += static_cast<double>(reader.summary(i).error);
+  EXPECT_NEAR(sum / 6, e.results[0].figures[e.solved_metric].value.value(), 1e-6);
+  EXPECT_EQ(reader.summary(1).steps, reader.summary(0).steps);
+  const Evaluation again = evaluate(folder / "shared", six);
+  EXPECT_EQ(trace::Reader(again.traces.at(0)).summary(0).id, 6) << "the number of an episode runs on over the files";
 }
 
 TEST(Report, CountsWhatIsTrained) {

@@ -1,8 +1,8 @@
 // Weights into and out of runs: to the bit, whole or not at all, and every name that does not fit in one message.
-#include "experiments/exchange.hpp"
+#include "experiments/exchange/exchange.hpp"
 
-#include "experiments/evaluate.hpp"
-#include "experiments/session.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/session.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <cstring>

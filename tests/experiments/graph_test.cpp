@@ -1,6 +1,7 @@
 // A task of graphs, with edges and targets over items: trained, recorded, shown, judged by figures of the whole set.
-#include "experiments/evaluate.hpp"
-#include "experiments/training_trace.hpp"
+#include "core/prediction.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/training_trace.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 #include "trace/sink.hpp"
@@ -93,10 +94,10 @@ TEST(Graphs, ATaskWithoutADisplayShowsEachField) {
   task->sample({}, batch);
   const std::string text = task->display(batch, 0, nullptr);
   EXPECT_EQ(text, batch.text(task->spec(), 0));
-  Tensor<float, 3> values;
-  values.resize({6, 1, 2});
-  std::fill(values.storage().begin(), values.storage().end(), 0.5f);
-  EXPECT_EQ(task->display(batch, 0, &values).substr(0, text.size() + 24), text + "output          0.5 0.5 ");
+  Prediction half;
+  half.values.resize({6, 1, 2});
+  std::fill(half.values.storage().begin(), half.values.storage().end(), 0.5f);
+  EXPECT_EQ(task->display(batch, 0, &half).substr(0, text.size() + 24), text + "output          0.5 0.5 ");
 }
 
 // Rows of 1 wrong of 1 and 1 wrong of 4: the mean of shares is 0.625, the share of all is 2 of 5.

@@ -1,6 +1,6 @@
 // Room: tests. Runs that older versions left (golden/README.md): they go on as their own program would have gone on.
 #include "core/json.hpp"
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "places.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"

@@ -1,5 +1,6 @@
 // Evaluation takes answers from Model::predict: read where nothing feeds back, searched for where the answers do.
-#include "experiments/evaluate.hpp"
+#include "core/prediction.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 
@@ -150,6 +151,9 @@ TEST(Predict, WithoutFeedbackTheForcedLogitsAreRead) {
   read_prediction(batch, logits, read);
   EXPECT_EQ(p.values, read.values);
   EXPECT_EQ(p.lengths, batch.lengths);
+  ASSERT_TRUE(batch.ragged());
+  for (std::size_t b = 0; b < 5; ++b)
+    for (std::size_t t = p.lengths[b]; t < batch.steps; ++t) EXPECT_EQ(p.values(t, b, 0), 0) << "past the row's end";
   for (std::size_t b = 0; b < 5; ++b) {
     double score = 0;
     for (std::size_t t = 0; t < batch.steps; ++t)

@@ -1,5 +1,6 @@
 // Recorder: rows of the trace hold what was declared, where it belongs, or the plug-in that broke its word is named.
-#include "experiments/recorder.hpp"
+#include "experiments/run/recorder.hpp"
+#include "core/batch.hpp"
 #include "tests/experiments/support.hpp"
 
 namespace mneme::experiments {

@@ -3,8 +3,8 @@
 #include "experiments/restarts.hpp"
 #include "core/json.hpp"
 
-#include "experiments/evaluate.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <csignal>
@@ -90,6 +90,27 @@ TEST(Restarts, LeastAndSpread) {
   EXPECT_EQ(s.most, 6);
   EXPECT_EQ(spread({5}).deviation, std::nullopt) << "one value deviates from nothing";
   EXPECT_EQ(spread({}).count, 0u);
+}
+
+TEST(Restarts, TheMedianOfAnEvenNumberIsTheMeanOfTheTwoInTheMiddle) {
+  EXPECT_EQ(median({3, 1, 2}, 3), 2);
+  EXPECT_EQ(median({4, 1, 2, 9}, 4), 3);
+  EXPECT_EQ(median({1, 2, 3}, 4), 2.5) << "the fourth is larger than these";
+  EXPECT_EQ(median({1, 2}, 4), std::nullopt) << "the upper of the two is not known";
+  EXPECT_EQ(median({1, 2}, 3), 2);
+  EXPECT_EQ(median({1}, 3), std::nullopt);
+  EXPECT_EQ(median({}, 0), std::nullopt);
+}
+
+TEST(Restarts, ASeedThatIsNoneIsRefusedBeforeAnythingIsMade) {
+  Folder folder;
+  const Config last = stories({{"seed", std::to_string(std::int64_t{1} << 53), ""}});
+  const std::string message = message_of<ArgumentError>([&] { train_restarts(last, 2, folder / "group", kArgv, {}); });
+  expect_has(message, "--restarts 2");
+  expect_has(message, "seed");
+  EXPECT_FALSE(fs::exists(folder / "group"));
+  EXPECT_THROW(check_restarts(last, 2, folder / "group"), ArgumentError);
+  EXPECT_NO_THROW(check_restarts(last, 1, folder / "group"));
 }
 
 TEST(Restarts, StoppedAndGoneOnWithTheyEndWithTheSameBits) {

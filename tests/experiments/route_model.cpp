@@ -1,6 +1,7 @@
 // Room: tests. route: a model that exists here alone and whose answers feed back: each choice is an input of the next.
 // The proof that such a model fits predict() and search.
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "core/error.hpp"
 #include "models/decode/decode.hpp"
 #include "models/readout.hpp"

@@ -1,7 +1,7 @@
 // A run's folder: who gets it, what it refuses to go on with, and what it keeps of starts and evaluations.
 #include "core/json.hpp"
-#include "experiments/evaluate.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/hdf5.hpp"

@@ -2,9 +2,9 @@
 // stands there is written.
 #include "core/join.hpp"
 #include "core/json.hpp"
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "experiments/restarts.hpp"
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "places.hpp"
 #include "tests/experiments/support.hpp"
 
@@ -132,7 +132,7 @@ class RunFormat : public ::testing::Test {
     judge(run(), {.lengths = {2, 3}, .episodes = 3, .given = {{"trace.level", "weights", ""}}});
     judge(run(), {.episodes = 1});
     train_restarts(stories(), 2, group(), {"mneme", "train"}, {.jobs = 1});
-    judge(group(), {.memory_use = true});
+    judge(group(), {.reliance = true});
     judge(group(), {.episodes = 5});
     const Config wild = stories({{"train.learning-rate", "1e6", ""}, {"memory.table-clip", "0", ""}});
     EXPECT_EQ(experiments::run(wild, diverged()).reason, ExitReason::diverged);

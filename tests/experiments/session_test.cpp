@@ -1,9 +1,10 @@
 // Training steps: what they depend on and what not, what they allocate, and the finite guard.
-#include "experiments/session.hpp"
-#include "experiments/memory_use.hpp"
+#include "experiments/run/session.hpp"
+#include "core/batch.hpp"
+#include "experiments/judge/reliance.hpp"
 
-#include "experiments/checkpoint.hpp"
-#include "experiments/score.hpp"
+#include "experiments/judge/row_nats.hpp"
+#include "experiments/run/checkpoint.hpp"
 #include "tests/core/allocations.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
@@ -217,7 +218,7 @@ TEST(Session, AnEvaluationStopsAsTrainingDoesWhereAValueIsNotFinite) {
                         const Components& parts = s.model().components();
                         Recorder recorder(make_layout(s.config(), s.task(), parts, "eval", 0, trace::Level::params),
                                           parts, s.task().spec());
-                        s.trace_episode(s.task(), 1, kTestNumbers, recorder);
+                        s.trace_episode({.first = kTestNumbers, .count = 1}, 0, recorder);
                       }),
              "(in test episode 0)");
 }

@@ -1,13 +1,15 @@
 // Studies: rows in order whatever runs side by side, finished runs only read, columns, cells and the published figures.
 #include "experiments/study.hpp"
 
-#include "experiments/evaluate.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "places.hpp"
 #include "tasks/babi_format.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <csignal>
 #include <numeric>
+#include <thread>
 
 namespace mneme::experiments {
 namespace {
@@ -105,6 +107,80 @@ TEST(Study, ANullInTheMetricsIsAMissingNumber) {
                           R"(,"bits_per_sequence":null})" + "\n" +
                           R"({"kind":"eval","sequences":null,"wrong_bits_per_sequence":3})" + "\n");
   EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, rows));
+}
+
+TEST(Study, WhatHappensAfterSolvingIsInTheRowWhereverTheRunWentOn) {
+  Folder folder;
+  const Study& study = find_study("copy");
+  StudyOptions o = options(folder / "out",
+                           {{"task.width", "1", ""},
+                            {"task.length", "1", ""},
+                            {"memory.slots", "8", ""},
+                            {"controller.hidden", "12", ""},
+                            {"optimizer", "adam", ""},
+                            {"train.learning-rate", "1e-2", ""},
+                            {"train.eval-every", "100", ""},
+                            {"train.max-sequences", "20000", ""},
+                            {"train.eval-episodes", "5", ""}},
+                           {"copy_ntm"});
+  o.seeds = Range{1, 1};
+  int stopped = -1;
+  const auto worst = [&](std::uint64_t after) {
+    o.after = after;
+    const StudyRow row = run_study(study, o, stopped).at(0);
+    return figure(study, row, "worst_evaluation_after");
+  };
+  EXPECT_FALSE(worst(0)) << "it ended when it was solved";
+  const auto watched = worst(400);
+  ASSERT_TRUE(watched);
+  EXPECT_EQ(worst(0), watched) << "another call without --after knows it too";
+  const auto solved = run_json(o.out / "copy_ntm-seed1").at("solved_at_sequences").get<std::uint64_t>();
+  const fs::path metrics = o.out / "copy_ntm-seed1" / "metrics.jsonl";
+  write_file(metrics,
+             read_file(metrics) +
+                 fmt::format(R"({{"kind":"eval","sequences":{},"wrong_bits_per_sequence":1e6}})", solved + 300) + "\n");
+  EXPECT_EQ(worst(0), 1e6);
+  EXPECT_EQ(worst(400), 1e6);
+  EXPECT_LT(*worst(200), 1e6) << "up to where --after ends";
+}
+
+TEST(Study, RowsOfTwoProcessesStandInOneCsv) {
+  Folder folder;
+  const Study& study = find_study("copy");
+  const fs::path csv = folder / "copy.csv";
+  const auto rows = [&](std::uint64_t first, std::uint64_t last) {
+    for (std::uint64_t seed = first; seed <= last; ++seed) {
+      StudyRow row;
+      row.preset = "copy_ntm";
+      row.seed = seed;
+      row.exit_reason = "solved";
+      add_rows(study, csv, {row}, std::chrono::seconds(60));
+    }
+  };
+  std::thread other([&] { rows(21, 40); });  // the lock is one of open files: threads meet it as processes do
+  rows(1, 20);
+  other.join();
+  std::string expected = study_csv_header(study);
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) expected += fmt::format("copy_ntm,{},", seed) + "\n";
+  const std::string text = std::regex_replace(read_file(csv), std::regex("(copy_ntm,[0-9]+,).*"), "$1");
+  EXPECT_EQ(text, expected);
+
+  const FolderLock held(folder.path());
+  StudyRow row;
+  row.preset = "copy_ntm";
+  const std::string message =
+      message_of<RuntimeFailure>([&] { add_rows(study, csv, {row}, std::chrono::milliseconds(50)); });
+  expect_has(message, "[" + csv.string() + "] takes no rows now");
+  expect_has(message, "another process");
+}
+
+TEST(Study, AllHaveDivergedWhereNoneEndedWell) {
+  StudyRow lost, good;
+  lost.exit_reason = "diverged";
+  good.exit_reason = "max_sequences";
+  EXPECT_FALSE(all_diverged({}));
+  EXPECT_TRUE(all_diverged({lost, lost}));
+  EXPECT_FALSE(all_diverged({lost, good}));
 }
 
 TEST(Study, ARunWhoseJudgementIsNotFiniteIsARowThatDiverged) {

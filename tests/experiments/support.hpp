@@ -3,10 +3,10 @@
 
 #include "core/json.hpp"
 #include "core/stopped.hpp"
-#include "experiments/checkpoint.hpp"
-#include "experiments/config.hpp"
-#include "experiments/session.hpp"
-#include "experiments/trainer.hpp"
+#include "experiments/config/config.hpp"
+#include "experiments/run/checkpoint.hpp"
+#include "experiments/run/session.hpp"
+#include "experiments/run/trainer.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

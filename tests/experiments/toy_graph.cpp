@@ -3,6 +3,8 @@
 // set in which too many graphs are wrong throughout has none.
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
+
 #include <algorithm>
 
 namespace mneme {

@@ -2,6 +2,8 @@
 // have fewer items, and whole numbers for a parameter that is none.
 #include "tasks/task.hpp"
 
+#include "core/batch.hpp"
+
 #include <algorithm>
 
 namespace mneme {

@@ -3,6 +3,8 @@
 // search.
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
+
 #include <algorithm>
 #include <numeric>
 

@@ -1,8 +1,9 @@
 // What a run traces: the right sequences, the values of the pass, once each, and no bit of the result changed.
-#include "experiments/checkpoint.hpp"
-#include "experiments/evaluate.hpp"
-#include "experiments/session.hpp"
-#include "experiments/training_trace.hpp"
+#include "core/batch.hpp"
+#include "experiments/judge/evaluate.hpp"
+#include "experiments/run/checkpoint.hpp"
+#include "experiments/run/session.hpp"
+#include "experiments/run/training_trace.hpp"
 #include "tests/experiments/support.hpp"
 #include "trace/reader.hpp"
 #include "trace/sink.hpp"
@@ -96,7 +97,7 @@ TEST(Trace, HoldsTheValuesOfThePass) {
   const MemoryLayout& memory = *find(s.model().components(), "memory")->memory;
   const trace::Layout layout = make_layout(c, s.task(), s.model().components(), "eval", 20, trace::Level::full);
   Recorder recorder(layout, s.model().components(), s.task().spec());
-  const trace::Episode e = s.trace_episode(s.task(), 1, 5, recorder);
+  const trace::Episode e = s.trace_episode({.first = 5, .count = 1}, 0, recorder);
 
   Tape<float> tape;
   Gradients<float> gradients(s.parameters(), 2);
@@ -387,6 +388,27 @@ TEST(Trace, TheStepsOfADivergenceAreReadable) {
   EXPECT_EQ(episodes[0].sequence, 100);
   EXPECT_EQ(episodes[0].steps, static_cast<std::size_t>(2 * episodes[0].params[0] + 1)) << "the readout comes last";
   EXPECT_TRUE(std::isnan(episodes[0].loss) && std::isnan(episodes[0].error)) << episodes[0].error;
+}
+
+// Where every op's values are finite and only the gradient's norm is not, no episode is the one at fault.
+TEST(Trace, ADivergenceWithoutAnEpisodeAtFaultHasNone) {
+  Folder folder;
+  const Config config = Config::from({{"task", "copy", ""},
+                                      {"task.length", "20", ""},
+                                      {"memory", "none", ""},
+                                      {"controller", "rnn", ""},
+                                      {"controller.activation", "relu", ""},
+                                      {"controller.init-scale", "10", ""},
+                                      {"controller.hidden", "50", ""},
+                                      {"train.clip-element", "0", ""},
+                                      {"optimizer", "sgd", ""},
+                                      {"train.learning-rate", "1e-30", ""},
+                                      {"train.batch", "4", ""},
+                                      {"train.max-sequences", "400", ""}});
+  const RunResult r = run(config, folder / "run");
+  ASSERT_EQ(r.reason, ExitReason::diverged);
+  EXPECT_NE(r.message.find("every op's values are finite"), std::string::npos) << r.message;
+  EXPECT_TRUE(trace::trace_files(folder / "run/traces/diverged.trace.h5").empty());
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Whole runs: their files, resuming to the bit, signals, full disks, divergence. Kills: tests/faults.
-#include "experiments/trainer.hpp"
+#include "experiments/run/trainer.hpp"
 #include "core/json.hpp"
 
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tests/experiments/support.hpp"
 
 #include <sys/resource.h>

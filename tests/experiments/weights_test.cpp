@@ -1,5 +1,5 @@
 // safetensors and npy: what is written comes back to the bit, and what is malformed is refused with a reason.
-#include "experiments/weights.hpp"
+#include "experiments/exchange/weights.hpp"
 
 #include "core/json.hpp"
 #include "core/random.hpp"
@@ -83,6 +83,42 @@ TEST(Weights, NothingIsOverwritten) {
   expect_has(message_of<ArgumentError>([&] { write_weights(folder / "busy", "npy", some_weights()); }),
              "busy.part] is in the way");
   EXPECT_TRUE(fs::exists(folder / "busy.part"));
+}
+
+TEST(Weights, ForceReplacesAnExportAndNothingElse) {
+  const Folder folder;
+  Weights w = some_weights();
+  const fs::path out = folder / "w";
+  write_weights(out, "npy", w);
+  w.arrays.pop_back();
+  const auto beside = [&] { return std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()); };
+  for (const fs::path& path : {out, fs::path(out.string() + "/")}) {  // a slash at the end made DIR/.new
+    write_weights(path, "npy", w, true);
+    expect_same(read_weights(out), w);
+    EXPECT_EQ(beside(), 1) << path;
+  }
+  write_file(out / "notes.txt", "mine");
+  fs::create_directories(out / "more.npy");
+  write_file(out / "z.npy", "mine");
+  expect_has(message_of<ArgumentError>([&] { write_weights(out, "npy", w, true); }),
+             out.string() +
+                 "] holds what no export of weights wrote, so --force does not replace it: more.npy, "
+                 "notes.txt, z.npy");
+  EXPECT_EQ(read_file(out / "notes.txt"), "mine");
+  EXPECT_EQ(beside(), 1);
+
+  const fs::path site = folder / "site";
+  for (const char* index :
+       {"{}", "no JSON", "[]", R"({"metadata":{"format":"other"},"arrays":{}})",
+        R"({"metadata":{"format":"mneme-weights 1"}})", R"({"metadata":{"format":3},"arrays":{}})"}) {
+    fs::create_directories(site);
+    write_file(site / "index.json", index);
+    write_file(site / "page.html", "mine");
+    expect_has(message_of<ArgumentError>([&] { write_weights(site, "npy", w, true); }),
+               (site / "index.json").string() + "] is none that an export of weights wrote");
+    EXPECT_EQ(read_file(site / "page.html"), "mine");
+  }
+  EXPECT_EQ(beside(), 2);
 }
 
 // A file size limit is a disk that is full: every write past it fails.

@@ -1,5 +1,5 @@
 // Worker threads: every job once, exceptions of the lowest job, many rounds.
-#include "experiments/workers.hpp"
+#include "experiments/run/workers.hpp"
 
 #include "tests/experiments/support.hpp"
 

@@ -1,6 +1,6 @@
 // Room: tests. Disks that are full, files that are cut, folders that may not be written: what the program says,
 // what is left, and that the run goes on to its bits afterwards.
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "tests/faults/straight.hpp"
 
 #include <sys/mount.h>

@@ -1,7 +1,7 @@
 // Room: tests. See straight.hpp.
 #include "tests/faults/straight.hpp"
 
-#include "experiments/run_directory.hpp"
+#include "experiments/run/run_directory.hpp"
 #include "places.hpp"
 #include "tests/trace/sample.hpp"
 #include "trace/reader.hpp"

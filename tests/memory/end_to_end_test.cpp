@@ -1,5 +1,6 @@
 // Memory end_to_end: whole passes against the paper in plain loops; tying, noise, linear start, edges.
 #include "autodiff/ops.hpp"
+#include "core/batch.hpp"
 #include "memory/bags.hpp"
 #include "tests/memory/plain_story.hpp"
 
@@ -107,10 +108,10 @@ TEST(EndToEnd, AnEmptyStoryLeavesTheQueryAlone) {
 TEST(EndToEnd, TooManyStatementsAreAnError) {
   Stories stories({4, 7});
   Asked<double> asked("end_to_end", small({}), stories.spec);
-  EXPECT_EQ(complaint([&] { asked.ask(stories.batch); }), "[memory.slots] 6 slots for a story of 7 statements");
+  EXPECT_EQ(complaint([&] { asked.ask(stories.batch); }), "[memory.slots] 6 slots for a set of 7 items");
   stories.spec.max_items = 7;
   EXPECT_EQ(complaint([&] { Asked<double>("end_to_end", small({}), stories.spec); }),
-            "[memory.slots] 6 slots for up to 7 statements");
+            "[memory.slots] 6 slots for up to 7 items");
   EXPECT_EQ(complaint([&] { Asked<double>("end_to_end", small({}), {.channels = 2, .outputs = 2}); }),
             "[memory end_to_end] needs a task whose items are words");
 }

@@ -2,6 +2,7 @@
 // parts.
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
+#include "core/batch.hpp"
 #include "tests/memory/plain_story.hpp"
 
 namespace mneme {
@@ -113,7 +114,7 @@ TEST(KeyValue, EmptySlotsAddNothingUnderSigmoid) {
 TEST(KeyValue, TooManyFactsAreAnError) {
   const Stories stories({7});
   Asked<double> asked("key_value", small({}), stories.spec);
-  EXPECT_EQ(complaint([&] { asked.ask(stories.batch); }), "[memory.slots] 6 slots for a set of 7 facts");
+  EXPECT_EQ(complaint([&] { asked.ask(stories.batch); }), "[memory.slots] 6 slots for a set of 7 items");
 }
 
 }  // namespace

@@ -207,9 +207,21 @@ TEST(Ntm, TheLayoutNamesSitesStateAndParameters) {
   EXPECT_EQ(turns(layout), "read:0,1 write!2 ");
   EXPECT_EQ(turns(Ntm<double>(Given{}).memory->layout()), "write!1 read:0 ");
   EXPECT_EQ(complaint<InvariantError>([&] { layout.state_index("read_7", "weights"); }),
-            "[memory] nothing is declared as read_7.weights");
+            "[declaration] nothing is declared as read_7.weights");
   EXPECT_EQ(complaint<InvariantError>([&] { layout.parameter_index("read_1", "key"); }),
-            "[memory] nothing is declared as read_1.key");
+            "[declaration] nothing is declared as read_1.key");
+}
+
+TEST(Ntm, AStepOfOtherThanWhatIsDeclaredIsRefused) {
+  Ntm<double> ntm(Given{});
+  const Values<double> state = ntm.memory->begin(ntm.pass, {.rows = 2});
+  const Values<double> orders = empty_values(ntm.pass.tape, ntm.memory->layout().parameters.size() + 1);
+  EXPECT_NE(complaint<InvariantError>([&] { ntm.memory->step(ntm.pass, orders, state); }).find("head parameters"),
+            std::string::npos);
+  MemoryLayout twice = ntm.memory->layout();
+  twice.turns[1].name = twice.turns[0].name;
+  EXPECT_EQ(complaint<InvariantError>([&] { check(twice, "memory ring"); }),
+            "[memory ring] declares the turn write twice");
 }
 
 // --- the initial state ---------------------------------------------------------------------------------------------

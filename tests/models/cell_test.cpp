@@ -1,5 +1,6 @@
 // The cell: one small test for each thing a batch may hold, each against plain loops.
 #include "autodiff/ops.hpp"
+#include "core/prediction.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/models/cell_rig.hpp"
 
@@ -405,6 +406,17 @@ TEST(Cell, SaysWhatItIsMadeOf) {
   EXPECT_EQ(controller->memory, nullptr);
   EXPECT_EQ(controller->declared->state.size(), 2u);
   EXPECT_EQ(find(rig.model->components(), "pointer"), nullptr);
+}
+
+TEST(Components, OfOneNameOrWithASiteOfOneNameAreRefused) {
+  Declaration one, two;
+  one.sites = {{.name = "read_0", .kind = "read"}};
+  two.sites = {{.name = "read_0", .kind = "read"}};
+  const Components same = {{"memory", "memory ntm", &one}, {"memory", "memory ring", &two}};
+  EXPECT_EQ(test::complaint<InvariantError>([&] { check(same); }), "[memory ring] is a second part of the name memory");
+  const Components sites = {{"memory", "memory ntm", &one}, {"decoder", "decoder x", &two}};
+  EXPECT_EQ(test::complaint<InvariantError>([&] { check(sites); }),
+            "[decoder x] declares the site read_0, and so does memory ntm");
 }
 
 TEST(Cell, ATaskWithoutStepsIsRefused) {

@@ -1,6 +1,7 @@
 // Greedy and beam search over a tree of choices that is small enough to be walked whole.
 #include "models/decode/decode.hpp"
 
+#include "core/prediction.hpp"
 #include "tests/support/values.hpp"
 
 #include <gtest/gtest.h>
@@ -172,6 +173,36 @@ TEST_F(Decode, ARuleThatAllowsNothingGivesNoAnswer) {
     EXPECT_EQ(p.lengths, (std::vector<std::uint32_t>{0, 0, 0}));
     EXPECT_EQ(p.score, (std::vector<double>{0, 0, 0}));
   }
+}
+
+// NaN is no least likely choice: it would be dropped, or chosen, unseen.
+TEST_F(Decode, WhatIsNotFiniteIsNoAnswer) {
+  class Broken final : public Decoder<double> {
+   public:
+    explicit Broken(Tape<double>& tape) : tape_(tape) {}
+    Var<double> next(std::span<const std::int32_t> last) override {
+      const Var<double> y = tape_.filled({last.size(), kChoices}, 0);
+      if (++calls_ == 2) y.data[kChoices + 2] = std::numeric_limits<double>::quiet_NaN();
+      return y;
+    }
+    void keep(std::span<const std::size_t>) override {}
+
+   private:
+    Tape<double>& tape_;
+    int calls_ = 0;
+  };
+  for (const std::size_t width : {1u, 2u}) {
+    tape_.begin(false);
+    Broken broken(tape_);
+    Prediction p;
+    const std::string why =
+        test::complaint<NonFiniteError>([&] { decode<double>(broken, rows_of(2), {.beam = width}, 4, p); });
+    EXPECT_NE(why.find("are not finite at step 1, as answers feed back"), std::string::npos) << why;
+  }
+  Tree tree(tape_, 2);
+  Prediction p;
+  EXPECT_EQ(test::complaint<InvariantError>([&] { decode<double>(tree, rows_of(2), {}, 0, p); }),
+            "[decode] answers that feed back need a most: the task does not say how many steps one has");
 }
 
 TEST(TakeRows, InAnyOrderAndNumber) {

@@ -1,4 +1,5 @@
 // Model memory_network: one answer at every step, what it refuses, what it tells its memory and whoever looks.
+#include "core/batch.hpp"
 #include "models/model.hpp"
 #include "tests/memory/plain_story.hpp"
 

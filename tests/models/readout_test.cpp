@@ -1,6 +1,7 @@
 // The readout's edges: items that are not there take no gradient, whatever reaches their logits.
 #include "models/readout.hpp"
 
+#include "core/batch.hpp"
 #include "tests/support/values.hpp"
 
 namespace mneme {
@@ -37,6 +38,33 @@ TEST(Readout, ItemsPastTheCountTakeNoGradient) {
     return g;
   };
   EXPECT_EQ(gradient(0), gradient(3));
+}
+
+// What a Look puts in the place of a pointer's weights is what the answer is read from.
+TEST(Readout, AnswersByTheWeightsThatSomebodyPutInThePlaceOfItsOwn) {
+  class Second final : public Look<double> {
+    Var<double> instead(const Pass<double>& pass, const Place& place, const Var<double>& value) override {
+      if (place.site != "pointer" || place.name != "weights") return value;
+      const Var<double> w = pass.tape.filled(value.shape, 0);
+      for (std::size_t b = 0; b < value.shape[0]; ++b) w.data[b * value.shape[1] + 1] = 1;
+      return w;
+    }
+  } second;
+  const BatchSpec spec{.channels = 1, .item_width = 2, .target = TargetKind::pointer, .outputs = 3};
+  ParameterSet<double> set;
+  const Readout<double> readout(Builder<double>(set), spec, 4);
+  set.initialize(1);
+  Gradients<double> gradients(set, 2);
+  Tape<double> tape;
+  tape.bind(gradients.leaves());
+  tape.begin(false);
+  Batch batch;
+  batch.reset(spec, 2, 1, 3);
+  batch.items.count = {3, 3};
+  Pass<double> pass{.tape = tape, .look = &second};
+  const Var<double> step = test::given(tape, {2, 4}, test::draw(8, 2));
+  const Numbers logits = test::numbers(readout.logits(pass, batch, {&step, 1}, 1));
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(logits[i], i % 3 == 1 ? 0 : masked_logit) << i;
 }
 
 TEST(Readout, IsOneLinearLayerForAllStepsAtOnce) {

@@ -4,6 +4,8 @@
 
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
+
 #include <algorithm>
 
 namespace mneme::test {

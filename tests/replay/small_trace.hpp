@@ -3,8 +3,8 @@
 #pragma once
 
 #include "core/error.hpp"
-#include "experiments/recorder.hpp"
-#include "experiments/session.hpp"
+#include "experiments/run/recorder.hpp"
+#include "experiments/run/session.hpp"
 #include "trace/sink.hpp"
 
 #include <algorithm>
@@ -81,7 +81,7 @@ inline fs::path small_trace(const fs::path& folder, const std::vector<std::pair<
                                                trace::parse_level(config.trace.text("level")));
   experiments::Recorder recorder(layout, session.model().components(), session.task().spec());
   trace::Sink sink(folder / "small.trace.h5", layout);
-  for (std::size_t e = 0; e < episodes; ++e) sink.append(session.trace_episode(session.task(), 1, e, recorder));
+  for (std::size_t e = 0; e < episodes; ++e) sink.append(session.trace_episode({.count = episodes}, e, recorder));
   sink.close();
   return sink.files().at(0);
 }

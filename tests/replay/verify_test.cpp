@@ -95,6 +95,35 @@ TEST(Verify, HopsFollowFromTheLoggedStatements) {
   }
 }
 
+/// A probability that was rounded to nothing says how large the loss is at least, not that it may be anything.
+TEST(Verify, ALossBesideAnOutputOfZeroIsAtLeastThat) {
+  const auto with = [&](float output, float loss) {
+    const Scratch folder("zero");
+    const auto path = small_trace(folder.path(), {}, 1);
+    {
+      trace::File f = trace::File::open_for_writing(path);
+      const auto mask = f.read<std::uint8_t>("/io/mask");
+      auto target = f.read<float>("/io/target"), outputs = f.read<float>("/io/output");
+      const auto scored = static_cast<std::size_t>(std::find(mask.begin(), mask.end(), 1) - mask.begin());
+      const std::size_t channels = outputs.size() / mask.size();
+      for (std::size_t i = 0; i < mask.size() * channels; ++i) outputs[i] = target[i];  // no loss but the one below
+      target[scored * channels] = 1;
+      outputs[scored * channels] = output;
+      f.dataset("/io/target").overwrite(trace::Scalar::f32, target.data());
+      f.dataset("/io/output").overwrite(trace::Scalar::f32, outputs.data());
+      f.dataset("/episodes/loss").overwrite(trace::Scalar::f32, &loss);
+      f.close();
+    }
+    const auto report = replay::verify(path);
+    return std::none_of(report.failures.begin(), report.failures.end(),
+                        [](const auto& m) { return m.dataset == "/episodes/loss"; });
+  };
+  EXPECT_TRUE(with(0, 90)) << "e^-90 is 0 in float32";
+  EXPECT_FALSE(with(0, 40)) << "e^-40 is not";
+  EXPECT_TRUE(with(1e-10f, 23.0258509f));
+  EXPECT_FALSE(with(1e-10f, 24));
+}
+
 /// A sound trace that holds nothing to recompute a weighting from is no failure; what it holds is verified.
 TEST(Verify, SaysWhyItCannot) {
   const Scratch folder("cannot");

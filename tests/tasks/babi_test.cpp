@@ -1,4 +1,5 @@
 // Task babi: both forms, splits, order, determinism, metrics, chance, display, options.
+#include "core/prediction.hpp"
 #include "core/error.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tasks/task.hpp"
@@ -381,7 +382,8 @@ TEST_F(BabiFiles, TheTestSetIsNamedPartByPart) {
 TEST_F(BabiFiles, Display) {
   const auto task = babi_task({{"data", dir()}, {"number", "2"}});
   const Batch b = sampled(*task, test_draw(1));
-  Tensor<float, 3> values;
+  Prediction answer;
+  Tensor<float, 3>& values = answer.values;
   values.resize({b.steps, 1, 3});
   std::fill(values.storage().begin(), values.storage().end(), 0.0f);
   values(2, 0, 0) = 0.7f;
@@ -392,9 +394,9 @@ TEST_F(BabiFiles, Display) {
       "question where is mary?\n"
       "answer   garden\n";
   EXPECT_EQ(task->display(b, 0, nullptr), asked);
-  EXPECT_EQ(task->display(b, 0, &values), asked + "output   garden (0.70)\n");
+  EXPECT_EQ(task->display(b, 0, &answer), asked + "output   garden (0.70)\n");
   values(2, 0, 1) = 0.9f;
-  EXPECT_EQ(task->display(b, 0, &values), asked + "output   hall (0.90), wrong\n");
+  EXPECT_EQ(task->display(b, 0, &answer), asked + "output   hall (0.90), wrong\n");
   const auto words = babi_task({{"data", dir()}, {"number", "2"}, {"form", "words"}});
   EXPECT_EQ(words->display(sampled(*words, test_draw(1)), 0, nullptr),
             "babi task 2, 1 statements\n"

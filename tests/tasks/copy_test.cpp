@@ -1,6 +1,7 @@
 // Task copy: layout, determinism, shards, metrics, chance level, display.
 #include "tasks/task.hpp"
 
+#include "core/prediction.hpp"
 #include "tests/core/allocations.hpp"
 
 #include <gtest/gtest.h>
@@ -277,14 +278,14 @@ TEST(Copy, Display) {
       "target  #.#\n"
       "        .#.\n";
   EXPECT_EQ(task->display(b, 0, nullptr), asked);
-  Tensor<float, 3> values = b.target.values;
-  EXPECT_EQ(task->display(b, 0, &values), asked +
+  Prediction answer{.values = b.target.values};
+  EXPECT_EQ(task->display(b, 0, &answer), asked +
                                               "output  #.#\n"
                                               "        .#.\n"
                                               "0 wrong of 6 bits\n");
-  values(4, 0, 0) = 0.2f;
-  values(6, 0, 1) = 0.8f;
-  EXPECT_EQ(task->display(b, 0, &values), asked +
+  answer.values(4, 0, 0) = 0.2f;
+  answer.values(6, 0, 1) = 0.8f;
+  EXPECT_EQ(task->display(b, 0, &answer), asked +
                                               "output  o.#\n"
                                               "        .#X\n"
                                               "2 wrong of 6 bits (X: 1 for 0, o: 0 for 1)\n");
@@ -295,7 +296,8 @@ TEST(Copy, DisplayOfAShortRowShowsItsOwnSteps) {
   const Batch b = sampled(*task, {.rows = 20});
   for (std::size_t row = 0; row < 20; ++row) {
     const auto length = static_cast<std::size_t>(b.parameters[0].second[row]);
-    const std::string text = task->display(b, row, &b.target.values);
+    const Prediction answer{.values = b.target.values};
+    const std::string text = task->display(b, row, &answer);
     EXPECT_EQ(text.substr(0, text.find('\n')), fmt::format("copy, {} steps of 8 bits", length));
     EXPECT_NE(text.find(fmt::format("0 wrong of {} bits", 8 * length)), std::string::npos);
   }

@@ -2,7 +2,9 @@
 #include "core/json.hpp"
 #include "places.hpp"
 #include "tests/tools/program.hpp"
+#include "tests/trace/sample.hpp"
 #include "trace/hdf5.hpp"
+#include "trace/sink.hpp"
 
 #include <gtest/gtest.h>
 
@@ -197,6 +199,8 @@ TEST(Flow, RenderDrawsInThreeFormats) {
   EXPECT_EQ(r.code, 0) << r.err;
   const std::string stem = (folder / "f" / "train.000-episode-5").string();
   EXPECT_TRUE(contains(read_file(stem + ".csv"), "Write Weightings,write_0,"));
+  for (const char* state : {"layer_0_h", "layer_0_c"})
+    EXPECT_TRUE(contains(read_file(stem + ".csv"), "\"Controller: " + std::string(state) + "\",,0,11,")) << "of 12 units";
   EXPECT_TRUE(contains(read_file(stem + ".gp"), "pngcairo"));
   for (const char* end : {".csv", ".dat", ".gp"}) EXPECT_TRUE(contains(r.out, stem + end));
   if (contains(r.err, "gnuplot is not installed")) GTEST_SKIP() << "no gnuplot here";
@@ -225,7 +229,7 @@ TEST(Flow, AFigureHasOneScaleAKindAndSaysWhatItIs) {
     ASSERT_EQ(r.code, 0) << r.err;
     const std::string script = read_file(folder / "f" / "train.000-episode-3.gp");
     const std::vector<std::string> all = scales(script);
-    ASSERT_EQ(all.size(), 10u) << script;
+    ASSERT_EQ(all.size(), 12u) << script;
     for (const std::size_t grey : {0, 1, 6, 7, 8, 9}) EXPECT_EQ(all[grey], "[0:1]") << "bits and weightings";
     EXPECT_TRUE(all[2].starts_with("[-")) << all[2];
     for (const std::size_t values : {3, 4, 5}) EXPECT_EQ(all[values], all[2]) << "one scale for all heads";
@@ -234,7 +238,7 @@ TEST(Flow, AFigureHasOneScaleAKindAndSaysWhatItIs) {
     EXPECT_TRUE(contains(script, "3 '#ffffff', 4")) << "of 0 to 6";
     std::size_t bars = 0;
     for (std::size_t at = 0; (at = script.find("set colorbox user", at)) != std::string::npos; ++at) ++bars;
-    EXPECT_EQ(bars, 5u) << "one a row";
+    EXPECT_EQ(bars, 7u) << "one a row";
     std::string title;
     const std::regex label("set label 1[0-9][0-9] \"([^\"]*)\"");
     for (std::sregex_iterator at(script.begin(), script.end(), label), end; at != end; ++at)
@@ -255,6 +259,36 @@ TEST(Flow, RenderWithoutGnuplotStillWritesDataAndScript) {
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_TRUE(contains(r.err, "gnuplot is not installed")) << r.err;
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "f"), fs::directory_iterator()), 3);
+}
+
+/// A program of that name in a folder of its own, first in the PATH.
+Setting with_gnuplot(const Scratch& folder, const std::string& script) {
+  fs::create_directories(folder / "bin");
+  std::ofstream(folder / "bin" / "gnuplot") << "#!/bin/sh\n" << script << "\n";
+  fs::permissions(folder / "bin" / "gnuplot", fs::perms::owner_all);
+  Setting setting;
+  setting.environment = {{"PATH", (folder / "bin").string() + ":/usr/bin:/bin"}};
+  return setting;
+}
+
+TEST(Flow, ASignalWhileGnuplotDrawsLeavesNothing) {
+  for (const auto& [signal, code] : {std::pair("INT", 130), std::pair("TERM", 75)}) {
+    const Scratch folder;
+    const Setting setting = with_gnuplot(folder, std::string("touch drew.svg\nkill -") + signal + " $PPID\nexit 1");
+    const Result r = mneme({"trace", "render", tiny_run().string(), "--out", (folder / "f").string()}, setting);
+    EXPECT_EQ(r.code, code) << r.err;
+    EXPECT_EQ(r.out, "");
+    EXPECT_TRUE(fs::is_empty(folder / "f"));
+  }
+}
+
+TEST(Flow, AFigureThatGnuplotDidNotDrawIsMissed) {
+  const Scratch folder;
+  const Setting setting = with_gnuplot(folder, "for i in *.gp; do touch ${i%.gp}.pdf ${i%.gp}.png; done");
+  const Result r = mneme({"trace", "render", tiny_run().string(), "--out", (folder / "f").string()}, setting);
+  EXPECT_EQ(r.code, 1) << r.err;
+  EXPECT_TRUE(contains(r.err, ".svg] cannot be read: gnuplot drew none")) << r.err;
+  EXPECT_TRUE(fs::is_empty(folder / "f"));
 }
 
 TEST(Flow, RenderRefusesSlotsThatAreNotThere) {
@@ -467,6 +501,60 @@ TEST(Flow, ReproduceBabiOnStoriesOfOurOwnSaysSo) {
   EXPECT_TRUE(tasks[1].at("published").empty());
 }
 
+TEST(Flow, ReproduceOfLengthsSaysHowEachRunEndedAsJson) {
+  const Scratch folder;
+  const Words words = {"reproduce",
+                       "copy",
+                       "--presets=copy_ntm",
+                       "--seeds=1:2",
+                       "--task.width=3",
+                       "--task.length=1:4",
+                       "--memory.slots=8",
+                       "--controller.hidden=12",
+                       "--train.max-sequences=100",
+                       "--train.eval-episodes=5",
+                       "--out",
+                       (folder / "out").string()};
+  const Result text = mneme(words);
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_TRUE(contains(text.out, "copy_ntm: 0 of 2 seeds solved, median not reached\n")) << text.out;
+  Words json = words;
+  json.push_back("--json");
+  const Result r = mneme(json);
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = parse_json(r.out);
+  EXPECT_EQ(j.at("rows"), 2);
+  ASSERT_EQ(j.at("runs").size(), 2u);
+  const Json& run = j["runs"][1];
+  EXPECT_EQ(run.at("seed"), 2);
+  EXPECT_EQ(run.at("exit_reason"), "max_sequences");
+  EXPECT_EQ(run.at("sequences"), 100);
+  EXPECT_TRUE(run.at("solved_at_sequences").is_null());
+  EXPECT_GT(run.at("wrong_40").get<double>(), 0);
+}
+
+TEST(Flow, ReproduceWhereEveryRunDivergedIsExitFour) {
+  const Scratch folder;
+  Words words = {"reproduce",
+                 "babi-1k",
+                 "--presets=babi_memn2n_single",
+                 "--task.number=1:1",
+                 "--seeds=1:2",
+                 "--train.max-sequences=1280",
+                 "--train.learning-rate=1e6",
+                 "--memory.table-clip=0",
+                 "--out",
+                 (folder / "out").string()};
+  words.insert(words.end(), kStories.begin(), kStories.end());
+  const Result text = mneme(words);
+  EXPECT_EQ(text.code, 4) << text.err;
+  EXPECT_TRUE(contains(text.err, "every run diverged")) << text.err;
+  words.push_back("--json");
+  const Result r = mneme(words);
+  EXPECT_EQ(r.code, 4) << r.err;
+  EXPECT_TRUE(Json::accept(r.out)) << r.out;
+}
+
 TEST(Flow, EvalCanBeInterrupted) {
   Setting setting;
   int asked = 0;
@@ -504,9 +592,33 @@ TEST(Flow, ExportAndRepair) {
   EXPECT_EQ(mneme({"replay", copy, "--verify"}).code, 0);
   EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy}).code, 2) << "a file that is there stays";
   EXPECT_EQ(mneme({"trace", "repair", cut, "--out", copy, "--force"}).code, 0);
+  const std::string bytes = read_file(cut);
+  const Result over = mneme({"trace", "repair", cut, "--out", (folder / "cut.trace.h5").string()});
+  EXPECT_EQ(over.code, 2) << "it would be written over what it copies";
+  EXPECT_TRUE(contains(over.err, "give another --out")) << over.err;
+  EXPECT_TRUE(read_file(cut) == bytes);
   // A copy beside what it was made of is newer, and not what a run's name stands for.
   const Result info = mneme({"trace", "info", folder.path().string(), "--json"});
   EXPECT_EQ(parse_json(info.out)["path"], cut);
+}
+
+TEST(Flow, FieldsAreShownAsJsonToo) {
+  const Scratch folder;
+  trace::Layout layout = trace::testing::ntm_layout();
+  layout.fields = {{"wish", "step", 2, false, "what was wanted"}, {"hint", "step", 1, true, "a number"}};
+  trace::Episode e;
+  trace::testing::make_episode(layout, 1, 3, e);
+  e.fields = {std::vector<float>{0, 1, 0.5f, 2, 3, 4}, std::vector<std::int32_t>{7, 8, 9}};
+  {
+    trace::Sink sink(folder / "one", layout);
+    sink.append(e);
+    sink.close();
+  }
+  const Result r = mneme({"trace", "show", (folder / "one.000.trace.h5").string(), "--episode", "0", "--json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  const Json j = parse_json(r.out);
+  EXPECT_EQ(j.at("fields").at("wish"), Json::parse("[[0.0,1.0],[0.5,2.0],[3.0,4.0]]"));
+  EXPECT_EQ(j.at("fields").at("hint"), Json::parse("[7,8,9]"));
 }
 
 /// Files that hold what cannot be, made outside: named by dataset and row, and shown with a warning.

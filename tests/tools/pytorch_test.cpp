@@ -1,8 +1,9 @@
 // Room: tests. Weight exchange judged by PyTorch: our exports give its outputs and gradients, its weights give ours.
+#include "core/batch.hpp"
 #include "core/random.hpp"
-#include "experiments/checkpoint.hpp"
-#include "experiments/config.hpp"
-#include "experiments/weights.hpp"
+#include "experiments/config/config.hpp"
+#include "experiments/exchange/weights.hpp"
+#include "experiments/run/checkpoint.hpp"
 #include "models/model.hpp"
 #include "places.hpp"
 #include "tasks/task.hpp"

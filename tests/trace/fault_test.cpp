@@ -147,6 +147,30 @@ TEST(Fault, NoMemoryAtAnyMomentLeavesWhatWasCommitted) {
   EXPECT_GT(failures, 10);
 }
 
+TEST(Fault, NoMemoryToReadAnEpisodeNamesTheFile) {
+  const Layout layout = ntm_layout();
+  Folder folder;
+  Episode e;
+  make_episode(layout, 1, 20, e);
+  {
+    Sink sink(folder / "run", layout);
+    sink.append(e);
+    sink.close();
+  }
+  const Reader reader(folder / "run.000.trace.h5");
+  std::string text;
+  fault().reset();
+  fault().fail_new = 0;
+  try {
+    reader.episode(0);
+  } catch (const FileError& error) {
+    text = error.what();
+  }
+  fault().reset();
+  EXPECT_EQ(text, "[" + reader.path() + "] episode 0 promises more than fits in memory");
+  expect_same(layout, e, reader.layout(), reader.episode(0));
+}
+
 TEST(Fault, DiskFullAtAnyWrite) {
   Layout layout = ntm_layout();
   for (SiteLayout& s : layout.sites) s.values.resize(1);  // fewer columns, fewer places to fail

@@ -220,6 +220,35 @@ TEST(Hdf5, ARefusedWriterLeavesTheOthersPartAlone) {
   EXPECT_TRUE(fs::exists(folder / "c.h5.part"));
 }
 
+TEST(Hdf5, APartThatIsNotOursStays) {
+  Folder folder;
+  const fs::path path = folder / "c.h5", part = folder / "c.h5.part";
+  std::ofstream(part) << "mine";
+  const auto stays = [&] {
+    std::ifstream in(part);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "mine");
+  };
+  const auto refused = [](const std::string& text) {
+    expect_contains(text, "c.h5.part] is in the way");
+    expect_contains(text, "give another --out");
+  };
+  refused(message_of<ArgumentError>([&] { AtomicFile(path, AtomicFile::Old::refused); }));
+  stays();
+  for (const bool force : {false, true}) refused(message_of<ArgumentError>([&] { expect_free(path, force); }));
+  write_text_atomically(path, "the program's own file: what a kill left is taken over");
+  EXPECT_FALSE(fs::exists(part));
+  {
+    const File other = File::create(part);
+    const auto bytes = fs::file_size(part);
+    expect_contains(message_of<RuntimeFailure>([&] { write_text_atomically(path, "x"); }),
+                    "c.h5.part] is being written by another process");
+    ASSERT_TRUE(fs::exists(part));
+    EXPECT_EQ(fs::file_size(part), bytes);
+  }
+  write_text_atomically(path, "y");
+  EXPECT_EQ(fs::file_size(path), 1u);
+}
+
 TEST(Hdf5, AnUnwritableFolderIsReported) {
   Folder folder;
   const std::string text = message_of<RuntimeFailure>([&] { File::create(folder / "no/such/folder.h5"); });

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -416,6 +417,55 @@ TEST_F(Malformed, AScaleThatIsNoListOrTooWide) {
   expect_problem("dataset /step has shape [400, 50], expected [rows]");
 }
 
+/// A dataset of these extents in the place of another, without a number in it.
+void put_extents(hid_t file, const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
+                 const std::map<std::string, std::string>& attributes = {}) {
+  H5Ldelete(file, name.c_str(), H5P_DEFAULT);
+  const hid_t space = H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
+  const hid_t d = H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  ASSERT_GE(d, 0) << name;
+  H5Sclose(space);
+  for (const auto& [key, text] : attributes) {
+    const hid_t string = H5Tcopy(H5T_C_S1), scalar = H5Screate(H5S_SCALAR);
+    H5Tset_size(string, text.size());
+    const hid_t a = H5Acreate2(d, key.c_str(), string, scalar, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(a, string, text.data());
+    H5Aclose(a);
+    H5Sclose(scalar);
+    H5Tclose(string);
+  }
+  H5Dclose(d);
+}
+
+// Consistent, so nothing but their size speaks against them.
+TEST_F(Malformed, ExtentsThatNoFileCanHoldAreNamedOnEveryAxis) {
+  const File file = File::open(good);
+  const hsize_t keyframes = file.dims("/keyframe")[0], items = file.dims("/items/xy")[0], huge = hsize_t{1} << 40;
+  for (const int bits : {31, 32}) {  // of a row 2^64 bytes, which is 0, and 2^66
+    const hsize_t side = hsize_t{1} << bits;
+    edit([&](hid_t f) {
+      put_extents(
+          f, "/memory/fast", H5T_IEEE_F32LE, {keyframes, side, side},
+          {{"declared", "fast"}, {"kind", "plain"}, {"level", "params"}, {"axes", "keyframe,fast_axis0,fast_axis1"}});
+    });
+    EXPECT_TRUE(contains(complaint(bad), "dataset /memory/fast promises more than the file can hold"));
+    expect_problem("/memory/fast promises more than the file can hold");
+  }
+  edit([&](hid_t f) {
+    put_extents(f, "/coordinate", H5T_STD_I32LE, {huge});
+    put_extents(f, "/items/values", H5T_IEEE_F32LE, {items, huge});
+  });
+  EXPECT_TRUE(contains(complaint(bad), "dataset /items/values promises more than the file can hold"));
+  edit([&](hid_t f) {
+    put_extents(f, "/items/token", H5T_STD_I32LE, {huge});
+    const hid_t d = H5Dopen2(f, "/items/token_count", H5P_DEFAULT);
+    const std::vector<std::int32_t> many(items, 2'000'000'000);
+    H5Dwrite(d, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, many.data());
+    H5Dclose(d);
+  });
+  EXPECT_TRUE(contains(complaint(bad), "dataset /items/token promises more than the file can hold"));
+}
+
 TEST_F(Malformed, ATextEndsWhereItEnds) {
   const auto put = [&](const std::string& bytes) {
     edit([&](hid_t file) {
@@ -649,6 +699,91 @@ TEST_F(Dump, CsvIsTidy) {
   EXPECT_EQ(export_csv(reader, folder / "all", {1}, true).size(), 8u);
   write_bytes(folder / "file", "");
   EXPECT_THROW(export_csv(reader, folder / "file" / "csv"), RuntimeFailure);
+}
+
+TEST_F(Dump, WhatSchema2AddedIsInAllOfThem) {
+  Layout now = with_schema_2(rich_layout());
+  now.fields = {{"wish", "step", 2, false, "what was wanted"}, {"rank", "item_row", 1, true, "of an item"}};
+  Episode e;
+  {
+    Sink sink(folder / "now", now);
+    make_episode(now, 3, 5, e);
+    std::get<std::vector<float>>(e.fields[0])[3] = 0.5f;
+    std::get<std::vector<std::int32_t>>(e.fields[1])[1] = 7;
+    sink.append(e);
+    sink.close();
+  }
+  const fs::path path = folder / "now.000.trace.h5";
+  const auto j = parse_json(info_json(info(path)));
+  ASSERT_EQ(j["turns"].size(), 4u);
+  EXPECT_EQ(j["turns"][1].dump(), R"({"name":"read","writes":false,"sites":["read_0","glimpse_0"]})");
+  EXPECT_EQ(j["turns"][3]["writes"], true);
+  ASSERT_EQ(j["fields"].size(), 2u);
+  EXPECT_EQ(j["fields"][0].dump(), R"({"name":"wish","axis":"step","width":2,"whole":false})");
+  std::ostringstream text;
+  print_info(info(path), text);
+  EXPECT_TRUE(contains(text.str(), "field wish: 2 numbers for each step\n  field rank: 1 number for each item\n"));
+
+  const auto files = export_csv(Reader(path), folder / "csv");
+  EXPECT_TRUE(std::count(files.begin(), files.end(), folder / "csv" / "fields.csv"));
+  const std::string values = bytes_of(folder / "csv" / "values.csv"), fields = bytes_of(folder / "csv" / "fields.csv");
+  for (std::size_t k = 0; k < 3; ++k)
+    EXPECT_TRUE(contains(values, fmt::format("0,-1,hop_0,modes,{},{}\n", k, e.sites[2].initial[1][k]))) << values;
+  EXPECT_TRUE(contains(values, fmt::format("0,-1,hop_0,age,,{}\n", e.sites[2].initial[2][0])));
+  EXPECT_FALSE(contains(values, ",-1,read_0,")) << "no state of that site is logged";
+  EXPECT_TRUE(contains(fields, "0,wish,step,1,1,0.5\n")) << fields;
+  EXPECT_TRUE(contains(fields, "0,rank,item_row,1,0,7\n")) << fields;
+}
+
+TEST_F(Dump, ForceLeavesNoTableOfAnEarlierTrace) {
+  const fs::path csv = folder / "csv";
+  export_csv(Reader(good), csv);
+  write_bytes(csv / "mine.csv", "mine");
+  for (const char* name : {"episodes", "steps", "io", "weights", "values", "memory"})
+    fs::remove(csv / (std::string(name) + ".csv"));
+  {
+    Sink sink(folder / "plain", ntm_layout());
+    Episode e;
+    make_episode(ntm_layout(), 1, 5, e);
+    sink.append(e);
+    sink.close();
+  }
+  const Reader plain(folder / "plain.000.trace.h5");
+  EXPECT_THROW(export_csv(plain, csv), ArgumentError) << "tables of two traces would stand side by side";
+  EXPECT_EQ(export_csv(plain, csv, {}, true).size(), 6u);
+  for (const char* name : {"items.csv", "names.csv"}) EXPECT_FALSE(fs::exists(csv / name)) << name;
+  EXPECT_EQ(bytes_of(csv / "mine.csv"), "mine");
+}
+
+TEST(PhaseName, IsTheNumberWhereItIsNone) {
+  EXPECT_EQ(phase_name(0) + phase_name(1) + phase_name(2), "inputdelimiteranswer");
+  EXPECT_EQ(phase_name(255), "255");
+}
+
+TEST_F(Dump, RepairNeverWritesOverWhatIsNotItsOwn) {
+  const fs::path cut = folder / "cut.trace.h5.part";
+  fs::copy_file(good, cut);
+  fs::create_symlink(cut, folder / "link.part");
+  const auto refusal = [&](const fs::path& source, const fs::path& to, bool force) -> std::string {
+    try {
+      repair(source, to, force);
+    } catch (const ArgumentError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  for (const bool force : {false, true})
+    for (const auto& [source, to] : {std::pair(cut, "cut.trace.h5"), std::pair(folder / "link.part", "link")}) {
+      const std::string text = refusal(source, folder / to, force);
+      EXPECT_TRUE(contains(text, source.string() + "] is where ") && contains(text, "give another --out")) << text;
+      EXPECT_FALSE(fs::exists(folder / to));
+      EXPECT_EQ(bytes_of(cut), bytes_of(good));
+    }
+  write_bytes(folder / "other.part", "mine");
+  const std::string text = refusal(cut, folder / "other", true);
+  EXPECT_TRUE(contains(text, "other.part] is in the way") && contains(text, "give another --out")) << text;
+  EXPECT_EQ(bytes_of(folder / "other.part"), "mine");
+  EXPECT_EQ(repair(cut, folder / "saved.trace.h5"), 8u);
 }
 
 TEST_F(Dump, RepairMakesACompleteFile) {

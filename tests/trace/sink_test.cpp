@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "sample.hpp"
 #include "trace/reader.hpp"
+#include "trace/writer.hpp"
 
 #include <fstream>
 
@@ -332,6 +333,38 @@ TEST(Sink, TwoSinksOfOnePathAreRefused) {
     EXPECT_EQ(std::string(e.what()),
               "[" + (folder / "run.000.trace.h5.part").string() + "] is being written by another process");
   }
+}
+
+TEST(Writer, LeavesAloneWhatItDidNotMake) {
+  Folder folder;
+  const fs::path path = folder / "x.part", fresh = folder / "x.part.new";
+  const auto refusal = [&]() -> std::string {
+    try {
+      const Writer writer(path, ntm_layout(), 64, 0);
+    } catch (const RuntimeFailure& e) {
+      return e.what();
+    }
+    return "";
+  };
+  {
+    const File other = File::create(fresh);
+    EXPECT_EQ(refusal(), "[" + fresh.string() + "] is being written by another process");
+    EXPECT_TRUE(fs::exists(fresh));
+  }
+  fs::remove(fresh);
+  std::ofstream(path) << "mine";
+  EXPECT_EQ(refusal(), "[" + path.string() + "] is there already, and is not overwritten");
+  EXPECT_EQ(fs::file_size(path), 4u);
+  EXPECT_FALSE(fs::exists(fresh));
+}
+
+TEST(Writer, SaysWhatTheTextsOfMetaAre) {
+  Folder folder;
+  write_run(folder / "run", ntm_layout(), 1);
+  const File file = File::open(folder / "run.000.trace.h5");
+  const std::string begin = std::string("mneme trace, schema ") + kSchemaVersion + ". ";
+  EXPECT_EQ(file.read_text("/meta/schema_doc").substr(0, begin.size()), begin);
+  EXPECT_EQ(file.text_attr("/meta/env_json", "long_name"), "environment of the run, as JSON: compiler, CPU, libraries");
 }
 
 TEST(Sink, ADamagedPartStaysAndIsSaid) {
