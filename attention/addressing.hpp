@@ -104,7 +104,8 @@ std::unique_ptr<Addressing<T>> make_addressing(const Builder<T>& build, const Ad
 /// The registration line of a scheme's own file:
 ///   const bool registered = register_addressing<Content>("content", "one-line summary", "paper, equations");
 /// A<T> is an Addressing<T> constructible from (Builder<T>, AddressingSetup), with a static declare(AddressingSetup).
-template <template <class> class A>
+/// Own keeps two classes of one name in two files apart: it is not to be given.
+template <template <class> class A, class Own = A<float>>
 bool register_addressing(const std::string& name, std::string summary, std::string source,
                          std::source_location where = std::source_location::current()) {
   return addressing_schemes().add(

@@ -91,7 +91,8 @@ std::unique_ptr<Score<T>> make_score(const Builder<T>& build, const ScoreSizes& 
 /// The registration line of a score's own file:
 ///   const bool registered = register_score<Cosine>("cosine", "one-line summary", "paper, equation");
 /// S<T> is a Score<T> constructible from (Builder<T>, ScoreSizes).
-template <template <class> class S>
+/// Own keeps two classes of one name in two files apart: it is not to be given.
+template <template <class> class S, class Own = S<float>>
 bool register_score(const std::string& name, std::string summary, std::string source,
                     std::source_location where = std::source_location::current()) {
   return scores().add(name,

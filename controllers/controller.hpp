@@ -73,7 +73,8 @@ Registry<ControllerPlugin>& controllers();
 
 /// The registration line of a controller's own file. C<T> is constructible from (Builder<T>, Options, input width) and
 /// has static options() and width(Options), its output size.
-template <template <class> class C>
+/// Own keeps two classes of one name in two files apart: it is not to be given.
+template <template <class> class C, class Own = C<float>>
 bool register_controller(const std::string& name, std::string summary, std::string source,
                          std::source_location where = std::source_location::current()) {
   const auto make = [&]() -> ControllerPlugin {

@@ -131,7 +131,8 @@ Registry<MemoryPlugin>& memories();
 ///   const bool registered = register_memory<Ntm>("ntm", "one-line summary", "paper, equations");
 /// M<T> is constructible from (Builder<T>, Options, MemorySetup) and has static options() and, optionally,
 /// static validate(Options).
-template <template <class> class M>
+/// Own keeps two classes of one name in two files apart: it is not to be given.
+template <template <class> class M, class Own = M<float>>
 bool register_memory(const std::string& name, std::string summary, std::string source,
                      std::source_location where = std::source_location::current()) {
   const auto make = [&] {

@@ -102,7 +102,8 @@ Registry<ModelPlugin>& models();
 
 /// The registration line of a model's own file. M<T> is constructible from (Builder<T>, Options, ModelSetup) and has
 /// static options() and validate(BatchSpec).
-template <template <class> class M>
+/// Own keeps two classes of one name in two files apart: it is not to be given.
+template <template <class> class M, class Own = M<float>>
 bool register_model(const std::string& name, std::string summary, std::string source, bool uses_memory,
                     bool uses_controller, std::source_location where = std::source_location::current()) {
   const auto make = [&]() -> ModelPlugin {

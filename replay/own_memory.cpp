@@ -67,54 +67,55 @@ OwnMemory::OwnMemory(const trace::Layout& layout) {
   find_trained();
 }
 
-/// Runs everything on the same drawn state with two draws of the parameters: what differs follows from them. A state
-/// that does so differs for whoever asks for it next, so its own value is drawn anew as well.
+/// What follows from trained parameters is what a recording tape gives a gradient: parameters have one, and what is
+/// known to follow from them; all else is constant. No drawn number hides it, as a unit that is shut would.
 void OwnMemory::find_trained() {
-  const auto draw = [](std::vector<Slot>& slots, std::uint64_t seed, bool trained_only) {
-    Random random(seed, "state", 0);
-    for (Slot& s : slots)
-      for (double& v : s.values)
-        if (const double x = random.uniform(0.25, 0.75);
-            s.declared.life != Life::rebuilt && (s.trained || !trained_only))
-          v = x;
+  start();
+  for (std::vector<Slot>* slots : {&state_, &parameters_})
+    for (Slot& s : *slots) {
+      Random random(1, "trained or not", static_cast<std::uint64_t>(&s - slots->data()));
+      if (s.declared.life != Life::rebuilt)
+        for (double& v : s.values) v = random.uniform(0.25, 0.75);
+    }
+  begin_step();
+  const auto given = [&](Row Slot::*of) {
+    const Values<double> list = handles(state_, of);
+    for (std::size_t i = 0; i < state_.size(); ++i)
+      if (state_[i].trained) {
+        const Var<double> constant = list[i];
+        list[i] = tape_.variable(constant.shape);
+        std::copy_n(constant.data, constant.size(), list[i].data);
+      }
+    return list;
   };
-  Row parameters(parameters_set_.flat_size());
-  const auto results = [&](std::uint64_t seed, const auto& run) {
-    start();
-    draw(state_, 1, false);
-    draw(parameters_, 3, false);
-    for (Random random(seed, "trained or not", 0); double& v : parameters) v = random.uniform(-0.1, 0.1);
-    std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
-    parameters_set_.refresh();
-    if (seed == 2) draw(state_, 2, true);
-    begin_step();
-    auto result = run();
-    std::swap_ranges(parameters.begin(), parameters.end(), parameters_set_.flat());
-    parameters_set_.refresh();
-    return result;
-  };
-  const auto updated = [&] {
-    for (const Turn& turn : memory_->layout().turns)
-      if (turn.writes) update(turn);
-    std::vector<Row> rows;
-    for (const Slot& s : state_) rows.push_back(s.values);
-    return rows;
+  /// The state after f, a function of the memory for this turn.
+  const auto after = [&](const Turn& turn, auto f) {
+    tape_.begin(true);
+    Pass<double> pass{.tape = tape_};
+    enter(pass, memory_->layout(), turn);
+    const Values<double> now = given(&Slot::values);
+    f(pass, handles(parameters_), given(&Slot::before), now);
+    tape_.end();
+    return now;
   };
   for (bool more = true; more;) {
-    const std::vector<Row> one = results(1, updated), other = results(2, updated);
     more = false;
-    for (std::size_t i = 0; i < state_.size(); ++i)
-      if (!state_[i].trained && one[i] != other[i]) state_[i].trained = more = true;
+    for (const Turn& turn : memory_->layout().turns) {
+      if (!turn.writes) continue;
+      const Values<double> now = after(
+          turn, [&](auto& pass, auto p, auto before, auto state) { memory_->update(pass, turn, p, before, state); });
+      for (std::size_t i = 0; i < state_.size(); ++i)
+        if (!state_[i].trained && now[i].needs_gradient()) state_[i].trained = more = true;
+    }
   }
   trained_sites_.resize(memory_->layout().sites.size());
-  for (const Turn& turn : memory_->layout().turns)
-    for (const std::size_t site : turn.sites) {
-      const auto addressed = [&] {
-        address(turn);
-        return state_[memory_->layout().sites[site].weights].values;
-      };
-      trained_sites_[site] = results(1, addressed) != results(2, addressed);
-    }
+  for (const Turn& turn : memory_->layout().turns) {
+    if (turn.sites.empty()) continue;
+    const Values<double> now = after(
+        turn, [&](auto& pass, auto p, auto before, auto state) { memory_->address(pass, turn, p, before, state); });
+    for (const std::size_t site : turn.sites)
+      trained_sites_[site] = now[memory_->layout().sites[site].weights].needs_gradient();
+  }
 }
 
 bool OwnMemory::needs_trained_weights(const std::string& site) const {

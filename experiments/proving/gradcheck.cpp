@@ -73,7 +73,7 @@ class Nudged {
 
   Var<double> loss(double scale) {
     rig_.set.refresh();
-    Values<double> state = rig_.module->begin(rig_.pass, 0, rows);
+    Values<double> state = rig_.started(0, rows);
     if (interior_) {
       state = copy_values(rig_.tape, state);
       std::size_t k = 0;

@@ -249,7 +249,7 @@ std::vector<Specimen> specimens() {
 }
 
 template <class T>
-Rig<T>::Rig(const Specimen& specimen, std::uint64_t seed) {
+Rig<T>::Rig(const Specimen& specimen, std::uint64_t seed) : label_(specimen.label()) {
   const Builder<T> build(set);
   if (specimen.memory)
     module = std::make_unique<MemoryRecurrent<T>>(build, specimen);
@@ -275,8 +275,21 @@ std::vector<Var<T>> Rig<T>::inputs(std::size_t steps, std::size_t first_row, std
 }
 
 template <class T>
+Values<T> Rig<T>::started(std::size_t first_row, std::size_t rows) {
+  const Values<T> state = module->begin(pass, first_row, rows);
+  const DeclaredList& declared = module->state();
+  if (state.size() != declared.size())
+    fail<InvariantError>(label_, "begins with {} values of state, declared are {}", state.size(), declared.size());
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    if (!state[i]) fail<InvariantError>(label_, "begins without {}", declared[i].full_name());
+    check_value(declared[i], label_, state[i].shape, rows);
+  }
+  return state;
+}
+
+template <class T>
 Values<T> Rig<T>::interior(std::size_t first_row, std::size_t rows) {
-  Values<T> state = copy_values(tape, module->begin(pass, first_row, rows));
+  Values<T> state = copy_values(tape, started(first_row, rows));
   for (std::size_t i = 0; i < state.size(); ++i) {
     const Declared& d = module->state()[i];
     if (!differentiable(d)) continue;

@@ -85,6 +85,11 @@ class Rig {
   /// A state with a gradient, away from the borders of what each slot's kind allows; slots without a gradient by
   /// design are as begin() makes them.
   Values<T> interior(std::size_t first_row, std::size_t rows);
+  /// The module's own start. InvariantError, which names the plug-in, where it is not as declared.
+  Values<T> started(std::size_t first_row, std::size_t rows);
+
+ private:
+  std::string label_;
 };
 
 /// Everything that came out of a run.

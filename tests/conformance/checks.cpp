@@ -24,7 +24,7 @@ template <class T>
 Record record_run(Rig<T>& rig, bool recording, std::size_t first_row = 0, std::size_t row_count = rows) {
   rig.tape.begin(recording);
   const auto inputs = rig.inputs(steps, first_row, row_count);
-  const Trail<T> trail = run(rig, rig.module->begin(rig.pass, first_row, row_count), inputs);
+  const Trail<T> trail = run(rig, rig.started(first_row, row_count), inputs);
   Record record;
   for (std::size_t t = 0; t < trail.state.size(); ++t)
     for (std::size_t i = 0; i < trail.state[t].size(); ++i)
@@ -44,7 +44,7 @@ void expect_values(Complaints& out, const Specimen& s) {
   Rig<T> rig(s);
   rig.tape.begin(true);
   const auto inputs = rig.inputs(steps, 0, rows);
-  const Trail<T> trail = run(rig, rig.module->begin(rig.pass, 0, rows), inputs);
+  const Trail<T> trail = run(rig, rig.started(0, rows), inputs);
   for (std::size_t t = 0; t < trail.state.size(); ++t)
     expect_promises<T>(out, fmt::format("{} step {}", scalar, t), rig.module->state(), trail.state[t], rows, t == 0);
   for (std::size_t t = 0; t < trail.outputs.size(); ++t)
@@ -69,7 +69,7 @@ void expect_zero(Complaints& out, const Specimen& s, bool zero_parameters) {
     rig.set.refresh();
   }
   rig.tape.begin(true);
-  Values<T> state = copy_values(rig.tape, rig.module->begin(rig.pass, 0, rows));
+  Values<T> state = copy_values(rig.tape, rig.started(0, rows));
   std::vector<Var<T>> nudged;
   for (std::size_t i = 0; i < state.size(); ++i) {
     if (!experiments::differentiable(rig.module->state()[i])) continue;
@@ -105,7 +105,7 @@ void expect_zero(Complaints& out, const Specimen& s, bool zero_parameters) {
 template <class T>
 void sequence(Rig<T>& rig) {
   rig.tape.begin(true);
-  Values<T> state = rig.module->begin(rig.pass, 0, rows);
+  Values<T> state = rig.started(0, rows);
   Var<T> loss = rig.tape.filled({}, T(0));
   for (std::size_t t = 0; t < steps; ++t) {
     Var<T> x = rig.tape.variable({rows, rig.module->input_size()});
@@ -338,7 +338,7 @@ Complaints check_reach(const Specimen& s) {
   if (rig.set.parameters().empty()) return out;
   rig.tape.begin(true);
   const auto inputs = rig.inputs(steps, 0, rows);
-  const Var<double> loss = trail_loss(rig.tape, run(rig, rig.module->begin(rig.pass, 0, rows), inputs));
+  const Var<double> loss = trail_loss(rig.tape, run(rig, rig.started(0, rows), inputs));
   if (!loss.needs_gradient()) return {"nothing depends on the parameters"};
   rig.tape.backward(loss);
   expect_reached(out, rig.set, *rig.gradients);
@@ -422,7 +422,7 @@ Complaints check_stages(const Specimen& s) {
   for (const bool look : {false, true}) {
     rig.tape.begin(true);
     const auto inputs = rig.inputs(steps, 0, rows);
-    Values<float> state = rig.module->begin(rig.pass, 0, rows);
+    Values<float> state = rig.started(0, rows);
     for (std::size_t t = 0; t < steps; ++t) {
       Everything all;
       rig.pass.look = look ? &all : nullptr;
@@ -464,7 +464,7 @@ Complaints check_reads(const Specimen& s) {
   const auto value = [&](Look<float>* look, const Site& site) {
     rig.tape.begin(false);
     const auto inputs = rig.inputs(1, 0, rows);
-    const Values<float> start = rig.module->begin(rig.pass, 0, rows);
+    const Values<float> start = rig.started(0, rows);
     rig.pass.look = look;
     const Var<float> v = rig.module->step(rig.pass, inputs[0], start).state[site.value];
     rig.pass.look = nullptr;

@@ -1,5 +1,6 @@
 // feedforward against plain loops in double; the registry's message.
 #include "tests/controllers/controller_rig.hpp"
+#include "tests/controllers/twins.hpp"
 
 namespace mneme {
 namespace {
@@ -51,6 +52,25 @@ TEST(Controllers, AnOutputOtherThanTheOptionsSayIsRefused) {
   const Options options = wrong.options.parse("controller", {{"hidden", "5"}});
   EXPECT_EQ(test::complaint<InvariantError>([&] { wrong.make<float>(Builder<float>(set), options, 3); }),
             "[controller wrong] says that its output is 7 wide, and makes one of 5");
+}
+
+// g++ gives a function that knows a class by its template alone one name for all files.
+TEST(Controllers, ClassesOfOneNameInTwoFilesStayTwo) {
+  static const bool registered = test::register_first_twin() && test::register_second_twin();
+  ASSERT_TRUE(registered);
+  const auto output = [](const char* name) {
+    const ControllerPlugin& plugin = controllers().find(name);
+    ParameterSet<float> set;
+    const auto twin = plugin.make<float>(Builder<float>(set), plugin.options.parse("controller", {}), 1);
+    Tape<float> tape;
+    tape.begin(false);
+    Pass<float> pass{tape};
+    const Var<float> x = tape.filled({1, 1}, 1);
+    std::span<Var<float>> state = twin->begin(pass, 1);
+    return twin->step(pass, {&x, 1}, state).data[0];
+  };
+  EXPECT_EQ(output("test_first_twin"), 2);
+  EXPECT_EQ(output("test_second_twin"), 3);
 }
 
 TEST(Controllers, ABadOptionIsNamed) {

@@ -26,8 +26,18 @@ struct Kind {
 /// Every registered controller, of one layer and of two, with every option that is a choice.
 std::vector<Kind> kinds() {
   std::vector<Kind> list;
-  for (const std::string& name : controllers().names())
+  for (const auto& [name, plugin] : controllers().entries()) {
+    const auto& options = plugin.options.options();
+    const auto has = [&](const char* option) {
+      return std::any_of(options.begin(), options.end(), [&](const Option& o) { return o.name == option; });
+    };
+    if (!has("hidden")) continue;
+    if (!has("layers")) {
+      list.push_back({name, {{"hidden", "4"}}});
+      continue;
+    }
     for (const char* layers : {"1", "2"}) list.push_back({name, {{"hidden", "4"}, {"layers", layers}}});
+  }
   list.push_back({"gru", {{"hidden", "4"}, {"reset", "before"}, {"layers", "2"}}});
   list.push_back({"rnn", {{"hidden", "4"}, {"activation", "relu"}}});
   list.push_back({"lstm", {{"hidden", "4"}, {"initial-state", "zero"}}});
