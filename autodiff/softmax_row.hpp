@@ -19,11 +19,16 @@ inline T exponentials(std::size_t n, T* y, F&& z) {
   });
 }
 
-/// y = softmax(z), as exponentials(); `more` stands beside them in the sum.
-template <class T, class F>
-inline void softmax_row(std::size_t n, T* y, F&& z, T more = 0) {
-  const Simd<T> scale(1 / (exponentials(n, y, z) + more));
+template <class T>
+inline void scale_row(std::size_t n, T by, T* y) {
+  const Simd<T> scale(by);
   lanes<T>(n, [&](auto lane, std::size_t i) { lane.store(y + i, scale * lane.load(y + i)); });
+}
+
+/// y = softmax(z), as exponentials()
+template <class T, class F>
+inline void softmax_row(std::size_t n, T* y, F&& z) {
+  scale_row(n, 1 / exponentials(n, y, z), y);
 }
 
 /// dz_i = y_i (dy_i - sum_j dy_j y_j), handed to put(lane, i, dz)

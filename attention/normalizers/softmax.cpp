@@ -43,9 +43,9 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
       if (empty) top = std::max(top, T(0));
       lanes<T>(r.n, [&](auto lane, std::size_t i) { lane.store(y + i, lane.load(y + i) - Simd<T>(top)); });
     }
-    softmax_row(
-        r.n, y, [&](auto lane, std::size_t i) { return lane.load(y + i); },
-        empty ? static_cast<T>(empty) * std::exp(-top) : T(0));
+    T total = exponentials(r.n, y, [&](auto lane, std::size_t i) { return lane.load(y + i); });
+    if (empty) total += static_cast<T>(empty) * std::exp(-top);  // in one rounding: the bits of stored runs
+    scale_row(r.n, 1 / total, y);
   }
   // dz = w (dw - sum_j dw_j w_j)
   tape.node("softmax", {w}, [=](Tape<T>& t) {
