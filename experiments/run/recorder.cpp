@@ -3,9 +3,9 @@
 
 #include "attention/location.hpp"
 #include "attention/score.hpp"
-#include "core/prediction.hpp"
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/prediction.hpp"
 #include "experiments/run/environment.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Task babi: both forms, splits, order, determinism, metrics, chance, display, options.
-#include "core/prediction.hpp"
 #include "core/error.hpp"
+#include "core/prediction.hpp"
 #include "tasks/babi_worlds.hpp"
 #include "tasks/task.hpp"
 #include "tests/tasks/babi_data.hpp"

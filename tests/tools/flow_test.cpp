@@ -200,7 +200,8 @@ TEST(Flow, RenderDrawsInThreeFormats) {
   const std::string stem = (folder / "f" / "train.000-episode-5").string();
   EXPECT_TRUE(contains(read_file(stem + ".csv"), "Write Weightings,write_0,"));
   for (const char* state : {"layer_0_h", "layer_0_c"})
-    EXPECT_TRUE(contains(read_file(stem + ".csv"), "\"Controller: " + std::string(state) + "\",,0,11,")) << "of 12 units";
+    EXPECT_TRUE(contains(read_file(stem + ".csv"), "\"Controller: " + std::string(state) + "\",,0,11,"))
+        << "of 12 units";
   EXPECT_TRUE(contains(read_file(stem + ".gp"), "pngcairo"));
   for (const char* end : {".csv", ".dat", ".gp"}) EXPECT_TRUE(contains(r.out, stem + end));
   if (contains(r.err, "gnuplot is not installed")) GTEST_SKIP() << "no gnuplot here";
