@@ -6,7 +6,7 @@
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "experiments/restarts.hpp"
+#include "experiments/compare/restarts.hpp"
 #include "experiments/run/environment.hpp"
 #include "experiments/run/session.hpp"
 #include "tools/commands.hpp"

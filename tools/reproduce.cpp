@@ -1,8 +1,8 @@
 // Room: tools. `mneme reproduce`: a published figure by one command, every seed a row, the paper's figures beside ours.
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "experiments/restarts.hpp"
-#include "experiments/study.hpp"
+#include "experiments/compare/restarts.hpp"
+#include "experiments/compare/study.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
 #include "tools/progress.hpp"
@@ -18,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using experiments::PublishedColumn;
+using experiments::Row;
 using experiments::Study;
 using experiments::StudyCell;
-using experiments::StudyRow;
 
 constexpr const char* kNoneEndedWell = "mneme: every run diverged: there is no figure";
 
@@ -28,13 +28,9 @@ std::string number(const std::optional<double>& v, const char* format = "{:.3g}"
   return v ? fmt::format(fmt::runtime(format), *v) : "-";
 }
 
-bool has_diverged(const StudyRow& row) {
-  return row.exit_reason == experiments::exit_reason_name(experiments::ExitReason::diverged);
-}
-
-std::string table_text(const Study& study, const std::vector<StudyRow>& rows) {
-  const bool watched = std::any_of(rows.begin(), rows.end(), [&](const StudyRow& r) {
-    return figure(study, r, "worst_evaluation_after") || figure(study, r, "worst_mean_bits_after");
+std::string table_text(const Study& study, const std::vector<Row>& rows) {
+  const bool watched = std::any_of(rows.begin(), rows.end(), [&](const Row& r) {
+    return r.figure("worst_evaluation_after") || r.figure("worst_mean_bits_after");
   });
   std::vector<std::string> header = {"preset", ">seed", ">0.1 wrong bits at", ">s", ">solved at", ">s"};
   std::vector<std::string> columns = {"sequences_to_0.1", "seconds_to_0.1", "solved_at_sequences", "solved_at_seconds"};
@@ -47,29 +43,28 @@ std::string table_text(const Study& study, const std::vector<StudyRow>& rows) {
     columns.insert(columns.end(), {"worst_evaluation_after", "worst_mean_bits_after", "worst_mean_wrong_after"});
   }
   Table table(header);
-  for (const StudyRow& r : rows) {
-    std::vector<std::string> row = {r.preset, std::to_string(r.seed)};
+  for (const Row& r : rows) {
+    std::vector<std::string> row = {r.factor("preset"), r.factor("seed")};
     for (const std::string& column : columns)
-      row.push_back(
-          number(figure(study, r, column), column.find("sequences") != std::string::npos ? "{:.0f}" : "{:.3g}"));
+      row.push_back(number(r.figure(column), column.find("sequences") != std::string::npos ? "{:.0f}" : "{:.3g}"));
     table.add(std::move(row));
   }
   return table.text();
 }
 
 /// "copy_ntm: 5 of 5 solved, median 3000 sequences, worst 6000"
-void print_summary(const Study& study, const std::vector<StudyRow>& rows) {
+void print_summary(const std::vector<Row>& rows) {
   for (std::size_t i = 0; i < rows.size();) {
     std::size_t end = i, diverged = 0;
     std::vector<double> solved;
-    for (; end < rows.size() && rows[end].preset == rows[i].preset; ++end) {
-      if (const auto at = figure(study, rows[end], "solved_at_sequences")) solved.push_back(*at);
-      diverged += has_diverged(rows[end]);
+    for (; end < rows.size() && rows[end].factor("preset") == rows[i].factor("preset"); ++end) {
+      if (const auto at = rows[end].figure("solved_at_sequences")) solved.push_back(*at);
+      diverged += rows[end].diverged();
     }
     const std::size_t n = end - i;
     // Runs that were not solved stand above every one that was: the median is censored, not taken over the lucky.
     const auto median = experiments::median(solved, n);
-    print("{}: {} of {} seeds solved, {}{}{}\n", rows[i].preset, solved.size(), n,
+    print("{}: {} of {} seeds solved, {}{}{}\n", rows[i].factor("preset"), solved.size(), n,
           median ? fmt::format("median {:.10g} sequences", *median) : "median not reached",
           solved.size() == n ? fmt::format(", worst {:.0f}", *std::max_element(solved.begin(), solved.end())) : "",
           diverged ? fmt::format(", {} diverged", diverged) : "");
@@ -86,15 +81,15 @@ struct Group {
   std::size_t diverged = 0;  ///< runs
 };
 
-std::vector<Group> by_preset(const Study& study, const std::vector<StudyRow>& rows) {
+std::vector<Group> by_preset(const std::vector<Row>& rows) {
   std::vector<Group> groups;
-  for (const StudyRow& row : rows) {
-    const auto same = [&](const Group& g) { return g.preset == row.preset; };
+  for (const Row& row : rows) {
+    const auto same = [&](const Group& g) { return g.preset == row.factor("preset"); };
     auto group = std::find_if(groups.begin(), groups.end(), same);
-    if (group == groups.end()) group = groups.insert(group, Group{row.preset, {}, 0});
-    group->diverged += has_diverged(row);
+    if (group == groups.end()) group = groups.insert(group, Group{row.factor("preset"), {}, 0});
+    group->diverged += row.diverged();
   }
-  for (const StudyCell& c : study_cells(study, rows))
+  for (const StudyCell& c : experiments::study_cells(rows))
     for (Group& g : groups)
       if (g.preset == c.preset) g.cells.push_back(c);
   return groups;
@@ -217,15 +212,15 @@ Json cells_json(const Study& study, const Group& group, bool comparable) {
 }
 
 /// Of a study with lengths: every run, how it ended and its figures by the names of the CSV.
-Json runs_json(const Study& study, const std::vector<StudyRow>& rows) {
+Json runs_json(const Study& study, const std::vector<Row>& rows) {
   Json all = Json::array();
-  for (const StudyRow& row : rows) {
-    Json& j = all.emplace_back(Json{{"preset", row.preset},
-                                    {"seed", row.seed},
+  for (const Row& row : rows) {
+    Json& j = all.emplace_back(Json{{"preset", row.factor("preset")},
+                                    {"seed", std::stoull(row.factor("seed"))},
                                     {"exit_reason", row.exit_reason},
                                     {"sequences", row.sequences},
                                     {"seconds", row.seconds}});
-    for (const std::string& column : study_columns(study)) j[column] = or_null(figure(study, row, column));
+    for (const std::string& column : study_columns(study).figures) j[column] = or_null(row.figure(column));
   }
   return all;
 }
@@ -248,27 +243,30 @@ int run(const Arguments& a) {
       "STORIES OF OUR OWN MAKING: no figure here is comparable to a published one; --{} DIR names the published files",
       study.data_key);
   if (!published_data) say(warning);
-  std::vector<StudyRow> done;
+  std::vector<Row> done;
   const fs::path csv_path = options.out / (study.name + (published_data ? "" : "-own-stories") + ".csv");
-  experiments::check_csv(study, csv_path);  // a file that is no such CSV ends it before any work
+  const experiments::RowColumns columns = experiments::study_columns(study);
+  experiments::load_rows(columns, csv_path);  // a file that is no such CSV ends it before any work
+  if (a.has("--rows")) {
+    const std::string rows = a.options.text("--rows");
+    if (!fs::exists(rows)) fail<ArgumentError>("--rows", "no file '{}'", rows);
+    options.known = experiments::load_rows(columns, rows);
+  }
   int stopped = 0;
   {
     Progress bar;
     options.how.progress_seconds = bar.interval();
-    options.how.progress = [&](const experiments::SideBySideProgress& p) {
+    options.how.progress = [&](const experiments::JobsProgress& p) {
       bar.show(p.sequences, p.max_sequences, p.seconds, {p.eta, p.at_most},
                fmt::format("{} of {} runs; {} loss {}", p.done, p.jobs, p.name,
                            p.loss ? fmt::format("{:.3g}", *p.loss) : "-"));
     };
-    options.done = [&](const std::vector<StudyRow>& rows) {
-      done.insert(done.end(), rows.begin(), rows.end());
-      experiments::add_rows(study, csv_path, rows);
-    };
-    experiments::run_study(study, options, stopped);
+    options.done = [&](const std::vector<Row>& rows) { experiments::add_rows(columns, csv_path, rows); };
+    done = experiments::run_study(study, options, stopped);
   }
   const bool tested = study.lengths.empty(), lost = stopped == 0 && experiments::all_diverged(done);
   const int code = lost ? kDiverged : stopped;
-  const std::vector<Group> groups = tested ? by_preset(study, done) : std::vector<Group>{};
+  const std::vector<Group> groups = tested ? by_preset(done) : std::vector<Group>{};
   if (a.json()) {
     Json j = {{"study", study.name}, {"rows", done.size()}, {"csv", csv_path.string()}};
     if (tested) {
@@ -295,7 +293,7 @@ int run(const Arguments& a) {
   } else {
     put(table_text(study, done), true);
     print("\n");
-    print_summary(study, done);
+    print_summary(done);
   }
   if (published_data) {
     print("\npublished:\n");
@@ -326,11 +324,13 @@ Command reproduce_command() {
                "comma list; not given: those of the study that stand first below")
       .range("--seeds", {1, 5}, 0, 1'000'000'000, "low:high, each one a run; not given: as the study says below")
       .integer("--jobs", 1, 1, 1024, "runs at a time, then with one thread each; no bit of any depends on it")
+      .text("--rows", "",
+            "rows of a CSV as this command writes it, as results/copy.csv: runs of theirs are not made again")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")
       .text("--out", "", "where the runs go; not given: runs/reproduce-STUDY. Runs and rows that are there are kept")
       .integer("--threads", cores, 1, 1024, "threads; no bit of the result depends on it")
       .flag("--json", false, "one JSON object on stdout");
-  c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}};
+  c.values = {{"--presets", "P,P,..."}, {"--seeds", "A:B"}, {"--out", "DIR"}, {"--rows", "FILE"}};
   c.choices = [] {
     std::vector<std::string> names;
     for (const Study& s : experiments::studies()) names.push_back(s.name);

@@ -3,7 +3,7 @@
 #include "core/join.hpp"
 #include "core/json.hpp"
 #include "core/quote.hpp"
-#include "experiments/restarts.hpp"
+#include "experiments/compare/restarts.hpp"
 #include "experiments/run/run_directory.hpp"
 #include "tasks/task.hpp"
 #include "tools/choices.hpp"
@@ -144,12 +144,12 @@ std::string restarts_text(const experiments::Restarts& r) {
 int run_restarts(const Arguments& a, const std::string& resumed) {
   const auto count = a.options.size("--restarts");
   Progress bar;
-  experiments::SideBySide how;
+  experiments::JobsOptions how;
   how.jobs = static_cast<int>(a.options.integer("--jobs"));
   how.signal = &caught_signal();
   how.progress_seconds = bar.interval();
   how.notice = [](const std::string& text) { note(text); };
-  how.progress = [&](const experiments::SideBySideProgress& p) {
+  how.progress = [&](const experiments::JobsProgress& p) {
     bar.show(p.sequences, p.max_sequences, p.seconds, {p.eta, p.at_most},
              fmt::format("{} of {} done; {} loss {}", p.done, p.jobs, p.name,
                          p.loss ? fmt::format("{:.3g}", *p.loss) : "-"));

@@ -42,9 +42,6 @@ struct RunState {
   bool solved = false;
   std::uint64_t solved_at = 0;  ///< sequences at the first of the two evaluations
   double solved_seconds = 0;
-  bool tenth = false;  ///< some evaluation was at or under 0.1
-  std::uint64_t tenth_at = 0;
-  double tenth_seconds = 0;
 
   double usual_norm = 0;  ///< running mean of the gradient's norm (nn/optimizers.hpp)
 
@@ -71,7 +68,6 @@ struct RunState {
     f("best", s.best), f("best_at", s.best_at);
     f("solved", s.solved), f("solved_at", s.solved_at), f("solved_seconds", s.solved_seconds);
     f("usual_norm", s.usual_norm);
-    f("tenth", s.tenth), f("tenth_at", s.tenth_at), f("tenth_seconds", s.tenth_seconds);
     f("window_updates", s.window_updates), f("window_sequences", s.window_sequences);
     f("window_loss", s.window_loss), f("window_norm", s.window_norm), f("window_norm_max", s.window_norm_max);
     f("metrics_bytes", s.metrics_bytes);

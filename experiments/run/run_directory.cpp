@@ -385,8 +385,6 @@ void write_run_json(const fs::path& run, const Config& config, const Task& task,
   j["wall_seconds"] = s.wall_seconds;
   j["solved_at_sequences"] = where_known(s.solved, s.solved_at);
   j["solved_at_seconds"] = where_known(s.solved, s.solved_seconds);
-  j["sequences_to_0.1"] = where_known(s.tenth, s.tenth_at);
-  j["seconds_to_0.1"] = where_known(s.tenth, s.tenth_seconds);
   j["solved_metric"] = metric.name;
   j["solved_threshold"] = task.solved_threshold();
   j["chance"] = task.chance()[task.solved_metric()];

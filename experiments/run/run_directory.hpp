@@ -18,7 +18,7 @@
 
 namespace mneme::experiments {
 
-/// Of a folder of restarts (experiments/restarts.hpp).
+/// Of a folder of restarts (experiments/compare/restarts.hpp).
 inline constexpr const char* kRestartsFile = "restarts.json";
 /// Whether a folder holds restarts.
 bool holds_restarts(const std::filesystem::path& directory);

@@ -326,11 +326,6 @@ class Run {
       else
         notice(text);
     }
-    if (!state_.tenth && value <= 0.1) {
-      state_.tenth = true;
-      state_.tenth_at = state_.sequences;
-      state_.tenth_seconds = state_.seconds;
-    }
     const bool better = state_.evaluations == 0 || !(value >= state_.best);  // an older version may have left NaN
     ++state_.evaluations;
     state_.last_evaluation = value;

@@ -41,7 +41,7 @@ const std::map<std::string, Names> arrows = {
 const std::map<std::string, Names> sub_folders = {
     {"attention", {"scores", "normalizers", "combiners", "schemes"}},
     {"models", {"decode"}},
-    {"experiments", {"config", "run", "judge", "exchange", "proving"}},
+    {"experiments", {"config", "run", "judge", "exchange", "proving", "compare"}},
     {"replay", {"rules"}},
 };
 

@@ -1,6 +1,6 @@
 // Restarts: what is chosen and what is not looked at, the same bits for any number of jobs, stops, divergence, bad
 // input.
-#include "experiments/restarts.hpp"
+#include "experiments/compare/restarts.hpp"
 #include "core/json.hpp"
 
 #include "experiments/judge/evaluate.hpp"
@@ -119,8 +119,8 @@ TEST(Restarts, StoppedAndGoneOnWithTheyEndWithTheSameBits) {
   for (const int number : {SIGINT, SIGTERM}) {
     const fs::path out = folder / std::to_string(number);
     std::atomic<int> signal = 0;
-    SideBySide how{.jobs = 2, .signal = &signal, .progress_seconds = 0};
-    how.progress = [&](const SideBySideProgress& p) {
+    JobsOptions how{.jobs = 2, .signal = &signal, .progress_seconds = 0};
+    how.progress = [&](const JobsProgress& p) {
       if (p.sequences > 700) signal = number;
     };
     const Restarts part = train_restarts(stories(), 3, out, kArgv, how);
@@ -154,8 +154,8 @@ TEST(Restarts, FinishedOnesAreOnlyReadUnlessTheyShallGoOn) {
   EXPECT_EQ(resume_restarts(out, {}, kArgv, {}).runs[1].sequences, 1600u);
   // Stopped while they were going on, those not yet begun on go on too.
   std::atomic<int> signal = 0;
-  SideBySide how{.signal = &signal, .progress_seconds = 0};
-  how.progress = [&](const SideBySideProgress&) { signal = SIGINT; };
+  JobsOptions how{.signal = &signal, .progress_seconds = 0};
+  how.progress = [&](const JobsProgress&) { signal = SIGINT; };
   EXPECT_EQ(resume_restarts(out, {{"train.max-sequences", "1920", ""}}, kArgv, how).stopped, 130);
   const Restarts rest = resume_restarts(out, {}, kArgv, {});
   for (const Restart& run : rest.runs) EXPECT_EQ(run.sequences, 1920u);
@@ -168,7 +168,7 @@ TEST(Restarts, FinishedOnesAreOnlyReadUnlessTheyShallGoOn) {
 TEST(Restarts, ADivergedOneDoesNotEndTheOthersAndIsNeverChosen) {
   Folder folder;
   std::vector<std::string> notices;
-  SideBySide how;
+  JobsOptions how;
   how.notice = [&](const std::string& text) { notices.push_back(text); };
   // The rate is beyond every bound: all diverge.
   const auto wild = stories({{"train.learning-rate", "1e6", ""}, {"memory.table-clip", "0", ""}});
@@ -383,8 +383,8 @@ TEST(Restarts, AChoiceStandsUntilThereIsANewOne) {
   const fs::path out = folder / "group";
   const Restarts trained = train_restarts(stories(), 2, out, kArgv, {});
   std::atomic<int> signal = 0;
-  SideBySide how{.signal = &signal, .progress_seconds = 0};
-  how.progress = [&](const SideBySideProgress&) { signal = SIGTERM; };
+  JobsOptions how{.signal = &signal, .progress_seconds = 0};
+  how.progress = [&](const JobsProgress&) { signal = SIGTERM; };
   EXPECT_EQ(resume_restarts(out, {{"train.max-sequences", "1600", ""}}, kArgv, how).stopped, 75);
   const auto j = parse_json(read_file(out / "restarts.json"));
   EXPECT_EQ(j["chosen"], trained.runs[trained.chosen.value()].directory.filename().string());
@@ -426,46 +426,6 @@ TEST(Restarts, ARecordOfAnOlderVersionKeepsWhatStoodForAnOptionThatIsNew) {
   write_file(out / "restarts.json", j.dump());
   ASSERT_TRUE(renew_restarts(go_on(out / "seed1", {{"train.max-sequences", "500", ""}}), nullptr));
   EXPECT_EQ(parse_json(read_file(out / "restarts.json"))["config"], now);
-}
-
-TEST(SideBySide, AnErrorAfterASignalStaysAnErrorAndNamesItsJob) {
-  std::atomic<int> signal = 0;
-  const SideBySide how{.signal = &signal};
-  const auto run_one = [&](const std::function<void()>& work) {
-    signal = 0;
-    return run_side_by_side(
-        {{"first", 10}}, how,
-        [&](std::size_t, const RunOptions&) {
-          signal = SIGTERM;
-          work();
-          return ExitReason::max_sequences;
-        },
-        [](std::size_t) {});
-  };
-  EXPECT_EQ(message_of<FileError>([&] { run_one([] { fail<FileError>("a.h5", "is damaged"); }); }),
-            "first: [a.h5] is damaged");
-  EXPECT_EQ(message_of<RuntimeFailure>([&] { run_one([] { throw std::runtime_error("lost"); }); }), "first: lost");
-  EXPECT_EQ(run_one([] { fail<Stopped>("evaluate", "stopped by a signal"); }), 75);
-}
-
-TEST(SideBySide, WhatWasTrainedBeforeSaysNothingOfTheSpeed) {
-  SideBySide how;
-  std::vector<SideBySideProgress> shown;
-  how.progress = [&](const SideBySideProgress& p) { shown.push_back(p); };
-  run_side_by_side(
-      {{"resumed", 1000}, {"new", 1000}}, how,
-      [&](std::size_t i, const RunOptions& options) {
-        Progress now;
-        now.sequences = 900;
-        now.begun = 800;
-        if (i == 0) options.progress(now);
-        return ExitReason::max_sequences;
-      },
-      [](std::size_t) {});
-  ASSERT_GE(shown.size(), 2u);
-  EXPECT_EQ(shown[0].sequences, 900u);
-  EXPECT_DOUBLE_EQ(shown[0].eta, shown[0].seconds * 1100 / 100);
-  EXPECT_DOUBLE_EQ(shown[1].eta, shown[1].seconds * 1000 / 200);
 }
 
 }  // namespace

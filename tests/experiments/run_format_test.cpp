@@ -2,8 +2,8 @@
 // stands there is written.
 #include "core/join.hpp"
 #include "core/json.hpp"
+#include "experiments/compare/restarts.hpp"
 #include "experiments/judge/evaluate.hpp"
-#include "experiments/restarts.hpp"
 #include "experiments/run/run_directory.hpp"
 #include "places.hpp"
 #include "tests/experiments/support.hpp"

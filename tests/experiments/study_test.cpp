@@ -1,5 +1,5 @@
 // Studies: rows in order whatever runs side by side, finished runs only read, columns, cells and the published figures.
-#include "experiments/study.hpp"
+#include "experiments/compare/study.hpp"
 
 #include "experiments/judge/evaluate.hpp"
 #include "experiments/run/run_directory.hpp"
@@ -27,15 +27,23 @@ StudyOptions options(const fs::path& out, std::vector<Assignment> given, std::ve
   o.given = std::move(given);
   o.presets = std::move(presets);
   o.seeds = Range{1, 2};
-  o.done = [](const std::vector<StudyRow>&) {};
+  o.done = [](const std::vector<Row>&) {};
   return o;
 }
 
-std::string csv(const Study& study, std::vector<StudyRow> rows) {
-  std::string text = study_csv_header(study);
-  for (StudyRow& row : rows) {
+/// Of a study of a test set.
+Row row_of(const std::string& preset, std::optional<std::int64_t> number, std::uint64_t seed) {
+  Row row;
+  row.factors = {{"preset", preset}, {"task", number ? std::to_string(*number) : ""}, {"seed", std::to_string(seed)}};
+  return row;
+}
+
+std::string csv(const Study& study, std::vector<Row> rows) {
+  const RowColumns columns = study_columns(study);
+  std::string text = csv_header(columns);
+  for (Row& row : rows) {
     row.seconds = 0;
-    text += study_csv(study, row);
+    text += csv_line(columns, row);
   }
   return text;
 }
@@ -47,7 +55,7 @@ TEST(Study, ColumnsOfTheCopyStudiesAreThoseOfTheirResults) {
     std::getline(in, header);
     std::string study = name;
     std::replace(study.begin(), study.end(), '_', '-');
-    EXPECT_EQ(study_csv_header(find_study(study)), header + "\n");
+    EXPECT_EQ(csv_header(study_columns(find_study(study))), header + "\n");
   }
 }
 
@@ -67,12 +75,12 @@ TEST(Study, RowsOfCopyAreInOrderAndOnlyReadASecondTime) {
   const auto rows = run_study(study, o, stopped);
   EXPECT_EQ(stopped, 0);
   ASSERT_EQ(rows.size(), 2u);
-  EXPECT_EQ(rows[0].seed, 1u);
-  EXPECT_EQ(rows[1].seed, 2u);
+  EXPECT_EQ(rows[0].factor("seed"), "1");
+  EXPECT_EQ(rows[1].factor("seed"), "2");
   EXPECT_EQ(rows[0].sequences, 200u);
-  EXPECT_EQ(rows[0].figures.size(), study_columns(study).size());
-  EXPECT_FALSE(figure(study, rows[0], "solved_at_sequences"));
-  EXPECT_GT(*figure(study, rows[0], "wrong_40"), 0);
+  EXPECT_EQ(rows[0].figures.size(), study_columns(study).figures.size());
+  EXPECT_FALSE(rows[0].figure("solved_at_sequences"));
+  EXPECT_GT(*rows[0].figure("wrong_40"), 0);
   const std::string record = read_file(o.out / "copy_ntm-seed1" / "run.json");
   o.how.jobs = 1;
   EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, rows));
@@ -100,7 +108,7 @@ TEST(Study, ANullInTheMetricsIsAMissingNumber) {
   int stopped = -1;
   const auto rows = run_study(study, o, stopped);
   ASSERT_EQ(rows.size(), 1u);
-  ASSERT_TRUE(figure(study, rows[0], "solved_at_sequences"));
+  ASSERT_TRUE(rows[0].figure("solved_at_sequences"));
   const auto sequences = std::to_string(rows[0].sequences);
   const fs::path metrics = o.out / "copy_ntm-seed1" / "metrics.jsonl";
   write_file(metrics, read_file(metrics) + R"({"kind":"train","sequences":)" + sequences +
@@ -127,8 +135,8 @@ TEST(Study, WhatHappensAfterSolvingIsInTheRowWhereverTheRunWentOn) {
   int stopped = -1;
   const auto worst = [&](std::uint64_t after) {
     o.after = after;
-    const StudyRow row = run_study(study, o, stopped).at(0);
-    return figure(study, row, "worst_evaluation_after");
+    const Row row = run_study(study, o, stopped).at(0);
+    return row.figure("worst_evaluation_after");
   };
   EXPECT_FALSE(worst(0)) << "it ended when it was solved";
   const auto watched = worst(400);
@@ -147,35 +155,37 @@ TEST(Study, WhatHappensAfterSolvingIsInTheRowWhereverTheRunWentOn) {
 TEST(Study, RowsOfTwoProcessesStandInOneCsv) {
   Folder folder;
   const Study& study = find_study("copy");
+  const RowColumns columns = study_columns(study);
   const fs::path csv = folder / "copy.csv";
+  const auto row_of_seed = [](const std::string& seed) {
+    Row row;
+    row.factors = {{"preset", "copy_ntm"}, {"seed", seed}};
+    return row;
+  };
   const auto rows = [&](std::uint64_t first, std::uint64_t last) {
     for (std::uint64_t seed = first; seed <= last; ++seed) {
-      StudyRow row;
-      row.preset = "copy_ntm";
-      row.seed = seed;
+      Row row = row_of_seed(std::to_string(seed));
       row.exit_reason = "solved";
-      add_rows(study, csv, {row}, std::chrono::seconds(60));
+      add_rows(columns, csv, {row}, std::chrono::seconds(60));
     }
   };
   std::thread other([&] { rows(21, 40); });  // the lock is one of open files: threads meet it as processes do
   rows(1, 20);
   other.join();
-  std::string expected = study_csv_header(study);
+  std::string expected = csv_header(study_columns(study));
   for (std::uint64_t seed = 1; seed <= 40; ++seed) expected += fmt::format("copy_ntm,{},", seed) + "\n";
   const std::string text = std::regex_replace(read_file(csv), std::regex("(copy_ntm,[0-9]+,).*"), "$1");
   EXPECT_EQ(text, expected);
 
   const FolderLock held(folder.path());
-  StudyRow row;
-  row.preset = "copy_ntm";
   const std::string message =
-      message_of<RuntimeFailure>([&] { add_rows(study, csv, {row}, std::chrono::milliseconds(50)); });
+      message_of<RuntimeFailure>([&] { add_rows(columns, csv, {row_of_seed("1")}, std::chrono::milliseconds(50)); });
   expect_has(message, "[" + csv.string() + "] takes no rows now");
   expect_has(message, "another process");
 }
 
 TEST(Study, AllHaveDivergedWhereNoneEndedWell) {
-  StudyRow lost, good;
+  Row lost, good;
   lost.exit_reason = "diverged";
   good.exit_reason = "max_sequences";
   EXPECT_FALSE(all_diverged({}));
@@ -221,26 +231,26 @@ TEST(Study, ARowForEachTaskAndSeedAndTheJointRunGivesOneForEachTask) {
   StudyOptions o = options(folder / "out", given, {"babi_memn2n_single", "babi_memn2n_joint"});
   o.how.jobs = 3;
   std::size_t handed = 0;
-  o.done = [&](const std::vector<StudyRow>& rows) { handed += rows.size(); };
+  o.done = [&](const std::vector<Row>& rows) { handed += rows.size(); };
   int stopped = -1;
   const auto rows = run_study(study, o, stopped);
   ASSERT_EQ(rows.size(), 8u);
   EXPECT_EQ(handed, 8u);
   const std::vector<std::pair<int, int>> order = {{1, 1}, {1, 2}, {2, 1}, {2, 2}, {1, 1}, {2, 1}, {1, 2}, {2, 2}};
   for (std::size_t i = 0; i < 8; ++i) {
-    EXPECT_EQ(rows[i].number, order[i].first) << i;
-    EXPECT_EQ(rows[i].seed, static_cast<std::uint64_t>(order[i].second)) << i;
-    EXPECT_EQ(rows[i].preset, i < 4 ? "babi_memn2n_single" : "babi_memn2n_joint");
-    EXPECT_EQ(figure(study, rows[i], "questions"), 1000);
+    EXPECT_EQ(rows[i].factor("task"), std::to_string(order[i].first)) << i;
+    EXPECT_EQ(rows[i].factor("seed"), std::to_string(order[i].second)) << i;
+    EXPECT_EQ(rows[i].factor("preset"), i < 4 ? "babi_memn2n_single" : "babi_memn2n_joint");
+    EXPECT_EQ(rows[i].figure("questions"), 1000);
   }
-  EXPECT_EQ(figure(study, rows[4], "training_loss"), figure(study, rows[5], "training_loss")) << "one run";
+  EXPECT_EQ(rows[4].figure("training_loss"), rows[5].figure("training_loss")) << "one run";
   const Evaluation joint = evaluate(o.out / "babi_memn2n_joint-seed2", {});
-  EXPECT_EQ(figure(study, rows[7], "error_percent"), joint.parts[1].error);
-  EXPECT_EQ(figure(study, rows[7], "majority_error_percent"), joint.parts[1].part.majority);
+  EXPECT_EQ(rows[7].figure("error_percent"), joint.parts[1].error);
+  EXPECT_EQ(rows[7].figure("majority_error_percent"), joint.parts[1].part.majority);
   o.how.jobs = 1;
   EXPECT_EQ(csv(study, run_study(study, o, stopped)), csv(study, rows));
 
-  const auto cells = study_cells(study, rows);
+  const auto cells = study_cells(rows);
   ASSERT_EQ(cells.size(), 4u);
   EXPECT_EQ(cells[2].preset, "babi_memn2n_joint");
   EXPECT_EQ(cells[2].number, 1);
@@ -260,7 +270,7 @@ TEST(Study, StoppedItGoesOnWithTheSameRows) {
   std::atomic<int> signal = 0;
   o.how.signal = &signal;
   o.how.progress_seconds = 0;
-  o.how.progress = [&](const SideBySideProgress& p) {
+  o.how.progress = [&](const JobsProgress& p) {
     if (p.done == 2 && p.sequences > 2 * 640 + 100) signal = SIGINT;
   };
   EXPECT_EQ(run_study(study, o, stopped).size(), 2u);
@@ -272,21 +282,18 @@ TEST(Study, StoppedItGoesOnWithTheSameRows) {
 }
 
 TEST(Study, TheCellsChooseByTrainingLossAlone) {
-  const Study& study = find_study("babi-1k");
-  std::vector<StudyRow> rows;
+  std::vector<Row> rows;
   const auto add = [&](std::uint64_t seed, std::optional<double> loss, double error) {
-    StudyRow row;
-    row.preset = "babi_kv";
-    row.number = 7;
-    row.seed = seed;
-    if (loss) row.figures = {loss, 1000, error, 50, 3, 1};
-    rows.push_back(row);
+    rows.push_back(row_of("babi_kv", 7, seed));
+    if (loss)
+      rows.back().figures = {{"training_loss", loss},          {"questions", 1000},    {"error_percent", error},
+                             {"majority_error_percent", 50.0}, {"unknown_words", 3.0}, {"unseen_answers", 1.0}};
   };
   add(1, 0.5, 1);
   add(2, 0.25, 9);
   add(3, std::nullopt, 0);  // diverged
   add(4, 0.25, 2);
-  const auto cells = study_cells(study, rows);
+  const auto cells = study_cells(rows);
   ASSERT_EQ(cells.size(), 1u);
   EXPECT_EQ(cells[0].seed, 2u) << "the first of equals";
   EXPECT_EQ(cells[0].error, 9);
@@ -297,28 +304,25 @@ TEST(Study, TheCellsChooseByTrainingLossAlone) {
 }
 
 TEST(Study, AJointRunThatDivergedCountsInEveryCellOfItsPreset) {
-  const Study& study = find_study("babi-1k");
-  std::vector<StudyRow> rows;
+  std::vector<Row> rows;
   const auto add = [&](const char* preset, std::optional<std::int64_t> number, std::uint64_t seed) {
-    StudyRow row;
-    row.preset = preset;
-    row.number = number;
-    row.seed = seed;
-    if (number) row.figures = {0.5, 1000, 10, 50, 0, 0};
-    rows.push_back(row);
+    rows.push_back(row_of(preset, number, seed));
+    if (number)
+      rows.back().figures = {{"training_loss", 0.5},           {"questions", 1000.0},  {"error_percent", 10.0},
+                             {"majority_error_percent", 50.0}, {"unknown_words", 0.0}, {"unseen_answers", 0.0}};
   };
   add("babi_kv", 1, 1);
   add("babi_memn2n_joint", std::nullopt, 1);
   add("babi_memn2n_joint", 1, 2);
   add("babi_memn2n_joint", 2, 2);
-  const auto cells = study_cells(study, rows);
+  const auto cells = study_cells(rows);
   ASSERT_EQ(cells.size(), 3u);
   EXPECT_EQ(cells[0].runs, 1u);
   for (std::size_t i : {1, 2}) {
     EXPECT_EQ(cells[i].runs, 2u);
     EXPECT_EQ(cells[i].errors.size(), 1u);
   }
-  EXPECT_TRUE(study_cells(study, {rows[1]}).empty());
+  EXPECT_TRUE(study_cells({rows[1]}).empty());
 }
 
 TEST(Study, PublishedColumnsHaveTheirPublishedMeans) {
@@ -363,15 +367,15 @@ TEST(Study, GoesOnWhereItIsAskedForLongerRunsAndRowsHaveTheirFoldersHash) {
   int stopped = 0;
   const fs::path directory = o.out / "babi_memn2n_single-task1-seed1";
   const auto hash = [&] { return run_json(directory).at("config_hash").get<std::string>(); };
-  const StudyRow shorter = run_study(study, o, stopped).at(0);
+  const Row shorter = run_study(study, o, stopped).at(0);
   EXPECT_EQ(shorter.config_hash, hash());
   o.given[1].value = "960";
-  const StudyRow longer = run_study(study, o, stopped).at(0);
+  const Row longer = run_study(study, o, stopped).at(0);
   EXPECT_EQ(longer.sequences, 960u);
   EXPECT_EQ(longer.config_hash, hash());
   EXPECT_EQ(longer.config_hash, shorter.config_hash) << "the same run, gone on with";
   o.given[1].value = "640";  // less than there is: only read, and called what it is
-  const StudyRow again = run_study(study, o, stopped).at(0);
+  const Row again = run_study(study, o, stopped).at(0);
   EXPECT_EQ(again.sequences, 960u);
   EXPECT_EQ(again.config_hash, longer.config_hash);
 
@@ -425,34 +429,31 @@ TEST(Study, WhatDoesNotFitIsRefusedBeforeAnyTraining) {
 }
 
 TEST(Study, TheCsvKeepsTheRowsOfOtherCalls) {
-  const Study& study = find_study("babi-1k");
+  const RowColumns columns = study_columns(find_study("babi-1k"));
   const auto row = [](const char* preset, std::optional<std::int64_t> number, std::uint64_t seed, double loss) {
-    StudyRow r;
-    r.preset = preset;
-    r.number = number;
-    r.seed = seed;
-    r.figures = {loss};
+    Row r = row_of(preset, number, seed);
+    r.figures = {{"training_loss", loss}};
     return r;
   };
-  const auto text = [&](const std::vector<StudyRow>& rows) {
-    std::string all = study_csv_header(study);
-    for (const StudyRow& r : rows) all += study_csv(study, r);
+  const auto text = [&](const std::vector<Row>& rows) {
+    std::string all = csv_header(columns);
+    for (const Row& r : rows) all += csv_line(columns, r);
     return all;
   };
   const char *one = "babi_memn2n_single", *joint = "babi_memn2n_joint";
-  const std::string before =
-      merged_csv(study, "", "a.csv", {row(one, 2, 10, 1), row(one, 2, 9, 2), row(joint, 1, 1, 3), row(joint, 2, 1, 4)});
+  const std::string before = merged_csv(
+      columns, "", "a.csv", {row(one, 2, 10, 1), row(one, 2, 9, 2), row(joint, 1, 1, 3), row(joint, 2, 1, 4)});
   EXPECT_EQ(before, text({row(one, 2, 9, 2), row(one, 2, 10, 1), row(joint, 1, 1, 3), row(joint, 2, 1, 4)}));
-  EXPECT_EQ(merged_csv(study, before, "a.csv", {}), before);
+  EXPECT_EQ(merged_csv(columns, before, "a.csv", {}), before);
   const std::string after =
-      merged_csv(study, before, "a.csv", {row("babi_kv", 1, 1, 5), row(one, 1, 9, 6), row(one, 2, 9, 7)});
+      merged_csv(columns, before, "a.csv", {row("babi_kv", 1, 1, 5), row(one, 1, 9, 6), row(one, 2, 9, 7)});
   EXPECT_EQ(after, text({row(one, 1, 9, 6), row(one, 2, 9, 7), row(one, 2, 10, 1), row(joint, 1, 1, 3),
                          row(joint, 2, 1, 4), row("babi_kv", 1, 1, 5)}));
-  const std::string lost = merged_csv(study, before, "a.csv", {row(joint, std::nullopt, 1, 8)});
+  const std::string lost = merged_csv(columns, before, "a.csv", {row(joint, std::nullopt, 1, 8)});
   EXPECT_EQ(lost, text({row(one, 2, 9, 2), row(one, 2, 10, 1), row(joint, std::nullopt, 1, 8)}));
-  expect_has(message_of<FileError>([&] { merged_csv(study, "preset,seed\n", "a.csv", {}); }),
+  expect_has(message_of<FileError>([&] { merged_csv(columns, "preset,seed\n", "a.csv", {}); }),
              "[a.csv] has other columns than the study babi-1k here");
-  expect_has(message_of<FileError>([&] { merged_csv(study, before + "what\n", "a.csv", {}); }),
+  expect_has(message_of<FileError>([&] { merged_csv(columns, before + "what\n", "a.csv", {}); }),
              "[a.csv] 'what' is no row of the study babi-1k");
 }
 

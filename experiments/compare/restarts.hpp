@@ -8,7 +8,7 @@
 // the test was asked, is listed and never chosen.
 #pragma once
 
-#include "experiments/side_by_side.hpp"
+#include "experiments/compare/jobs.hpp"
 
 #include <optional>
 
@@ -58,11 +58,11 @@ struct Restarts {
 void check_restarts(const Config& config, std::size_t count, const std::filesystem::path& out);
 /// Seeds config.seed, config.seed + 1, ... in `out`, which must not hold a run or restarts yet.
 Restarts train_restarts(const Config& config, std::size_t count, const std::filesystem::path& out,
-                        const std::vector<std::string>& argv, const SideBySide& how);
+                        const std::vector<std::string>& argv, const JobsOptions& how);
 /// Goes on with what is there; `given` as for resume(). Where one of them is refused, for its configuration or data or
 /// because another process trains in it, none goes on and restarts.json is as it was.
 Restarts resume_restarts(const std::filesystem::path& directory, const std::vector<Assignment>& given,
-                         const std::vector<std::string>& argv, const SideBySide& how);
+                         const std::vector<std::string>& argv, const JobsOptions& how);
 
 /// After a run was gone on with by itself: if it is one of restarts among which there is a choice, its figures, the
 /// choice and restarts.json made anew. Empty where it is not, where it was stopped, and where the restarts are being

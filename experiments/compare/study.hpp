@@ -1,13 +1,11 @@
-// Room: experiments. Study: presets x seeds (x tasks) behind published figures, run to the end, each run a row.
+// Room: experiments. Study: presets x seeds (x tasks) behind published figures: a plan of runs, and what judges them.
 //
-// A row's run lives in OUT/PRESET[-taskN]-seedS and is taken up where it stopped: a finished one is only read, an
-// unfinished one resumed. Rows are what results/*.csv holds, with the figures' provenance beside them. A study judges
-// its runs either at lengths of its own or on the task's test set (a row for each part of it).
+// Rows are what results/*.csv holds, with the figures' provenance beside them. A study judges its runs either at
+// lengths of its own or on the task's test set (a row for each part of it).
 #pragma once
 
-#include "experiments/side_by_side.hpp"
+#include "experiments/compare/plan.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -54,31 +52,16 @@ const std::vector<Study>& studies();
 /// Throws ArgumentError that lists what exists.
 const Study& find_study(const std::string& name);
 
-struct StudyRow {
-  std::string preset;
-  std::optional<std::int64_t> number;  ///< the part of the test set
-  std::uint64_t seed = 0;
-  std::string config_hash, commit, cpu;  ///< as the run's folder has them
-  std::size_t parameters = 0;
-  std::uint64_t sequences = 0;
-  double seconds = 0;  ///< of training
-  std::string exit_reason;
-  /// By study_columns(); empty where there is none, as after a divergence.
-  std::vector<std::optional<double>> figures;
-};
-
-/// Names of StudyRow::figures.
+/// The columns of a study's CSV: factors preset, task (where it judges on a test set) and seed, and the figures
 ///   lengths   sequences and seconds until an evaluation of 0.1 and until solved; of the sequences after solving, where
 ///             the run went on (so many of them as StudyOptions::after says; all where it says none), the worst
 ///             evaluation of the solved metric and the worst means over train.log-every sequences of the task's first
 ///             metric and of the solved one; wrong_N, the solved metric at each length
-///   test set  training_loss (experiments/restarts.hpp), questions, the solved metric, its value for the commonest
+///   test set  training_loss (compare/restarts.hpp), questions, the solved metric, its value for the commonest
 ///             answer, words and answers of the test that training lacks; where memory is read, the metric with reads
 ///             zeroed and shuffled, and of items the share of supporting facts and what the first three hops make of
 ///             them (experiments/judge/reliance.hpp)
-std::vector<std::string> study_columns(const Study& study);
-/// row.figures[i] where study_columns()[i] is `column`.
-std::optional<double> figure(const Study& study, const StudyRow& row, const std::string& column);
+RowColumns study_columns(const Study& study);
 
 struct StudyOptions {
   std::vector<std::string> presets;  ///< empty = the study's
@@ -86,37 +69,19 @@ struct StudyOptions {
   std::vector<Assignment> given;
   std::filesystem::path out;
   std::uint64_t after = 0;  ///< sequences to go on for once solved, watching what happens
-  SideBySide how;
-  std::function<void(const std::vector<StudyRow>&)> done;  ///< the rows of each run, in order
+  JobsOptions how;
+  std::vector<Row> known = {};                        ///< rows of earlier runs (PlanOptions::known)
+  std::function<void(const std::vector<Row>&)> done;  ///< the rows of each run that was made, in order
 };
 
 /// Whether `given` names data that no `mneme stories` wrote, where the study has published data at all: published
 /// figures are comparable then.
 bool published_data(const Study& study, const std::vector<Assignment>& given);
 
-/// Rows in order. A run that is there goes on where `given` says so, by resumable_keys(); one that is solved or longer
-/// than that is only read. ArgumentError, before anything is trained, where a preset is named twice or does not fit the
-/// study, where --after is asked of a test set, or a training loss could not be had. Ends early where a run was stopped
-/// from outside: `stopped` then holds its exit code.
-std::vector<StudyRow> run_study(const Study& study, const StudyOptions& options, int& stopped);
-
-/// CSV text of the header and of one row.
-std::string study_csv_header(const Study& study);
-std::string study_csv(const Study& study, const StudyRow& row);
-/// The CSV `before` (text of the file `name`; "" = none yet) with the rows of a study in the place of those of the same
-/// preset, task and seed, all in the study's order. FileError where `before` is not of this study.
-std::string merged_csv(const Study& study, const std::string& before, const std::string& name,
-                       const std::vector<StudyRow>& rows);
-
-/// FileError where there is a CSV of that name that is not of this study.
-void check_csv(const Study& study, const std::filesystem::path& csv);
-/// Puts rows into the CSV, beside those that others put there: read and replaced under the lock of its folder.
-/// RuntimeFailure where another process holds that for longer than `patience`.
-void add_rows(const Study& study, const std::filesystem::path& csv, const std::vector<StudyRow>& rows,
-              std::chrono::milliseconds patience = std::chrono::seconds(10));
-
-/// Whether there are rows and each is of a run that diverged.
-bool all_diverged(const std::vector<StudyRow>& rows);
+/// Rows in order, of runs in OUT/PRESET[-taskN]-seedS. ArgumentError, before anything is trained, where a preset is
+/// named twice or does not fit the study, where --after is asked of a test set, or a training loss could not be had.
+/// Ends early where a run was stopped from outside: `stopped` then holds its exit code.
+std::vector<Row> run_study(const Study& study, const StudyOptions& options, int& stopped);
 
 /// Rows of one preset and part over its seeds: the one chosen by training loss, and all of them.
 struct StudyCell {
@@ -132,6 +97,6 @@ struct StudyCell {
 };
 /// In the order of the rows' presets, then by number; none of a preset whose rows have no number, for all its joint
 /// runs diverged. A joint run that diverged counts in every cell of its preset. For studies of a test set.
-std::vector<StudyCell> study_cells(const Study& study, const std::vector<StudyRow>& rows);
+std::vector<StudyCell> study_cells(const std::vector<Row>& rows);
 
 }  // namespace mneme::experiments

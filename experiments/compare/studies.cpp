@@ -1,7 +1,7 @@
 // Room: experiments. The studies there are, with the published figures and where they are from.
 #include "core/error.hpp"
 #include "core/names.hpp"
-#include "experiments/study.hpp"
+#include "experiments/compare/study.hpp"
 
 #include <numeric>
 

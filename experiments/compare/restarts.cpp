@@ -1,5 +1,5 @@
 // Room: experiments. Restarts: their runs, the record beside them, and the choice.
-#include "experiments/restarts.hpp"
+#include "experiments/compare/restarts.hpp"
 
 #include "core/error.hpp"
 #include "core/json.hpp"
@@ -11,13 +11,54 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <mutex>
 
 namespace mneme::experiments {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+/// How far run.json says that a run has come.
+std::uint64_t sequences_of(const fs::path& run) {
+  const auto j = read_json(run / "run.json");
+  return j.is_object() ? j.value("sequences", std::uint64_t{0}) : 0;
+}
+
+bool has_diverged(const Restart& run) {
+  return run.exit_reason == exit_reason_name(ExitReason::diverged);
+}
+
+Json entry_of(const Restart& run) {
+  Json entry;
+  entry["seed"] = run.seed;
+  entry["directory"] = run.directory.filename().string();
+  entry["exit_reason"] = run.exit_reason.empty() ? Json(nullptr) : Json(run.exit_reason);
+  entry["message"] = run.message;
+  entry["sequences"] = run.sequences;
+  entry["seconds"] = run.seconds;
+  entry["training_loss"] = or_null(run.training_loss);
+  entry["held_out"] = or_null(run.held_out);
+  entry["test_error"] = or_null(run.error);
+  entry["failed_tasks"] = or_null(run.failed);
+  return entry;
+}
+
+/// What entry_of() wrote, now or in an older version, of a run whose seed and directory are known.
+void read_entry(const Json& e, Restart& run) {
+  const auto number = [&](const char* key) {
+    return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
+  };
+  run.exit_reason = e.contains("exit_reason") && !e["exit_reason"].is_null() ? e["exit_reason"] : "";
+  run.message = e.value("message", "");
+  run.sequences = e.contains("sequences") ? e["sequences"].get<std::uint64_t>() : sequences_of(run.directory);
+  run.seconds = e.value("seconds", 0.0);
+  run.training_loss = number("training_loss");
+  if (!e.contains("training_loss") && !has_diverged(run)) run.training_loss = training_loss(run.directory);
+  run.held_out = number("held_out");
+  run.error = number("test_error");
+  run.failed.reset();
+  if (const auto failed = number("failed_tasks")) run.failed = static_cast<std::size_t>(*failed);
+}
 
 Json record(const Restarts& r) {
   Json j;
@@ -30,18 +71,7 @@ Json record(const Restarts& r) {
   j["runs"] = Json::array();
   std::vector<double> errors;
   for (const Restart& run : r.runs) {
-    Json entry;
-    entry["seed"] = run.seed;
-    entry["directory"] = run.directory.filename().string();
-    entry["exit_reason"] = run.exit_reason.empty() ? Json(nullptr) : Json(run.exit_reason);
-    entry["message"] = run.message;
-    entry["sequences"] = run.sequences;
-    entry["seconds"] = run.seconds;
-    entry["training_loss"] = or_null(run.training_loss);
-    entry["held_out"] = or_null(run.held_out);
-    entry["test_error"] = or_null(run.error);
-    entry["failed_tasks"] = or_null(run.failed);
-    j["runs"].push_back(entry);
+    j["runs"].push_back(entry_of(run));
     if (run.error) errors.push_back(*run.error);
   }
   const Spread s = spread(errors);
@@ -81,33 +111,13 @@ Restarts empty_record(const Config& config, std::size_t count, const fs::path& o
   return r;
 }
 
-/// How far run.json says that a run has come.
-std::uint64_t sequences_of(const fs::path& run) {
-  const auto j = read_json(run / "run.json");
-  return j.is_object() ? j.value("sequences", std::uint64_t{0}) : 0;
-}
-
 /// The rows and the choice of `j`, the record that is in `directory`, for runs of `config`.
 Restarts from_record(const Json& j, const Config& config, const fs::path& directory) {
   Restarts r = empty_record(config, j.at("runs").size(), directory);
   try {
     for (std::size_t i = 0; i < r.runs.size(); ++i) {
-      const Json& e = j.at("runs").at(i);
-      Restart& one = r.runs[i];
-      const auto number = [&](const char* key) {
-        return e.contains(key) && !e[key].is_null() ? std::optional<double>(e[key].get<double>()) : std::nullopt;
-      };
-      if (e.contains("exit_reason") && !e["exit_reason"].is_null()) one.exit_reason = e["exit_reason"];
-      one.message = e.value("message", "");
-      one.sequences = e.contains("sequences") ? e["sequences"].get<std::uint64_t>() : sequences_of(one.directory);
-      one.seconds = e.value("seconds", 0.0);
-      one.training_loss = number("training_loss");
-      if (!e.contains("training_loss") && one.exit_reason != exit_reason_name(ExitReason::diverged))
-        one.training_loss = training_loss(one.directory);
-      one.held_out = number("held_out");
-      one.error = number("test_error");
-      if (const auto failed = number("failed_tasks")) one.failed = static_cast<std::size_t>(*failed);
-      if (j.at("chosen") == one.directory.filename().string()) r.chosen = i;
+      read_entry(j.at("runs").at(i), r.runs[i]);
+      if (j.at("chosen") == r.runs[i].directory.filename().string()) r.chosen = i;
     }
   } catch (const Json::exception& e) {
     fail<FileError>((directory / kRestartsFile).string(), "is not as expected: {}", e.what());
@@ -148,10 +158,6 @@ void choose(Restarts& r) {
   r.chosen = least(losses);
 }
 
-bool has_diverged(const Restart& run) {
-  return run.exit_reason == exit_reason_name(ExitReason::diverged);
-}
-
 Config config_of(const Restart& run, const Config& config) {
   return config.with({{"seed", std::to_string(run.seed), ""}});
 }
@@ -188,15 +194,15 @@ void check_checkpoints(const fs::path& run, const Config& config, const Task& ta
 /// checkpoint or its data are of another configuration or other content. Changes nothing.
 void require_all_can_go_on(const Restarts& r, const Config& config) {
   const auto task = tasks().find(config.task).make(config.task_options);
-  const auto check = [&](std::size_t i, const RunOptions&) {
+  const auto check = [&](std::size_t i, const RunOptions&) -> JobEnd {
     const fs::path& directory = r.runs[i].directory;
     const Config wanted = config_of(r.runs[i], config);
     if (!fs::exists(directory / "config.ini")) {
       refuse_used_directory(directory);
-      return ExitReason::max_sequences;
+      return {};
     }
     if (nothing_left(directory, wanted) && read_run_config(directory).text() == wanted.text())
-      return ExitReason::max_sequences;  // is only read
+      return {};  // is only read
     const RunFolder folder = RunFolder::open(directory);
     const std::string differs = difference(folder.config(), "it", wanted, kRestartsFile);
     if (!differs.empty())
@@ -204,44 +210,35 @@ void require_all_can_go_on(const Restarts& r, const Config& config) {
                           differs);
     check_task(directory, wanted, *task);
     check_checkpoints(directory, wanted, *task);
-    return ExitReason::max_sequences;
+    return {};
   };
-  run_side_by_side(jobs_of(r, config), {}, check, [](std::size_t) {});
+  run_jobs(jobs_of(r, config), {}, check, [](std::size_t, const JobEnd&) {});
 }
 
 /// restarts.json changes when the first run trains, and is as it was where none comes so far; a choice in it stands
 /// until all have ended.
-void go(Restarts& r, const Config& config, const std::vector<std::string>& argv, const SideBySide& how) {
+void go(Restarts& r, const Config& config, const std::vector<std::string>& argv, JobsOptions how) {
   const bool chosen = r.chosen.has_value();
-  const std::string first = record_text(r, config);  // before a thread changes a row
-  std::once_flag once;
-  std::atomic<bool> changed = false;
-  // What a run says, it says after it has passed every check.
-  const auto begin = [&] {
-    std::call_once(once, [&] { trace::write_text_atomically(r.directory / kRestartsFile, first); });
+  bool changed = false;
+  how.begun = [&, first = record_text(r, config)] {
+    trace::write_text_atomically(r.directory / kRestartsFile, first);
     changed = true;
   };
   // A run that an earlier start had not got to is still to learn how long it shall go.
   const std::vector<Assignment> given = resumable_items(config);
   const std::vector<Job> jobs = jobs_of(r, config);
-  const auto work = [&](std::size_t i, RunOptions options) {
-    Restart& run = r.runs[i];  // this job's alone
+  const auto work = [&](std::size_t i, RunOptions options) -> JobEnd {
+    Restart run = r.runs[i];
     options.out = run.directory;
     options.argv = argv;
-    options.notice = [&, say = options.notice](const std::string& text) {
-      begin();
-      say(text);
-    };
-    options.progress = [&, show = options.progress](const Progress& now) {
-      begin();
-      show(now);
-    };
     const RunResult result = train_or_resume(config_of(run, config), given, options);
-    if (!chosen) changed = true;  // it says how far they came
-    return take(run, result, r.parts > 0, how.signal);
+    const ExitReason reason = take(run, result, r.parts > 0, options.signal);
+    return {reason, json_text(entry_of(run))};
   };
-  const auto done = [&](std::size_t i) {
-    const Restart& run = r.runs[i];
+  const auto done = [&](std::size_t i, const JobEnd& end) {
+    Restart& run = r.runs[i];
+    read_entry(parse_json(end.found), run);
+    if (!chosen) changed = true;  // it says how far they came
     if (has_diverged(run) && how.notice) how.notice(fmt::format("{}: diverged; {}", jobs[i].name, run.message));
   };
   const auto write_cut_short = [&] {
@@ -250,7 +247,7 @@ void go(Restarts& r, const Config& config, const std::vector<std::string>& argv,
     write_record(r, config);
   };
   try {
-    r.stopped = run_side_by_side(jobs, how, work, done);
+    r.stopped = run_jobs(jobs, how, work, done);
   } catch (...) {
     write_cut_short();
     throw;
@@ -322,7 +319,7 @@ void check_restarts(const Config& config, std::size_t count, const fs::path& out
 }
 
 Restarts train_restarts(const Config& config, std::size_t count, const fs::path& out,
-                        const std::vector<std::string>& argv, const SideBySide& how) {
+                        const std::vector<std::string>& argv, const JobsOptions& how) {
   check_restarts(config, count, out);
   Restarts r = empty_record(config, count, out);
   std::error_code error;
@@ -336,7 +333,7 @@ Restarts train_restarts(const Config& config, std::size_t count, const fs::path&
 }
 
 Restarts resume_restarts(const fs::path& directory, const std::vector<Assignment>& given,
-                         const std::vector<std::string>& argv, const SideBySide& how) {
+                         const std::vector<std::string>& argv, const JobsOptions& how) {
   const FolderLock lock(directory);
   const Json j = read_restarts(directory);
   const Config before = Config::stored(j.at("config").get<std::string>(), (directory / kRestartsFile).string());
