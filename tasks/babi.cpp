@@ -377,7 +377,7 @@ class Babi final : public Task {
   return {.summary = "questions about little stories, 20 kinds of reasoning",
           .source = "Weston et al. 2015, Towards AI-Complete Question Answering",
           .options = Babi::options(),
-          .length_option = "eval-number",
+          .length_options = {"eval-number"},
           .make = [](const Options& o) { return std::make_unique<Babi>(o); }};
 });
 

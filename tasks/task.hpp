@@ -50,7 +50,7 @@ struct Figure {
 
 /// A part of a finite test set, with a figure of its own.
 struct TestPart {
-  std::int64_t number = 0;         ///< what TaskPlugin::length_option is set to for this part alone
+  std::int64_t number = 0;         ///< what the one of TaskPlugin::length_options is set to for this part
   std::size_t questions = 0;       ///< sequences
   double majority = 0;             ///< the solved metric of always giving the commonest training answer of this part
   std::size_t unknown_words = 0;   ///< in its text, each time that one occurs: words that training lacks
@@ -108,8 +108,9 @@ struct TaskPlugin {
   std::string summary;
   std::string source;
   OptionTable options;  ///< task.* keys
-  /// The range option that `eval --lengths` sets: "length". Empty where a task has none.
-  std::string length_option;
+  /// What makes its sequences longer or harder, in the order in which `eval --lengths` names it: {"length"}, or
+  /// {"length", "repeats"} for 10x20. Range options; empty where a task has none.
+  std::vector<std::string> length_options;
   std::function<std::unique_ptr<Task>(const Options&)> make;
 };
 

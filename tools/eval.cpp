@@ -20,23 +20,33 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "20,40,80" -> 20, 40, 80
-std::vector<std::int64_t> lengths_of(const std::string& list) {
-  std::vector<std::int64_t> lengths;
-  for (std::size_t at = 0; at <= list.size();) {
-    const std::size_t end = std::min(list.find(',', at), list.size());
-    const std::string word = list.substr(at, end - at);
-    std::int64_t n = 0;
-    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), n);
-    if (error != std::errc{} || stop != word.data() + word.size())
-      fail<ArgumentError>("--lengths", "'{}' is not a whole number; it takes a comma list: 20,40,80", word);
-    if (n < 1) fail<ArgumentError>("--lengths", "{}: they count from 1", n);
-    if (std::find(lengths.begin(), lengths.end(), n) != lengths.end())
-      fail<ArgumentError>("--lengths", "{} is given twice", n);
-    lengths.push_back(n);
-    at = end + 1;
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> words;
+  std::size_t begin = 0;
+  for (std::size_t end = 0; end != text.npos; begin = end + 1) {
+    end = text.find(at, begin);
+    words.push_back(text.substr(begin, end - begin));
   }
-  return lengths;
+  return words;
+}
+
+/// What stands between commas, as numbers from 1 on with an x between them, nothing twice: "10x20,20x10".
+std::vector<experiments::TaskLength> numbers_of(const std::string& flag, const std::string& list, std::size_t most,
+                                                const char* example) {
+  std::vector<experiments::TaskLength> all;
+  for (const std::string& word : split(list, ',')) {
+    experiments::TaskLength numbers;
+    for (const std::string& part : split(word, 'x')) {
+      std::int64_t& n = numbers.parts.emplace_back(0);
+      const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), n);
+      if (error != std::errc{} || stop != part.data() + part.size() || numbers.parts.size() > most)
+        fail<ArgumentError>(flag, "'{}' is not a whole number; it takes a comma list: {}", word, example);
+      if (n < 1) fail<ArgumentError>(flag, "{}: they count from 1", word);
+    }
+    if (std::find(all.begin(), all.end(), numbers) != all.end()) fail<ArgumentError>(flag, "{} is given twice", word);
+    all.push_back(std::move(numbers));
+  }
+  return all;
 }
 
 /// "FAIL" where the task's rule gives no figure.
@@ -45,14 +55,20 @@ std::string figure_text(const std::optional<double>& value, fmt::format_string<c
 }
 
 std::string table_text(const experiments::Evaluation& e) {
-  std::vector<std::string> header = {">length", ">episodes"};
+  const bool resized =
+      std::any_of(e.results.begin(), e.results.end(), [](const auto& r) { return r.slots.has_value(); });
+  std::vector<std::string> header = {">length"};
+  if (resized) header.push_back(">slots");
+  header.push_back(">episodes");
   for (const Metric& m : e.metrics) {
     header.push_back(">" + m.name);
     header.push_back(">+-");
   }
   Table table(header);
   for (const auto& r : e.results) {
-    std::vector<std::string> row = {r.length ? std::to_string(*r.length) : "as trained", std::to_string(r.episodes)};
+    std::vector<std::string> row = {r.length ? r.length->text() : "as trained"};
+    if (resized) row.push_back(std::to_string(r.slots.value_or(0)));
+    row.push_back(std::to_string(r.episodes));
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
       const Figure& f = r.figures[m];
       row.push_back(figure_text(f.value, "{:.4g}"));
@@ -125,7 +141,10 @@ std::string memory_use_text(const experiments::Reliance& use) {
 
 int run(const Arguments& a) {
   experiments::EvaluationOptions options;
-  if (a.has("--lengths")) options.lengths = lengths_of(a.options.text("--lengths"));
+  if (a.has("--lengths")) options.lengths = numbers_of("--lengths", a.options.text("--lengths"), 9, "20,40,80");
+  if (a.has("--slots"))
+    for (const auto& one : numbers_of("--slots", a.options.text("--slots"), 1, "128,256"))
+      options.slots.push_back(one.parts[0]);
   options.checkpoint = a.options.text("--checkpoint");
   if (a.has("--episodes")) options.episodes = a.options.size("--episodes");
   if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));
@@ -178,12 +197,17 @@ Command eval_command() {
                 {"eval runs/first --lengths 20,40,80,120 --episodes 100", "how far it generalises"},
                 {"eval runs/babi", "the task's whole test set; of restarts, the chosen run"},
                 {"eval runs/babi/seed3", "another one of the restarts"},
+                {"eval runs/first --lengths 120 --slots 128,256", "with a larger memory than it was trained with"},
+                {"eval runs/repeat --lengths 10x20,20x10", "of two parts: repeat_copy's length and repeats"},
                 {"eval runs/first --lengths 20 --json", "for programs"},
                 {"eval runs/first --lengths 20 --trace.level params", "and log what the heads do"},
                 {"eval runs/babi --memory-use", "whether it needs its memory, and looks where the answer is"}};
-  c.flags.text("--lengths", "", "comma list of lengths (babi: numbers of tasks), each evaluated alone")
+  c.flags
+      .text("--lengths", "",
+            "comma list of lengths (babi: numbers of tasks), each evaluated alone; of two parts as 10x20")
+      .text("--slots", "", "comma list of memory sizes to evaluate with; of memories that learn nothing slot by slot")
       .integer("--episodes", 200, 1, 10'000'000,
-               "episodes for each length; not given: the whole test set where the task has one, else 200")
+               "episodes for each length and size; not given: the whole test set where the task has one, else 200")
       .integer("--seed", 0, 0, std::int64_t{1} << 53, "of the episodes; not given: the run's own")
       .text("--checkpoint", "last", "last, best, a number of sequences, or a file")
       .integer("--traced", 8, 0, 1'000'000, "episodes of each length that are logged where --trace.level asks for it")
@@ -191,7 +215,7 @@ Command eval_command() {
       .flag("--memory-use", false,
             "also: attention on supporting facts, and what is left with reads zeroed or shuffled")
       .flag("--json", false, "one JSON object on stdout");
-  c.values = {{"--lengths", "L,L,..."}, {"--checkpoint", "WHICH"}};
+  c.values = {{"--lengths", "L,L,..."}, {"--slots", "N,N,..."}, {"--checkpoint", "WHICH"}};
   c.choices = known_runs;
   c.reads = {""};
   c.config_keys = "trace.";

@@ -34,9 +34,9 @@ std::string table_text(const Study& study, const std::vector<Row>& rows) {
   });
   std::vector<std::string> header = {"preset", ">seed", ">0.1 wrong bits at", ">s", ">solved at", ">s"};
   std::vector<std::string> columns = {"sequences_to_0.1", "seconds_to_0.1", "solved_at_sequences", "solved_at_seconds"};
-  for (std::int64_t n : study.lengths) {
-    header.push_back(fmt::format(">wrong at {}", n));
-    columns.push_back(fmt::format("wrong_{}", n));
+  for (const experiments::TaskLength& length : study.lengths) {
+    header.push_back(">wrong at " + length.text());
+    columns.push_back("wrong_" + length.text());
   }
   if (watched) {
     header.insert(header.end(), {">worst eval after", ">worst mean bits after", ">worst mean wrong after"});

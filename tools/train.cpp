@@ -4,6 +4,7 @@
 #include "core/json.hpp"
 #include "core/quote.hpp"
 #include "experiments/compare/restarts.hpp"
+#include "experiments/judge/task_length.hpp"
 #include "experiments/run/run_directory.hpp"
 #include "tasks/task.hpp"
 #include "tools/choices.hpp"
@@ -54,13 +55,23 @@ Config config_of(const Arguments& a) {
                       join(preset_names(), ", "));
 }
 
-/// " --lengths 20,40,80": as long as it was trained on, twice and four times; "" where the task has no lengths.
+/// " --lengths 20,40,80": as long as it was trained on, twice and four times; of several parts each doubled in turn,
+/// " --lengths 10x10,20x10,10x20"; "" where the task has no lengths.
 std::string longer_lengths(const fs::path& run) {
   const Config config = Config::load(run.string());
-  const std::string& option = tasks().find(config.task).length_option;
-  if (option.empty()) return "";
-  const std::int64_t longest = config.task_options.range(option).high;
-  return fmt::format(" --lengths {},{},{}", longest, 2 * longest, 4 * longest);
+  experiments::TaskLength longest;
+  for (const std::string& option : tasks().find(config.task).length_options)
+    longest.parts.push_back(config.task_options.range(option).high);
+  if (longest.parts.empty()) return "";
+  std::string text = " --lengths " + longest.text();
+  const auto add = [&](std::size_t part, std::int64_t times) {
+    experiments::TaskLength longer = longest;
+    longer.parts[part] *= times;
+    text += "," + longer.text();
+  };
+  for (std::size_t part = 0; part < longest.parts.size(); ++part) add(part, 2);
+  if (longest.parts.size() == 1) add(0, 4);
+  return text;
 }
 
 void tell_what_next(const experiments::RunResult& r) {
@@ -263,6 +274,7 @@ Command train_command() {
                 {"train --resume runs/two", "go on after Ctrl-C, a kill or a time limit"},
                 {"train babi_memn2n_single --task.number 2 --restarts 10 --out runs/babi",
                  "seeds 1 to 10, and the one with the least training loss chosen"},
+                {"train repeat_copy_ntm --out runs/repeat", "another task; list presets names them all"},
                 {"train copy_ntm --dry-run", "only say what would be run, or why not"}};
   c.flags.text("--out", "", "where the run goes; it must not hold a run yet")
       .text("--resume", "", "goes on with this run from its last checkpoint, to the bit")

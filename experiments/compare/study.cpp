@@ -59,10 +59,12 @@ void require_fit(const Study& study, const std::string& preset, const Config& co
     return;
   }
   try {
-    for (const std::int64_t n : study.lengths) task_at(config, n);
+    for (const TaskLength& length : study.lengths) task_at(config, length);
   } catch (const ArgumentError& e) {
+    std::vector<std::string> lengths;
+    for (const TaskLength& length : study.lengths) lengths.push_back(length.text());
     fail<ArgumentError>("--presets", "{}: study {} judges at the lengths {}; {}", preset, study.name,
-                        join(study.lengths, ", "), e.what());
+                        join(lengths, ", "), e.what());
   }
 }
 
@@ -88,7 +90,7 @@ std::vector<std::string> figures_of(const Study& study) {
   std::vector<std::string> columns = {"sequences_to_0.1",      "seconds_to_0.1",         "solved_at_sequences",
                                       "solved_at_seconds",     "worst_evaluation_after", "worst_mean_bits_after",
                                       "worst_mean_wrong_after"};
-  for (std::int64_t n : study.lengths) columns.push_back(fmt::format("wrong_{}", n));
+  for (const TaskLength& length : study.lengths) columns.push_back("wrong_" + length.text());
   return columns;
 }
 

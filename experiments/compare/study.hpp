@@ -5,6 +5,7 @@
 #pragma once
 
 #include "experiments/compare/plan.hpp"
+#include "experiments/judge/task_length.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -39,9 +40,9 @@ struct Study {
   std::string name;  ///< "copy"
   std::string summary;
   std::vector<StudyPreset> presets;
-  std::size_t standard = 0;           ///< so many of them are run unless others are asked for
-  std::vector<std::int64_t> lengths;  ///< evaluated after training; empty: the task's test set
-  std::size_t episodes = 200;         ///< for each length
+  std::size_t standard = 0;         ///< so many of them are run unless others are asked for
+  std::vector<TaskLength> lengths;  ///< evaluated after training; empty: the task's test set
+  std::size_t episodes = 200;       ///< for each length
   std::vector<Published> published;
   std::vector<PublishedColumn> columns = {};
   std::string number_key = {};     ///< "task.number"

@@ -3,6 +3,7 @@
 
 #include "core/build_info.hpp"
 #include "core/error.hpp"
+#include "core/join.hpp"
 #include "core/json.hpp"
 #include "core/stopped.hpp"
 #include "experiments/judge/row_nats.hpp"
@@ -58,6 +59,65 @@ void add_parts(const Task& task, const std::vector<TestPart>& parts, const std::
   }
 }
 
+/// The session's run with another number of slots. ArgumentError where the memory has none, or numbers that were
+/// trained or saved for those it had.
+std::unique_ptr<Session> with_slots(Session& trained, std::int64_t slots, int threads, const fs::path& checkpoint) {
+  const Config& own = trained.config();
+  if (own.memory.empty() || !memories().find(own.memory).options.find("slots"))
+    fail<ArgumentError>("--slots", "{} has no memory.slots", own.memory.empty() ? "the run" : "memory " + own.memory);
+  auto other = std::make_unique<Session>(own.with({{"memory.slots", std::to_string(slots), "--slots"}}), threads);
+  const auto require_same = [&](const auto& before, const auto& now, const char* what) {
+    for (std::size_t i = 0; i < before.size(); ++i)
+      if (before[i].name != now[i].name || before[i].shape.text() != now[i].shape.text())
+        fail<ArgumentError>("--slots", "{} {} is {}, of {} slots; of {} it would be {}, which nobody has {}",
+                            before[i].name, before[i].shape.text(), what, own.memory_options.integer("slots"), slots,
+                            now[i].shape.text(), what);
+  };
+  require_same(trained.parameters().parameters(), other->parameters().parameters(), "trained");
+  require_same(trained.parameters().buffers(), other->parameters().buffers(), "drawn and saved");
+  load_checkpoint(checkpoint, other->parameters());
+  return other;
+}
+
+/// The run's own trace.level is about its training; only who asks for a trace of the evaluation gets one.
+trace::Level asked_level(const Config& config, const std::vector<Assignment>& given) {
+  const trace::Level level = trace::parse_level(config.with(given).trace.text("level"));
+  const bool asked =
+      std::any_of(given.begin(), given.end(), [](const Assignment& a) { return a.key == "trace.level"; });
+  return asked ? level : trace::Level::off;
+}
+
+/// A file, or several, of traces of an evaluation.
+struct Tracing {
+  Tracing(Session& session, const fs::path& directory, std::uint64_t sequences, trace::Level level,
+          const EvaluationOptions& options)
+      : layout(layout_of(session, sequences, level, options)),
+        sink(directory / "traces" / "eval.trace.h5", layout, settings(session, directory, options)),
+        recorder(layout, session.model().components(), session.task().spec()) {}
+
+  static trace::Layout layout_of(Session& session, std::uint64_t sequences, trace::Level level,
+                                 const EvaluationOptions& options) {
+    trace::Layout layout =
+        make_layout(session.config(), session.task(), session.model().components(), "eval", sequences, level);
+    layout.keyframe_every = static_cast<int>(session.config().with(options.given).trace.integer("keyframe-every"));
+    return layout;
+  }
+  static trace::SinkOptions settings(Session& session, const fs::path& directory, const EvaluationOptions& options) {
+    trace::SinkOptions how;
+    how.budget_bytes =
+        static_cast<std::uint64_t>(session.config().with(options.given).trace.integer("budget-mb")) * 1000 * 1000;
+    how.notice = options.notice;
+    how.first_episode = traced_so_far(directory / "traces" / "eval.trace.h5").next_id;
+    std::error_code error;
+    fs::create_directories(directory / "traces", error);
+    return how;
+  }
+
+  trace::Layout layout;
+  trace::Sink sink;
+  Recorder recorder;
+};
+
 }  // namespace
 
 std::optional<double> Evaluation::mean_error() const {
@@ -74,14 +134,21 @@ std::size_t Evaluation::failed_parts() const {
       std::count_if(parts.begin(), parts.end(), [&](const PartResult& p) { return failed(p); }));
 }
 
-std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length) {
+std::unique_ptr<Task> task_at(const Config& config, const std::optional<TaskLength>& length) {
   const TaskPlugin& plugin = tasks().find(config.task);
   if (!length) return plugin.make(config.task_options);
-  if (plugin.length_option.empty()) fail<ArgumentError>("--lengths", "task '{}' has no lengths to choose", config.task);
+  const std::vector<std::string>& keys = plugin.length_options;
+  if (keys.empty()) fail<ArgumentError>("--lengths", "task '{}' has no lengths to choose", config.task);
+  if (length->parts.size() != keys.size())
+    fail<ArgumentError>("--lengths", "{} is {} number{}; of task '{}' it takes {}", length->text(),
+                        length->parts.size(), length->parts.size() == 1 ? "" : "s", config.task,
+                        keys.size() == 1 ? keys[0] + " alone: 20,40" : join(keys, " x ") + ": 10x20,20x10");
   std::map<std::string, std::string> values;
   for (const auto& [key, value] : config.task_options.items()) values[key] = value;
-  values[plugin.length_option] = fmt::format("{}:{}", *length, *length);
-  const auto where = [&](const std::string& key) { return key == plugin.length_option ? "--lengths" : ""; };
+  for (std::size_t i = 0; i < keys.size(); ++i) values[keys[i]] = std::to_string(length->parts[i]);
+  const auto where = [&](const std::string& key) {
+    return std::count(keys.begin(), keys.end(), key) ? "--lengths" : "";
+  };
   return plugin.make(plugin.options.parse("task", values, where));
 }
 
@@ -89,11 +156,15 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   if (options.episodes == std::size_t{0}) fail<ArgumentError>("--episodes", "0 episodes say nothing");
   const fs::path directory = chosen_run(given);
   const Config config = read_run_config(directory);
-  const Config traced = config.with(options.given);
-  std::vector<std::optional<std::int64_t>> lengths(options.lengths.begin(), options.lengths.end());
+  const trace::Level level = asked_level(config, options.given);
+  std::vector<std::optional<TaskLength>> lengths(options.lengths.begin(), options.lengths.end());
   if (lengths.empty()) lengths.emplace_back();
+  std::vector<std::optional<std::int64_t>> slots(options.slots.begin(), options.slots.end());
+  if (slots.empty()) slots.emplace_back();
   if (options.reliance && lengths.size() > 1)
     fail<ArgumentError>("--memory-use", "takes one of --lengths at a time, not {}", lengths.size());
+  if (options.reliance && slots.size() > 1)
+    fail<ArgumentError>("--memory-use", "takes one of --slots at a time, not {}", slots.size());
   std::vector<std::unique_ptr<Task>> tasks;  // all of them first: a bad length ends it before any work
   for (const auto& length : lengths) tasks.push_back(task_at(config, length));
 
@@ -115,25 +186,9 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
   result.data_digest = session.task().data_digest();
   result.test_digest = session.task().test_digest();
 
-  const trace::Level level = trace::parse_level(traced.trace.text("level"));
-  // The run's own trace.level is about its training; only who asks for a trace of the evaluation gets one.
-  const bool asked = std::any_of(options.given.begin(), options.given.end(),
-                                 [](const Assignment& a) { return a.key == "trace.level"; });
-  std::unique_ptr<trace::Sink> sink;
-  std::optional<Recorder> recorder;
-  if (asked && level != trace::Level::off) {
-    trace::Layout layout =
-        make_layout(config, session.task(), session.model().components(), "eval", result.sequences, level);
-    layout.keyframe_every = static_cast<int>(traced.trace.integer("keyframe-every"));
-    trace::SinkOptions how;
-    how.budget_bytes = static_cast<std::uint64_t>(traced.trace.integer("budget-mb")) * 1000 * 1000;
-    how.notice = options.notice;
-    how.first_episode = traced_so_far(directory / "traces" / "eval.trace.h5").next_id;
-    std::error_code error;
-    fs::create_directories(directory / "traces", error);
-    sink = std::make_unique<trace::Sink>(directory / "traces" / "eval.trace.h5", layout, how);
-    recorder.emplace(layout, session.model().components(), session.task().spec());
-  }
+  std::vector<std::unique_ptr<Session>> resized;  // in the order of `slots`, where some were asked for
+  for (const std::int64_t n : options.slots)
+    resized.push_back(with_slots(session, n, options.threads, result.checkpoint));
 
   std::vector<std::vector<TestPart>> parts;
   std::vector<std::size_t> episodes;
@@ -147,43 +202,46 @@ Evaluation evaluate(const fs::path& given, const EvaluationOptions& options) {
             fmt::format("the test set has {} questions, not {}: each is asked once", questions, episodes.back()));
       episodes.back() = questions;
     }
+    if (questions && slots.size() > 1)
+      fail<ArgumentError>("--slots", "takes one at a time where the task has a test set, not {}", slots.size());
     if (options.reliance) require_reliance(session, episodes.back());
   }
-  const std::size_t all = std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
+  const std::size_t all = slots.size() * std::accumulate(episodes.begin(), episodes.end(), std::size_t{0});
   std::size_t done = 0;
   const auto stop = [&] { return options.signal && options.signal->load(std::memory_order_relaxed) != 0; };
   std::vector<double> values, some;
   const std::size_t rows = config.train.size("eval-batch");
   const std::size_t chunk = std::max<std::size_t>(rows * 32, 1);
-  for (std::size_t l = 0; l < lengths.size(); ++l) {
-    values.clear();
-    for (std::size_t begin = 0; begin < episodes[l]; begin += chunk) {
-      const std::size_t now = std::min(chunk, episodes[l] - begin);
-      session.evaluate({.task = tasks[l].get(),
-                        .seed = result.seed,
-                        .first = kTestNumbers + begin,
-                        .count = now,
-                        .rows = rows,
-                        .stop = stop},
-                       some);
-      values.insert(values.end(), some.begin(), some.end());
-      done += now;
-      if (options.progress) options.progress(done, all);
+  for (std::size_t n = 0; n < slots.size(); ++n) {
+    Session& judged = slots[n] ? *resized[n] : session;
+    std::optional<Tracing> tracing;
+    if (level != trace::Level::off) tracing.emplace(judged, directory, result.sequences, level, options);
+    for (std::size_t l = 0; l < lengths.size(); ++l) {
+      values.clear();
+      Session::Episodes asked{
+          .task = tasks[l].get(), .seed = result.seed, .first = kTestNumbers, .rows = rows, .stop = stop};
+      for (std::size_t begin = 0; begin < episodes[l]; begin += chunk) {
+        asked.first = kTestNumbers + begin;
+        asked.count = std::min(chunk, episodes[l] - begin);
+        judged.evaluate(asked, some);
+        values.insert(values.end(), some.begin(), some.end());
+        done += asked.count;
+        if (options.progress) options.progress(done, all);
+      }
+      result.results.push_back({lengths[l], slots[n], episodes[l], figures_of(*tasks[l], values, "")});
+      add_parts(*tasks[l], parts[l], values, result);
+      if (options.reliance) result.reliance = reliance(judged, *tasks[l], result.seed, kTestNumbers, episodes[l], stop);
+      if (!tracing) continue;
+      asked.first = kTestNumbers;
+      asked.count = episodes[l];
+      for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i) {
+        if (stop()) fail<Stopped>("evaluate", "stopped before it was done");
+        tracing->sink.append(judged.trace_episode(asked, i, tracing->recorder));
+      }
     }
-    result.results.push_back({lengths[l], episodes[l], figures_of(*tasks[l], values, "")});
-    add_parts(*tasks[l], parts[l], values, result);
-    if (options.reliance) result.reliance = reliance(session, *tasks[l], result.seed, kTestNumbers, episodes[l], stop);
-    if (!sink) continue;
-    const Session::Episodes judged{
-        .task = tasks[l].get(), .seed = result.seed, .first = kTestNumbers, .count = episodes[l], .rows = rows};
-    for (std::size_t i = 0; i < std::min(options.traced, episodes[l]); ++i) {
-      if (stop()) fail<Stopped>("evaluate", "stopped before it was done");
-      sink->append(session.trace_episode(judged, i, *recorder));
-    }
-  }
-  if (sink) {
-    sink->close();
-    result.traces = sink->files();
+    if (!tracing) continue;
+    tracing->sink.close();
+    result.traces.insert(result.traces.end(), tracing->sink.files().begin(), tracing->sink.files().end());
   }
   return result;
 }
@@ -198,7 +256,13 @@ std::string evaluation_json(const Evaluation& e) {
   j["results"] = Json::array();
   for (const LengthResult& r : e.results) {
     Json entry;
-    entry["length"] = r.length ? Json(*r.length) : Json(nullptr);
+    if (!r.length)
+      entry["length"] = nullptr;
+    else if (r.length->parts.size() == 1)
+      entry["length"] = r.length->parts[0];
+    else
+      entry["length"] = r.length->text();
+    if (r.slots) entry["slots"] = *r.slots;
     entry["episodes"] = r.episodes;
     for (std::size_t m = 0; m < e.metrics.size(); ++m) {
       entry[e.metrics[m].name] = or_null(r.figures[m].value);

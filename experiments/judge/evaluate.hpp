@@ -4,6 +4,7 @@
 
 #include "experiments/config/config.hpp"
 #include "experiments/judge/reliance.hpp"
+#include "experiments/judge/task_length.hpp"
 #include "tasks/task.hpp"
 
 #include <atomic>
@@ -18,8 +19,11 @@
 namespace mneme::experiments {
 
 struct EvaluationOptions {
-  std::string checkpoint = "last";         ///< last, best, a number of sequences, or a file
-  std::vector<std::int64_t> lengths = {};  ///< of the task's length option; empty = the training distribution
+  std::string checkpoint = "last";       ///< last, best, a number of sequences, or a file
+  std::vector<TaskLength> lengths = {};  ///< of the task's length options; empty = the training distribution
+  /// Numbers of memory.slots to judge with, each at each length; empty = the run's own. Only for memories none of whose
+  /// trained or saved numbers depend on it.
+  std::vector<std::int64_t> slots = {};
   /// For each length; where not given: all of the task's test set, or 200 where it has none. Of a test set never more
   /// than there is: each question is asked once.
   std::optional<std::size_t> episodes = {};
@@ -27,14 +31,15 @@ struct EvaluationOptions {
   int threads = 1;
   std::vector<Assignment> given = {};        ///< trace.* keys: level, keyframe-every, budget-mb
   std::size_t traced = 8;                    ///< episodes of each length that are written where trace.level is not off
-  bool reliance = false;                     ///< also reliance(), on the same episodes; at most one length
+  bool reliance = false;                     ///< also reliance(), on the same episodes; of one length and size
   const std::atomic<int>* signal = nullptr;  ///< anything but 0 ends it with Stopped, a trace with what it has
   std::function<void(const std::string&)> notice = {};
   std::function<void(std::size_t done, std::size_t all)> progress = {};  ///< episodes
 };
 
 struct LengthResult {
-  std::optional<std::int64_t> length;
+  std::optional<TaskLength> length;
+  std::optional<std::int64_t> slots;  ///< where EvaluationOptions::slots has some
   std::size_t episodes = 0;
   std::vector<Figure> figures;  ///< by Evaluation::metrics, as Task::summary makes them
 };
@@ -69,18 +74,19 @@ struct Evaluation {
   std::size_t failed_parts() const;  ///< with an error above the threshold, or without a figure
 };
 
-/// A configuration's task, with its length option set to `length` alone where one is given. ArgumentError naming
-/// --lengths where the task has none, or not this one.
-std::unique_ptr<Task> task_at(const Config& config, std::optional<std::int64_t> length);
+/// A configuration's task, with its length options set to `length` alone where one is given. ArgumentError naming
+/// --lengths where the task has none, other ones, or not this value.
+std::unique_ptr<Task> task_at(const Config& config, const std::optional<TaskLength>& length);
 
 /// Of a folder of restarts, the chosen one is judged. NonFiniteError where a figure is not finite.
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options);
 
-/// One object; `results` lists length, episodes, then each metric by name and NAME_se (null where there is none: a
-/// set that has failed by the task's rule, a single episode). With a test set, where METRIC is the solved metric:
-/// `tasks` lists number, questions, METRIC, majority_METRIC, unknown_words, unseen_answers and cut_questions, and
-/// beside it stand mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`, where asked for, lists by task number,
-/// questions, METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
+/// One object; `results` lists length (a number; of several parts the text "10x20"; null as trained), slots (where
+/// other ones were asked for), episodes, then each metric by name and NAME_se (null where there is none: a set that has
+/// failed by the task's rule, a single episode). With a test set, where METRIC is the solved metric: `tasks` lists
+/// number, questions, METRIC, majority_METRIC, unknown_words, unseen_answers and cut_questions, and beside it stand
+/// mean_METRIC, failed_tasks and tasks_not_asked. `memory_use`, where asked for, lists by task number, questions,
+/// METRIC, reads_zeroed_METRIC, reads_shuffled_METRIC, chance_percent, and `hops`: site, top_percent, mass
 /// (reliance.hpp).
 std::string evaluation_json(const Evaluation& evaluation);
 /// The same and what was asked, on one line without its end: what append_evaluation() (run_directory.hpp) takes.

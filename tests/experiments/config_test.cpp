@@ -114,13 +114,37 @@ TEST(Config, AnOptionThatIsNewRenamedOrHasAnotherDefaultChangesNoRun) {
 /// OptionTable::absent, or changed a preset, which is then another one.
 TEST(Config, TheIdentitiesOfThePresetsStand) {
   const std::map<std::string, std::string> known = {
-      {"babi_kv", "344641eb39aeb7af"},           {"babi_lstm", "55a5916e1e18ee49"},
-      {"babi_memn2n_joint", "979b4386feb42244"}, {"babi_memn2n_single", "bfef93b15a464cf7"},
-      {"babi_ntm", "1f874f0d980b61e1"},          {"copy_lstm_1x100", "1db99196707c6f98"},
-      {"copy_lstm_3x256", "bc6f7931d0e62498"},   {"copy_ntm", "89c7b821717f5dc2"},
-      {"copy_ntm_b16", "f172b25db393337a"},      {"copy_ntm_b4", "e6834b8a6a24f929"},
-      {"copy_ntm_ff", "19b4a08acc3a21a5"},       {"copy_ntm_ff_b16", "c0a9442505db237e"},
+      {"associative_recall_lstm", "8323046709141d82"},
+      {"associative_recall_ntm", "c1988e2b70eb4457"},
+      {"associative_recall_ntm_ff", "f3646e1c5f627f1e"},
+      {"babi_kv", "344641eb39aeb7af"},
+      {"babi_lstm", "55a5916e1e18ee49"},
+      {"babi_memn2n_joint", "979b4386feb42244"},
+      {"babi_memn2n_single", "bfef93b15a464cf7"},
+      {"babi_ntm", "1f874f0d980b61e1"},
+      {"copy_lstm_1x100", "1db99196707c6f98"},
+      {"copy_lstm_3x256", "bc6f7931d0e62498"},
+      {"copy_ntm", "89c7b821717f5dc2"},
+      {"copy_ntm_b16", "f172b25db393337a"},
+      {"copy_ntm_b4", "e6834b8a6a24f929"},
+      {"copy_ntm_ff", "19b4a08acc3a21a5"},
+      {"copy_ntm_ff_b16", "c0a9442505db237e"},
       {"copy_ntm_ff_b4", "217516057f62ce29"},
+      {"mqar_lstm", "77086a80fa407feb"},
+      {"mqar_ntm", "4312ea0736015fbc"},
+      {"ngram_lstm", "b8c063d6cbece42a"},
+      {"ngram_ntm", "96819e5be79d05d5"},
+      {"ngram_ntm_ff", "fbcd98003956f01d"},
+      {"priority_sort_lstm", "6f6067b831339114"},
+      {"priority_sort_ntm", "739736664d9b9c23"},
+      {"priority_sort_ntm_ff", "1dadfba33b745fab"},
+      {"repeat_copy_lstm", "3f0dd726edc8799f"},
+      {"repeat_copy_ntm", "35e78549f3bb5507"},
+      {"repeat_copy_ntm_ff", "c3b039eea18ac94f"},
+      {"reverse_lstm", "a1a5391496a60f35"},
+      {"reverse_ntm", "949d02ddf65beb00"},
+      {"selective_copy_lstm", "e21e1fff12740479"},
+      {"selective_copy_ntm", "aea5be5cb21aa924"},
   };
   for (const Preset& p : presets()) {
     const auto id = known.find(p.name);
@@ -157,9 +181,13 @@ TEST(Config, PresetsComeFromTheEnvironmentFirstAndFilesWork) {
 }
 
 TEST(Config, UnknownNamesListWhatExistsAndTheNearest) {
-  expect_has(complaint({}, "[train]\nbatch = 1\n"), "[task] no task is chosen. There are: babi, copy");
-  expect_has(complaint({}, "task = cpy\n"),
-             "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: babi, copy");
+  expect_has(
+      complaint({}, "[train]\nbatch = 1\n"),
+      "[task] no task is chosen. There are: associative_recall, babi, copy, mqar, ngram, priority_sort, repeat_copy, "
+      "reverse, selective_copy");
+  expect_has(
+      complaint({}, "task = cpy\n"),
+      "[x.ini:1: task] unknown task 'cpy', did you mean 'copy'? There are: associative_recall, babi, copy, mqar");
   expect_has(complaint({{"memory", "ntn", "--memory"}}), "[--memory] unknown memory 'ntn', did you mean 'ntm'?");
   expect_has(complaint({{"controller", "lstn", "--controller"}}), "unknown controller 'lstn', did you mean 'lstm'?");
   expect_has(complaint({{"model", "sell", "--model"}}), "unknown model 'sell', did you mean 'cell'?");

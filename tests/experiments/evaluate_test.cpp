@@ -43,6 +43,100 @@ TEST_F(Evaluate, EachLengthWithMeanAndStandardError) {
   EXPECT_NEAR(e.results[1].figures[0].standard_error.value(), std::sqrt(squares / 49 / 50), 1e-9);
 }
 
+/// The mean of the first metric of a run's checkpoint, of a session of its own.
+double mean_by_hand(const fs::path& checkpoint, const Config& config, std::size_t count) {
+  Session s(config, 1);
+  load_checkpoint(checkpoint, s.parameters());
+  std::vector<double> values;
+  s.evaluate({.seed = 1, .first = kTestNumbers, .count = count}, values);
+  const std::size_t n = s.task().metrics().size();
+  double mean = 0;
+  for (std::size_t i = 0; i < count; ++i) mean += values[n * i] / static_cast<double>(count);
+  return mean;
+}
+
+TEST(EvaluateTest, ALengthOfTwoParts) {
+  Folder folder;
+  run(small({{"task", "repeat_copy", ""}, {"task.repeats", "1:3", ""}, {"train.max-sequences", "100", ""}}),
+      folder / "run");
+  const Evaluation e = evaluate(folder / "run", {.lengths = {{2, 5}, {5, 2}}, .episodes = 5});
+  ASSERT_EQ(e.results.size(), 2u);
+  EXPECT_EQ(e.results[0].length, (TaskLength{2, 5}));
+  const auto j = parse_json(evaluation_json(e))["results"];
+  EXPECT_EQ(j[0]["length"], "2x5");
+  EXPECT_EQ(j[1]["length"], "5x2");
+  const Config own = small({{"task", "repeat_copy", ""}, {"task.length", "5", ""}, {"task.repeats", "2", ""}});
+  EXPECT_NEAR(e.results[1].figures[0].value.value(), mean_by_hand(e.checkpoint, own, 5), 1e-9);
+
+  expect_has(message_of<ArgumentError>([&] { evaluate(folder / "run", {.lengths = {20}}); }),
+             "[--lengths] 20 is 1 number; of task 'repeat_copy' it takes length x repeats: 10x20,20x10");
+  expect_has(message_of<ArgumentError>([&] {
+               evaluate(folder / "run", {.lengths = {{3, 0}}});
+             }),
+             "[--lengths: task.repeats] '0' is out of range");
+}
+
+TEST_F(Evaluate, WithOtherNumbersOfSlots) {
+  const Evaluation e = judge({.lengths = {3, 9}, .slots = {8, 16}, .episodes = 20});
+  ASSERT_EQ(e.results.size(), 4u);
+  const Evaluation own = judge({.lengths = {3, 9}, .episodes = 20});
+  EXPECT_EQ(e.results[0].figures, own.results[0].figures) << "the run's own 8 slots";
+  EXPECT_EQ(e.results[1].figures, own.results[1].figures);
+  const Config larger = small({{"task.length", "9", ""}, {"memory.slots", "16", ""}});
+  EXPECT_NEAR(e.results[3].figures[0].value.value(), mean_by_hand(e.checkpoint, larger, 20), 1e-9);
+  EXPECT_NE(e.results[3].figures, e.results[1].figures) << "9 vectors do not fit into 8 slots";
+  const auto j = parse_json(evaluation_json(e))["results"];
+  EXPECT_EQ(j[0]["slots"], 8);
+  EXPECT_EQ(j[2]["slots"], 16);
+  EXPECT_EQ(j[3]["length"], 9);
+  EXPECT_FALSE(parse_json(evaluation_json(own))["results"][0].contains("slots"));
+}
+
+TEST_F(Evaluate, EachNumberOfSlotsHasItsTrace) {
+  const Evaluation e =
+      judge({.lengths = {3}, .slots = {8, 16}, .episodes = 2, .given = {{"trace.level", "weights", ""}}});
+  ASSERT_EQ(e.traces.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(trace::check(e.traces[i]), std::vector<std::string>{});
+    const trace::Reader reader(e.traces[i]);
+    EXPECT_EQ(reader.episodes(), 2u);
+    EXPECT_EQ(Config::stored(reader.layout().config_ini, "trace").memory_options.integer("slots"), i == 0 ? 8 : 16);
+  }
+}
+
+TEST(EvaluateTest, SlotsThatWereTrainedOrDrawnStay) {
+  Folder folder;
+  const auto complaint = [&](const std::string& name, const std::vector<Assignment>& more,
+                             std::vector<std::int64_t> slots = {16}) {
+    run(small(merged({{"train.max-sequences", "10", ""}}, more)), folder / name);
+    return message_of<ArgumentError>([&] { evaluate(folder / name, {.slots = slots, .episodes = 2}); });
+  };
+  EXPECT_EQ(complaint("slots", {{"memory.initial-memory", "learned-slots", ""}}),
+            "[--slots] memory.initial_memory [8 4] is trained, of 8 slots; of 16 it would be [16 4], which nobody has "
+            "trained");
+  EXPECT_EQ(complaint("random", {{"memory.initial-memory", "random", ""}}),
+            "[--slots] memory.initial_memory [8 4] is drawn and saved, of 8 slots; of 16 it would be [16 4], which "
+            "nobody has drawn and saved");
+  expect_has(complaint("weights", {{"memory.initial-weights", "learned", ""}}),
+             "[--slots] memory.read_0.initial_weights [8] is trained, of 8 slots");
+  EXPECT_EQ(complaint("start", {{"memory.start-slot", "5", ""}}, {4}),
+            "[memory.start-slot] slot 5 of 4 (the first is 0)");
+  EXPECT_EQ(complaint("zero", {}, {0}), "[--slots: memory.slots] '0' is out of range; it takes 1..1048576");
+  run(Config::from({{"task", "copy", ""}, {"memory", "none", ""}, {"train.max-sequences", "10", ""}}), folder / "none");
+  EXPECT_EQ(message_of<ArgumentError>([&] { evaluate(folder / "none", {.slots = {8}}); }),
+            "[--slots] memory none has no memory.slots");
+  run(Config::load("babi_memn2n_single", {{"task.questions", "40", ""},
+                                          {"memory.temporal", "false", ""},
+                                          {"train.max-sequences", "64", ""},
+                                          {"train.eval-episodes", "4", ""}}),
+      folder / "babi");
+  EXPECT_EQ(evaluate(folder / "babi", {.slots = {200}, .episodes = 3}).results.at(0).slots, 200);
+  EXPECT_EQ(message_of<ArgumentError>([&] {
+              evaluate(folder / "babi", {.slots = {100, 200}});
+            }),
+            "[--slots] takes one at a time where the task has a test set, not 2");
+}
+
 TEST_F(Evaluate, OneEpisodeHasNoErrorOfItsMean) {
   const Evaluation e = judge({.episodes = 1});
   for (const Figure& f : e.results[0].figures) EXPECT_FALSE(f.standard_error);
@@ -172,7 +266,7 @@ TEST_F(Evaluate, SeedsCheckpointsAndThreads) {
 TEST_F(Evaluate, BadInput) {
   expect_has(message_of<ArgumentError>([&] { judge({.checkpoint = "123"}); }), "has no checkpoint '123'. There are: ");
   expect_has(message_of<ArgumentError>([&] { judge({.lengths = {0}}); }),
-             "[--lengths: task.length] '0:0' is out of range");
+             "[--lengths: task.length] '0' is out of range");
   expect_has(message_of<ArgumentError>([&] { judge({.lengths = {-3}}); }), "is out of range");
   expect_has(message_of<ArgumentError>([&] { judge({.episodes = 0}); }), "--episodes");
   expect_has(message_of<ArgumentError>([&] { evaluate(folder / "none", {}); }), "does not exist");

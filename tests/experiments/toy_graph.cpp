@@ -97,7 +97,7 @@ const bool registered = tasks().add("toy_graph", []() -> TaskPlugin {
   return {.summary = "exists in the tests alone",
           .source = "",
           .options = ToyGraph::options(),
-          .length_option = "",
+          .length_options = {},
           .make = [](const Options& o) { return std::make_unique<ToyGraph>(o); }};
 });
 

@@ -79,7 +79,7 @@ const bool registered = tasks().add("toy_items", []() -> TaskPlugin {
   return {.summary = "exists in the tests alone",
           .source = "",
           .options = ToyItems::options(),
-          .length_option = "",
+          .length_options = {},
           .make = [](const Options& o) { return std::make_unique<ToyItems>(o); }};
 });
 

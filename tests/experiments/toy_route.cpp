@@ -82,7 +82,7 @@ const bool registered = tasks().add("toy_route", []() -> TaskPlugin {
   return {.summary = "exists in the tests alone",
           .source = "",
           .options = {},
-          .length_option = "",
+          .length_options = {},
           .make = [](const Options&) { return std::make_unique<ToyRoute>(); }};
 });
 

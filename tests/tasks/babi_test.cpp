@@ -82,8 +82,7 @@ std::vector<std::string> displays(const Task& task, const Draw& draw) {
 
 TEST(Babi, IsRegistered) {
   const TaskPlugin& plugin = tasks().find("babi");
-  EXPECT_EQ(plugin.length_option, "eval-number");
-  EXPECT_NE(plugin.options.find(plugin.length_option), nullptr);
+  EXPECT_EQ(plugin.length_options, std::vector<std::string>{"eval-number"});
   EXPECT_NE(plugin.source.find("Weston et al. 2015"), std::string::npos);
 }
 

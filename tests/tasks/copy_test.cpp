@@ -37,8 +37,7 @@ std::vector<float> bits_of(const Batch& batch, std::size_t row, std::size_t widt
 
 TEST(Copy, IsRegistered) {
   const TaskPlugin& plugin = tasks().find("copy");
-  EXPECT_EQ(plugin.length_option, "length");
-  EXPECT_NE(plugin.options.find(plugin.length_option), nullptr);
+  EXPECT_EQ(plugin.length_options, std::vector<std::string>{"length"});
   EXPECT_NE(plugin.source.find("Graves et al. 2014"), std::string::npos);
   EXPECT_FALSE(plugin.summary.empty());
 }
@@ -271,6 +270,7 @@ TEST(Copy, Display) {
   b.reset(task->spec(), 1, 7);
   b.dense(0, 0, 0) = b.dense(2, 0, 0) = b.dense(1, 0, 1) = 1;
   b.target.values(4, 0, 0) = b.target.values(6, 0, 0) = b.target.values(5, 0, 1) = 1;
+  for (std::size_t t = 4; t < 7; ++t) b.target.scored(t, 0) = 1;
   const std::string asked =
       "copy, 3 steps of 2 bits\n"
       "input   #.#\n"

@@ -91,6 +91,37 @@ TEST(Flow, EvalJudgesEachLength) {
   EXPECT_TRUE(contains(mneme({"eval", tiny_run().string(), "--episodes", "2"}).out, "wrong_bits_per_sequence"));
 }
 
+TEST(Flow, EvalJudgesOtherNumbersOfSlots) {
+  const Words asked = {"eval", tiny_run().string(), "--lengths", "3,15", "--slots", "12,24", "--episodes", "3"};
+  const Result r = mneme(asked);
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "length  slots  episodes")) << r.out;
+  Words json = asked;
+  json.push_back("--json");
+  const Json results = parse_json(mneme(json).out).at("results");
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_EQ(results[3].at("length"), 15);
+  EXPECT_EQ(results[3].at("slots"), 24);
+  const Result two = mneme({"eval", tiny_run().string(), "--lengths", "3x5"});
+  EXPECT_EQ(two.code, 2);
+  EXPECT_TRUE(contains(two.err, "[--lengths] 3x5 is 2 numbers; of task 'copy' it takes length alone: 20,40"))
+      << two.err;
+}
+
+TEST(Flow, ALengthOfTwoPartsIsHintedAtAndJudged) {
+  const Scratch folder;
+  const std::string run = (folder / "run").string();
+  const Result trained = mneme(tiny(run, {"--task=repeat_copy", "--task.repeats=1:2"}));
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(contains(trained.err, " --lengths 6x2,12x2,6x4\n")) << trained.err;
+  const Result r = mneme({"eval", run, "--lengths", "6x2,12x2,6x4", "--episodes", "2"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(contains(r.out, "12x2")) << r.out;
+  const Result one = mneme({"eval", run, "--lengths", "6", "--episodes", "2"});
+  EXPECT_EQ(one.code, 2);
+  EXPECT_TRUE(contains(one.err, "it takes length x repeats: 10x20,20x10")) << one.err;
+}
+
 TEST(Flow, HeldOutEpisodesHaveNumbersOfTheirOwn) {
   const Scratch folder;
   const std::string run = (folder / "run").string();

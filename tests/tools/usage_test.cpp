@@ -153,6 +153,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"eval", "/", "--lengths", "20,20"}, 2, "[--lengths] 20 is given twice"},
         Wrong{{"eval", "/", "--lengths", "0"}, 2, "[--lengths] 0: they count from 1"},
         Wrong{{"eval", "/", "--lengths", "20,x"}, 2, "[--lengths] 'x' is not a whole number"},
+        Wrong{{"eval", "/", "--lengths", "10x0"}, 2, "[--lengths] 10x0: they count from 1"},
+        Wrong{{"eval", "/", "--lengths", "10x20,10x20"}, 2, "[--lengths] 10x20 is given twice"},
+        Wrong{
+            {"eval", "/", "--slots", "128,"}, 2, "[--slots] '' is not a whole number; it takes a comma list: 128,256"},
+        Wrong{{"eval", "/", "--slots", "10x20"}, 2, "[--slots] '10x20' is not a whole number"},
         Wrong{{"eval", "x", "--episodes", "-5"}, 2, "[--episodes] '-5' is out of range"},
         Wrong{{"show", "nothing_like_it"}, 2, "unknown preset or file 'nothing_like_it'"},
         Wrong{{"replay", "/nonexistent.trace.h5"}, 2, "[/nonexistent.trace.h5] does not exist"},
@@ -190,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"train", "copy_nmt", "--help"}, 2, "unknown preset or file 'copy_nmt', did you mean 'copy_ntm'?"},
         Wrong{{"train", "--memory", "nmt", "--help"}, 2, "unknown memory 'nmt', did you mean 'ntm'?"},
         Wrong{{"completion"}, 2, "SHELL is missing. There are: bash, zsh, fish"},
-        Wrong{{"show"}, 2, "PRESET|FILE|DIR is missing. There are: babi_kv"},
+        Wrong{{"show"}, 2, "PRESET|FILE|DIR is missing. There are: associative_recall_lstm"},
         Wrong{{"--json", "list"}, 2, "comes before a command"}));
 
 /// Commands whose first parameter is a file or folder to be read, with what else they need.
