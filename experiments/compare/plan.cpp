@@ -17,10 +17,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Json existing_json(const fs::path& path) {
-  Json j = read_json(path);
-  if (j.is_discarded()) throw FileError(fmt::format("[{}] is missing or no JSON", path.string()));
-  return j;
+std::string existing_json(const fs::path& path) {
+  const Json j = read_json(path);
+  if (j.is_discarded()) fail<FileError>(path.string(), "is missing or no JSON");
+  return json_text(j);
 }
 
 /// f(), which looks into the JSON of a file. FileError naming that where it is not as it should be.
@@ -49,16 +49,16 @@ Row begin_row(const PlannedRun& run, const EndedRun& ended, const RunResult& res
   Row row;
   row.factors = run.factors;
   reading(ended.directory / "run.json", [&] {
-    const Json& environment = ended.record.at("environment");
+    const Json record = parse_json(ended.record), &environment = record.at("environment");
     row.commit = environment.at("git_rev").get<std::string>() + (environment.value("git_dirty", false) ? "+" : "");
     // The BLAS picks its kernels by CPU, and bits depend on them.
     const auto blas = environment.at("blas").get<std::string>();
     row.cpu =
         fmt::format("{}, BLAS kernels {}", environment.at("cpu").get<std::string>(), blas.substr(blas.rfind(' ') + 1));
-    row.parameters = ended.record.at("parameters").get<std::size_t>();
-    const auto digest = ended.record.find("data_digest");
+    row.parameters = record.at("parameters").get<std::size_t>();
+    const auto digest = record.find("data_digest");
     row.config_hash =
-        ended.config.run_id(digest != ended.record.end() && digest->is_string() ? digest->get<std::string>() : "");
+        ended.config.run_id(digest != record.end() && digest->is_string() ? digest->get<std::string>() : "");
   });
   row.sequences = result.sequences;
   row.seconds = result.seconds;
@@ -139,9 +139,10 @@ std::vector<std::vector<Row>> find_known(const std::vector<PlannedRun>& runs, co
 }  // namespace
 
 std::optional<double> EndedRun::number(const char* key) const {
-  const auto it = record.find(key);
+  const Json j = parse_json(record);
+  const auto it = j.find(key);
   return reading(directory / "run.json", [&] {
-    return it == record.end() || it->is_null() ? std::nullopt : std::optional<double>(it->get<double>());
+    return it == j.end() || it->is_null() ? std::nullopt : std::optional<double>(it->get<double>());
   });
 }
 

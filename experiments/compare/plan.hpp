@@ -11,7 +11,6 @@
 #include "experiments/judge/evaluate.hpp"
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +27,7 @@ struct PlannedRun {
 /// What the folder of a run that has ended says of it.
 struct EndedRun {
   std::filesystem::path directory;
-  nlohmann::ordered_json record;  ///< run.json
+  std::string record;  ///< run.json
   Config config;
   /// A number of run.json; none where it is null or not there. FileError where it is something else.
   std::optional<double> number(const char* key) const;

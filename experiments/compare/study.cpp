@@ -52,7 +52,7 @@ std::vector<std::optional<double>> watch_after(const EndedRun& run, const Watch&
 
 void require_fit(const Study& study, const std::string& preset, const Config& config) {
   if (study.lengths.empty()) {
-    if (task_at(config, {})->test().empty())
+    if (task_at(config, std::nullopt)->test().empty())
       fail<ArgumentError>("--presets", "{}: study {} judges on a test set, and the task '{}' has none", preset,
                           study.name, config.task);
     require_training_loss(config);
@@ -156,7 +156,7 @@ std::vector<PlannedRun> runs_of(const Study& study, const StudyOptions& options)
 
 /// Of a study with lengths.
 Row judge_lengths(const Study& study, std::uint64_t after, const EndedRun& run, Row row, EvaluationOptions how) {
-  const auto task = task_at(run.config, {});
+  const auto task = task_at(run.config, std::nullopt);
   const auto solved_at = run.number("solved_at_sequences");
   const auto tenth =
       first_at_most(learning_curve(run.directory, "eval", task->metrics()[task->solved_metric()].name), 0.1);
