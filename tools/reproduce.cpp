@@ -52,6 +52,45 @@ std::string table_text(const Study& study, const std::vector<Row>& rows) {
   return table.text();
 }
 
+/// Of a study of several tasks: a table for each preset, its runs and what they come to together.
+std::string tasks_text(const Study& study, const std::vector<Row>& rows) {
+  std::string text;
+  for (std::size_t i = 0; i < rows.size();) {
+    const std::string preset = rows[i].factor("preset");
+    std::vector<std::string> header = {">seed", ">0.05 bits at", ">solved at", ">s", ">last bits"};
+    std::vector<std::string> columns = {"sequences_to_0.05_bits", "solved_at_sequences", "seconds", "last_cost"};
+    for (const experiments::TaskLength& length : study.lengths_of(preset))
+      for (const char* metric : {"cost", "wrong"}) {
+        header.push_back(fmt::format(">{} at {}", metric == std::string("cost") ? "bits" : "wrong", length.text()));
+        columns.push_back(fmt::format("{}_{}", metric, length.text()));
+      }
+    Table table(header);
+    std::vector<std::vector<double>> all(columns.size());
+    for (; i < rows.size() && rows[i].factor("preset") == preset; ++i) {
+      std::vector<std::string> line = {rows[i].factor("seed")};
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        const auto value =
+            columns[c] == "seconds" ? std::optional<double>(rows[i].seconds) : rows[i].figure(columns[c]);
+        line.push_back(number(value, c < 2 ? "{:.0f}" : "{:.3g}"));
+        if (value) all[c].push_back(*value);
+      }
+      table.add(std::move(line));
+    }
+    std::vector<std::string> mean = {"mean"}, sd = {"sd"}, most = {"most"};
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const experiments::Spread s = experiments::spread(all[c]);
+      const bool whole = s.count > 0 && c > 1;  // of sequences the summary below says more
+      mean.push_back(whole ? number(s.mean) : "");
+      sd.push_back(whole ? number(s.deviation) : "");
+      most.push_back(whole ? number(s.most) : "");
+    }
+    for (auto* line : {&mean, &sd, &most}) table.add(std::move(*line));
+    text += fmt::format("{}\n{}\n", preset, table.text());
+  }
+  return text +
+         "wrong: the metric that says whether the task is solved; mean, sd and most over the runs that have it.\n";
+}
+
 /// "copy_ntm: 5 of 5 solved, median 3000 sequences, worst 6000"
 void print_summary(const std::vector<Row>& rows) {
   for (std::size_t i = 0; i < rows.size();) {
@@ -264,7 +303,7 @@ int run(const Arguments& a) {
     options.done = [&](const std::vector<Row>& rows) { experiments::add_rows(columns, csv_path, rows); };
     done = experiments::run_study(study, options, stopped);
   }
-  const bool tested = study.lengths.empty(), lost = stopped == 0 && experiments::all_diverged(done);
+  const bool tested = !study.judges_lengths(), lost = stopped == 0 && experiments::all_diverged(done);
   const int code = lost ? kDiverged : stopped;
   const std::vector<Group> groups = tested ? by_preset(done) : std::vector<Group>{};
   if (a.json()) {
@@ -291,7 +330,7 @@ int run(const Arguments& a) {
     put("chosen: the run with the least training loss, that of the last whole window of train.log-every sequences.\n"
         "mean to most: all runs. failed: error above 5 %.\n");
   } else {
-    put(table_text(study, done), true);
+    put(study.several_tasks() ? tasks_text(study, done) : table_text(study, done), true);
     print("\n");
     print_summary(done);
   }
@@ -317,6 +356,7 @@ Command reproduce_command() {
       {"reproduce copy --presets copy_ntm", "five seeds of one preset"},
       {"reproduce copy --presets copy_ntm --seeds 6:8 --after 20000",
        "three more, each watched for 20,000 sequences once solved"},
+      {"reproduce ntm --presets associative_recall_ntm --jobs 2", "ten seeds of one of the NTM's five tasks"},
       {"reproduce babi-1k --task.data DIR --jobs 2", "MemN2N on the 20 bAbI tasks, ten runs each, and jointly"},
       {"reproduce babi-1k --task.data DIR --presets babi_kv --task.number 1:3", "another memory, three tasks"}};
   c.flags

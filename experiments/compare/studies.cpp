@@ -18,6 +18,8 @@ std::vector<std::int64_t> tasks_1_to_20() {
 }  // namespace
 
 const std::vector<Study>& studies() {
+  const std::vector<TaskLength> copies = {20, 40, 80, 120}, repeats = {{10, 10}, {20, 10}, {10, 20}},
+                                recalls = {6, 10, 15, 20};
   static const std::vector<Study> all = {
       {.name = "copy",
        .summary =
@@ -43,6 +45,40 @@ const std::vector<Study>& studies() {
        .standard = 6,
        .lengths = {20, 40, 80, 120},
        .published = {{"pytorch-ntm, issues 2 and 15", "its settings for batch 1 do not solve copy with batch 15"}}},
+      {.name = "ntm",
+       .summary = "the five tasks of Graves et al. 2014, section 4, each with both controllers of the NTM and an LSTM: "
+                  "sequences until 0.05 bits and until solved, then harder sequences than trained on",
+       .presets = {{.name = "copy_ntm", .seeds = {1, 10}, .lengths = copies},
+                   {.name = "copy_ntm_ff", .seeds = {1, 10}, .lengths = copies},
+                   {.name = "repeat_copy_ntm", .seeds = {1, 10}, .lengths = repeats},
+                   {.name = "repeat_copy_ntm_ff", .seeds = {1, 10}, .lengths = repeats},
+                   {.name = "associative_recall_ntm", .seeds = {1, 10}, .lengths = recalls},
+                   {.name = "associative_recall_ntm_ff", .seeds = {1, 10}, .lengths = recalls},
+                   {.name = "ngram_ntm", .seeds = {1, 3}, .lengths = {200}},
+                   {.name = "ngram_ntm_ff", .seeds = {1, 3}, .lengths = {200}},
+                   {.name = "priority_sort_ntm", .seeds = {1, 3}, .lengths = {20}},
+                   {.name = "priority_sort_ntm_ff", .seeds = {1, 3}, .lengths = {20}},
+                   {.name = "copy_lstm_3x256", .seeds = {1, 1}, .lengths = copies},
+                   {.name = "repeat_copy_lstm", .seeds = {1, 1}, .lengths = repeats},
+                   {.name = "associative_recall_lstm", .seeds = {1, 1}, .lengths = recalls},
+                   {.name = "ngram_lstm", .seeds = {1, 1}, .lengths = {200}},
+                   {.name = "priority_sort_lstm", .seeds = {1, 1}, .lengths = {20}}},
+       .standard = 15,
+       .lengths = {},
+       .published =
+           {{"Graves et al. 2014, figures 3, 7, 10, 13, 18, one run each, read off the curves",
+             "copy near 0 bits at about 200,000 sequences (LSTM controller) and 100,000 (feedforward), LSTM about 2 at "
+             "1,000,000; repeat copy about 100,000, LSTM 300,000; recall 100,000 and 30,000, LSTM never by 1,000,000; "
+             "6-grams 133 to 134 bits against an optimum of 131 to 132, LSTM 137; sort 10 to 20 bits, LSTM 50"},
+            {"Graves et al. 2014, figure 11, recall at 6, 10, 15, 20 items, as two readers read it",
+             "0 at 12 items and under 1 bit at 15, or 0.1, 1.7, 4.5, 6.8 (LSTM controller) and 0.05, 0.1, 1.3, 7.8 "
+             "(feedforward)"},
+            {"mgupta8143's rebuild, 2026, one seed each",
+             "first below 0.05 bits: copy 10,000 (LSTM controller) and 5,000 (feedforward), recall 22,000 and 39,000; "
+             "recall at 6, 10, 15, 20 items 0, 0, 0, 0.94 and 0, 0, 1.77, 2.03 bits, LSTM 14.93, 18.63, 18.91, 20.48; "
+             "copy at length 120 without an error, both"},
+            {"pytorch-ntm, read off its plots", "repeat copy at about 0 from about 30,000 sequences, spikes after"},
+            {"fumin/ntm, three seeds", "6-grams 133 bits, solved at 257,000, 302,000 and 476,000"}}},
       {.name = "babi-1k",
        .summary = "the 20 bAbI tasks of 1,000 questions: test error task by task (Sukhbaatar et al. 2015, table 1); "
                   "--task.data names the folder of the published files",

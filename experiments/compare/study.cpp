@@ -50,27 +50,61 @@ std::vector<std::optional<double>> watch_after(const EndedRun& run, const Watch&
           worst(learning_curve(run.directory, "train", judged))};
 }
 
+std::vector<std::string> texts(const std::vector<TaskLength>& lengths) {
+  std::vector<std::string> all;
+  for (const TaskLength& length : lengths) all.push_back(length.text());
+  return all;
+}
+
 void require_fit(const Study& study, const std::string& preset, const Config& config) {
-  if (study.lengths.empty()) {
+  if (!study.judges_lengths()) {
     if (task_at(config, std::nullopt)->test().empty())
       fail<ArgumentError>("--presets", "{}: study {} judges on a test set, and the task '{}' has none", preset,
                           study.name, config.task);
     require_training_loss(config);
     return;
   }
+  const std::vector<TaskLength> lengths = study.lengths_of(preset);
+  if (lengths.empty()) {
+    std::vector<std::string> names;
+    for (const StudyPreset& p : study.presets) names.push_back(p.name);
+    fail<ArgumentError>("--presets", "{}: study {} has no lengths to judge it at; it knows {}", preset, study.name,
+                        join(names, ", "));
+  }
   try {
-    for (const TaskLength& length : study.lengths) task_at(config, length);
+    for (const TaskLength& length : lengths) task_at(config, length);
   } catch (const ArgumentError& e) {
-    std::vector<std::string> lengths;
-    for (const TaskLength& length : study.lengths) lengths.push_back(length.text());
     fail<ArgumentError>("--presets", "{}: study {} judges at the lengths {}; {}", preset, study.name,
-                        join(lengths, ", "), e.what());
+                        join(texts(lengths), ", "), e.what());
   }
 }
 
 constexpr std::size_t kHops = 3;  // of a memory with items, whose attention has columns
 
+/// Those of all presets, each once, in the order of the presets.
+std::vector<TaskLength> all_lengths(const Study& study) {
+  std::vector<TaskLength> all;
+  for (const StudyPreset& p : study.presets)
+    for (const TaskLength& length : study.lengths_of(p.name))
+      if (std::find(all.begin(), all.end(), length) == all.end()) all.push_back(length);
+  return all;
+}
+
 std::vector<std::string> figures_of(const Study& study) {
+  if (study.several_tasks()) {
+    std::vector<std::string> columns = {"sequences_to_0.05_bits",
+                                        "seconds_to_0.05_bits",
+                                        "solved_at_sequences",
+                                        "solved_at_seconds",
+                                        "last_cost",
+                                        "last_wrong",
+                                        "worst_evaluation_after"};
+    for (const std::string& length : texts(all_lengths(study))) {
+      columns.push_back("cost_" + length);
+      columns.push_back("wrong_" + length);
+    }
+    return columns;
+  }
   if (study.lengths.empty()) {
     std::vector<std::string> columns = {"training_loss",
                                         "questions",
@@ -94,9 +128,8 @@ std::vector<std::string> figures_of(const Study& study) {
   return columns;
 }
 
-/// The row with figures_of() a study, in order; those behind the last one are none.
-Row with_figures(const Study& study, Row row, const std::vector<std::optional<double>>& figures) {
-  const std::vector<std::string> names = figures_of(study);
+/// The row with figures of these names, in order; those behind the last one are none.
+Row with_figures(const std::vector<std::string>& names, Row row, const std::vector<std::optional<double>>& figures) {
   for (std::size_t i = 0; i < names.size(); ++i)
     row.figures.emplace_back(names[i], i < figures.size() ? figures[i] : std::nullopt);
   return row;
@@ -116,7 +149,7 @@ std::vector<PlannedRun> runs_of(const Study& study, const StudyOptions& options)
   for (std::size_t i = 0; i < presets.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (presets[i].name == presets[j].name) fail<ArgumentError>("--presets", "{} is there twice", presets[i].name);
-  if (options.after && study.lengths.empty())
+  if (options.after && !study.judges_lengths())
     fail<ArgumentError>("--after", "is for studies of lengths; {} judges its runs on a test set", study.name);
   std::vector<PlannedRun> runs;
   for (const StudyPreset& preset : presets) {
@@ -142,7 +175,7 @@ std::vector<PlannedRun> runs_of(const Study& study, const StudyOptions& options)
                        {{"preset", preset.name}},
                        base.with(own),
                        {"mneme", "train", preset.name, "--seed", std::to_string(seed)}};
-        if (study.lengths.empty()) run.factors.emplace_back("task", number ? std::to_string(*number) : "");
+        if (!study.judges_lengths()) run.factors.emplace_back("task", number ? std::to_string(*number) : "");
         run.factors.emplace_back("seed", std::to_string(seed));
         if (number) run.argv.insert(run.argv.end(), {"--" + study.number_key, std::to_string(*number)});
         for (const Assignment& a : options.given)
@@ -154,15 +187,22 @@ std::vector<PlannedRun> runs_of(const Study& study, const StudyOptions& options)
   return runs;
 }
 
+std::optional<double> sequences_of(const std::optional<CurvePoint>& p) {
+  return p ? std::optional<double>(static_cast<double>(p->sequences)) : std::nullopt;
+}
+
+std::optional<double> seconds_of(const std::optional<CurvePoint>& p) {
+  return p ? std::optional<double>(p->seconds) : std::nullopt;
+}
+
 /// Of a study with lengths.
 Row judge_lengths(const Study& study, std::uint64_t after, const EndedRun& run, Row row, EvaluationOptions how) {
   const auto task = task_at(run.config, std::nullopt);
   const auto solved_at = run.number("solved_at_sequences");
   const auto tenth =
       first_at_most(learning_curve(run.directory, "eval", task->metrics()[task->solved_metric()].name), 0.1);
-  std::vector<std::optional<double>> figures = {
-      tenth ? std::optional<double>(static_cast<double>(tenth->sequences)) : std::nullopt,
-      tenth ? std::optional<double>(tenth->seconds) : std::nullopt, solved_at, run.number("solved_at_seconds")};
+  std::vector<std::optional<double>> figures = {sequences_of(tenth), seconds_of(tenth), solved_at,
+                                                run.number("solved_at_seconds")};
   std::vector<std::optional<double>> watched(3);
   if (solved_at) {
     const double end = after ? *solved_at + static_cast<double>(after) : HUGE_VAL;
@@ -173,7 +213,36 @@ Row judge_lengths(const Study& study, std::uint64_t after, const EndedRun& run, 
   how.episodes = study.episodes;
   for (const LengthResult& r : evaluate(run.directory, how).results)
     figures.push_back(r.figures[task->solved_metric()].value);
-  return with_figures(study, std::move(row), figures);
+  return with_figures(figures_of(study), std::move(row), figures);
+}
+
+/// Of a study of several tasks.
+Row judge_task(const Study& study, std::uint64_t after, const EndedRun& run, Row row, EvaluationOptions how) {
+  const auto task = task_at(run.config, std::nullopt);
+  const std::size_t solved = task->solved_metric();
+  const Curve cost = learning_curve(run.directory, "eval", task->metrics()[0].name);
+  const Curve wrong = learning_curve(run.directory, "eval", task->metrics()[solved].name);
+  const auto cheap = first_at_most(cost, 0.05);
+  const auto solved_at = run.number("solved_at_sequences");
+  const auto last = [](const Curve& curve) { return curve.empty() ? std::nullopt : curve.back().value; };
+  std::optional<double> worst;
+  if (solved_at)
+    worst = watch_after(run, {*solved_at, after ? *solved_at + static_cast<double>(after) : HUGE_VAL, after == 0}, row,
+                        *task)[0];
+  std::vector<std::string> names = figures_of(study);
+  names.resize(7);
+  std::vector<std::optional<double>> figures = {
+      sequences_of(cheap), seconds_of(cheap), solved_at, run.number("solved_at_seconds"),
+      last(cost),          last(wrong),       worst};
+  how.lengths = study.lengths_of(row.factor("preset"));
+  how.episodes = study.episodes;
+  for (const LengthResult& r : evaluate(run.directory, how).results) {
+    names.push_back("cost_" + r.length->text());
+    names.push_back("wrong_" + r.length->text());
+    figures.push_back(r.figures[0].value);
+    figures.push_back(r.figures[solved].value);
+  }
+  return with_figures(names, std::move(row), figures);
 }
 
 /// Of a study of a test set: a row for each part.
@@ -200,18 +269,28 @@ std::vector<Row> judge_test(const Study& study, const EndedRun& run, const Row& 
       for (std::size_t h = 0; h < std::min(kHops, use.hops.size()); ++h)
         figures.insert(figures.end(), {use.hops[h].top_percent, use.hops[h].mass});
     }
-    rows.push_back(with_figures(study, std::move(row), figures));
+    rows.push_back(with_figures(figures_of(study), std::move(row), figures));
   }
   return rows;
 }
 
 }  // namespace
 
+bool Study::several_tasks() const {
+  return std::any_of(presets.begin(), presets.end(), [](const StudyPreset& p) { return !p.lengths.empty(); });
+}
+
+std::vector<TaskLength> Study::lengths_of(const std::string& preset) const {
+  for (const StudyPreset& p : presets)
+    if (p.name == preset && !p.lengths.empty()) return p.lengths;
+  return lengths;
+}
+
 RowColumns study_columns(const Study& study) {
   RowColumns columns;
   columns.of = "the study " + study.name;
-  columns.factors = study.lengths.empty() ? std::vector<std::string>{"preset", "task", "seed"}
-                                          : std::vector<std::string>{"preset", "seed"};
+  columns.factors = !study.judges_lengths() ? std::vector<std::string>{"preset", "task", "seed"}
+                                            : std::vector<std::string>{"preset", "seed"};
   columns.figures = figures_of(study);
   columns.less = [&study](const Row& a, const Row& b) {
     const auto key = [&](const Row& row) {
@@ -244,7 +323,8 @@ bool published_data(const Study& study, const std::vector<Assignment>& given) {
 
 std::vector<Row> run_study(const Study& study, const StudyOptions& options, int& stopped) {
   const auto judge = [&](const EndedRun& run, Row begun, EvaluationOptions how) -> std::vector<Row> {
-    if (study.lengths.empty()) return judge_test(study, run, begun, std::move(how));
+    if (!study.judges_lengths()) return judge_test(study, run, begun, std::move(how));
+    if (study.several_tasks()) return {judge_task(study, options.after, run, std::move(begun), std::move(how))};
     return {judge_lengths(study, options.after, run, std::move(begun), std::move(how))};
   };
   return run_plan(runs_of(study, options), judge,

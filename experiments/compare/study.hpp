@@ -34,6 +34,7 @@ struct StudyPreset {
   Range seeds{1, 5};
   std::vector<std::int64_t> numbers = {};  ///< one run for each value of Study::number_key; empty: the preset's own
   std::string remark = {};
+  std::vector<TaskLength> lengths = {};  ///< of its task, where a study's presets learn several
 };
 
 struct Study {
@@ -41,13 +42,18 @@ struct Study {
   std::string summary;
   std::vector<StudyPreset> presets;
   std::size_t standard = 0;         ///< so many of them are run unless others are asked for
-  std::vector<TaskLength> lengths;  ///< evaluated after training; empty: the task's test set
+  std::vector<TaskLength> lengths;  ///< evaluated after training; empty, and its presets have none: the task's test set
   std::size_t episodes = 200;       ///< for each length
   std::vector<Published> published;
   std::vector<PublishedColumn> columns = {};
   std::string number_key = {};     ///< "task.number"
   std::string data_key = {};       ///< names the published data; without it no published figure is comparable
   std::string test_data_key = {};  ///< may name a test set from elsewhere
+
+  /// Whether each preset is judged at lengths of its own task.
+  bool several_tasks() const;
+  bool judges_lengths() const { return !lengths.empty() || several_tasks(); }
+  std::vector<TaskLength> lengths_of(const std::string& preset) const;
 };
 const std::vector<Study>& studies();
 /// Throws ArgumentError that lists what exists.
@@ -58,6 +64,9 @@ const Study& find_study(const std::string& name);
 ///             the run went on (so many of them as StudyOptions::after says; all where it says none), the worst
 ///             evaluation of the solved metric and the worst means over train.log-every sequences of the task's first
 ///             metric and of the solved one; wrong_N, the solved metric at each length
+///   lengths of several tasks   sequences and seconds until an evaluation of at most 0.05 of the first metric (bits of
+///             cost) and until solved, both metrics of the last evaluation, the worst evaluation after solving as
+///             above, then cost_N and wrong_N, both metrics at each length of the preset's task
 ///   test set  training_loss (compare/restarts.hpp), questions, the solved metric, its value for the commonest
 ///             answer, words and answers of the test that training lacks; where memory is read, the metric with reads
 ///             zeroed and shuffled, and of items the share of supporting facts and what the first three hops make of

@@ -1,6 +1,7 @@
 // Studies: rows in order whatever runs side by side, finished runs only read, columns, cells and the published figures.
 #include "experiments/compare/study.hpp"
 
+#include "experiments/compare/curves.hpp"
 #include "experiments/judge/evaluate.hpp"
 #include "experiments/run/run_directory.hpp"
 #include "places.hpp"
@@ -87,6 +88,46 @@ TEST(Study, RowsOfCopyAreInOrderAndOnlyReadASecondTime) {
   EXPECT_EQ(read_file(o.out / "copy_ntm-seed1" / "run.json"), record);
   o.given.push_back({"train.batch", "2", ""});
   expect_has(message_of<ArgumentError>([&] { run_study(study, o, stopped); }), "holds a run of another configuration");
+}
+
+TEST(Study, SeveralTasksAreJudgedEachAtItsLengths) {
+  Folder folder;
+  const Study& study = find_study("ntm");
+  StudyOptions o = options(folder / "out",
+                           {{"memory.slots", "8", ""},
+                            {"memory.width", "4", ""},
+                            {"controller.hidden", "12", ""},
+                            {"train.max-sequences", "200", ""},
+                            {"train.eval-every", "100", ""},
+                            {"train.eval-episodes", "5", ""}},
+                           {"associative_recall_ntm", "repeat_copy_ntm"});
+  o.seeds = Range{1, 1};
+  int stopped = -1;
+  const auto rows = run_study(study, o, stopped);
+  ASSERT_EQ(rows.size(), 2u);
+  for (const char* figure : {"last_cost", "last_wrong", "cost_6", "wrong_20"}) {
+    EXPECT_TRUE(rows[0].figure(figure)) << figure;
+  }
+  EXPECT_FALSE(rows[0].figure("cost_10x20"));
+  for (const char* figure : {"cost_10x10", "wrong_20x10", "cost_10x20"}) EXPECT_TRUE(rows[1].figure(figure)) << figure;
+  EXPECT_FALSE(rows[1].figure("cost_6"));
+  const Curve curve = learning_curve(o.out / "associative_recall_ntm-seed1", "eval", "bits_per_sequence");
+  ASSERT_EQ(curve.size(), 2u);
+  EXPECT_EQ(rows[0].figure("last_cost"), curve[1].value);
+  EvaluationOptions how;
+  how.lengths = {TaskLength{10, 20}};
+  EXPECT_EQ(rows[1].figure("wrong_10x20"), evaluate(o.out / "repeat_copy_ntm-seed1", how).results[0].figures[1].value);
+  // Rows that are known are not made again, whatever is on disk.
+  fs::remove_all(o.out);
+  o.known = rows;
+  const auto again = run_study(study, o, stopped);
+  EXPECT_EQ(csv(study, again), csv(study, rows));
+  EXPECT_FALSE(fs::exists(o.out));
+  o.given[3].value = "300";  // longer than the rows are
+  EXPECT_EQ(run_study(study, o, stopped).at(0).sequences, 300u);
+  o.presets = {"reverse_ntm"};
+  expect_has(message_of<ArgumentError>([&] { run_study(study, o, stopped); }),
+             "[--presets] reverse_ntm: study ntm has no lengths to judge it at; it knows copy_ntm, ");
 }
 
 TEST(Study, ANullInTheMetricsIsAMissingNumber) {
@@ -346,7 +387,7 @@ TEST(Study, EveryPresetOfAStudyLoads) {
     EXPECT_LE(study.standard, study.presets.size());
     for (const StudyPreset& p : study.presets) EXPECT_NO_THROW(Config::load(p.name)) << p.name;
   }
-  expect_has(message_of<ArgumentError>([] { find_study("babi"); }), "There are: copy, copy-batches, babi-1k");
+  expect_has(message_of<ArgumentError>([] { find_study("babi"); }), "There are: copy, copy-batches, ntm, babi-1k");
 }
 
 TEST(Study, TasksThatAPresetDoesNotLearnAreAnError) {
