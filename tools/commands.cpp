@@ -21,6 +21,7 @@ const std::vector<Command>& commands() {
       checkpoint_import_command(),
       gradcheck_command(),
       stories_command(),
+      compare_command(),
       reproduce_command(),
       bench_command(),
       doctor_command(),

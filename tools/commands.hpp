@@ -20,6 +20,7 @@ Command checkpoint_info_command();
 Command checkpoint_export_command();
 Command checkpoint_import_command();
 Command gradcheck_command();
+Command compare_command();
 Command reproduce_command();
 Command bench_command();
 Command stories_command();

@@ -5,13 +5,13 @@
 #include "experiments/run/run_directory.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
+#include "tools/lengths.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <thread>
 
 namespace mneme::tools {
@@ -19,35 +19,6 @@ namespace mneme::tools {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<std::string> split(const std::string& text, char at) {
-  std::vector<std::string> words;
-  std::size_t begin = 0;
-  for (std::size_t end = 0; end != text.npos; begin = end + 1) {
-    end = text.find(at, begin);
-    words.push_back(text.substr(begin, end - begin));
-  }
-  return words;
-}
-
-/// What stands between commas, as numbers from 1 on with an x between them, nothing twice: "10x20,20x10".
-std::vector<experiments::TaskLength> numbers_of(const std::string& flag, const std::string& list, std::size_t most,
-                                                const char* example) {
-  std::vector<experiments::TaskLength> all;
-  for (const std::string& word : split(list, ',')) {
-    experiments::TaskLength numbers;
-    for (const std::string& part : split(word, 'x')) {
-      std::int64_t& n = numbers.parts.emplace_back(0);
-      const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), n);
-      if (error != std::errc{} || stop != part.data() + part.size() || numbers.parts.size() > most)
-        fail<ArgumentError>(flag, "'{}' is not a whole number; it takes a comma list: {}", word, example);
-      if (n < 1) fail<ArgumentError>(flag, "{}: they count from 1", word);
-    }
-    if (std::find(all.begin(), all.end(), numbers) != all.end()) fail<ArgumentError>(flag, "{} is given twice", word);
-    all.push_back(std::move(numbers));
-  }
-  return all;
-}
 
 /// "FAIL" where the task's rule gives no figure.
 std::string figure_text(const std::optional<double>& value, fmt::format_string<const double&> format) {
@@ -141,10 +112,8 @@ std::string memory_use_text(const experiments::Reliance& use) {
 
 int run(const Arguments& a) {
   experiments::EvaluationOptions options;
-  if (a.has("--lengths")) options.lengths = numbers_of("--lengths", a.options.text("--lengths"), 9, "20,40,80");
-  if (a.has("--slots"))
-    for (const auto& one : numbers_of("--slots", a.options.text("--slots"), 1, "128,256"))
-      options.slots.push_back(one.parts[0]);
+  if (a.has("--lengths")) options.lengths = lengths_of(a.options.text("--lengths"));
+  if (a.has("--slots")) options.slots = slots_of(a.options.text("--slots"));
   options.checkpoint = a.options.text("--checkpoint");
   if (a.has("--episodes")) options.episodes = a.options.size("--episodes");
   if (a.has("--seed")) options.seed = static_cast<std::uint64_t>(a.options.integer("--seed"));

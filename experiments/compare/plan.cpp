@@ -154,7 +154,8 @@ std::vector<Row> run_plan(const std::vector<PlannedRun>& runs, const Judge& judg
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (!found[i].empty()) continue;
     left.push_back(i);
-    jobs.push_back({runs[i].name, static_cast<std::uint64_t>(runs[i].config.train.integer("max-sequences"))});
+    jobs.push_back({runs[i].label.empty() ? runs[i].name : runs[i].label,
+                    static_cast<std::uint64_t>(runs[i].config.train.integer("max-sequences"))});
   }
   const auto work = [&](std::size_t k, const RunOptions& how) { return make(runs[left[k]], judge, options, how); };
   stopped = run_jobs(jobs, options.how, work, [&](std::size_t k, const JobEnd& end) {

@@ -22,6 +22,7 @@ struct PlannedRun {
   std::vector<std::pair<std::string, std::string>> factors;  ///< of its rows
   Config config;
   std::vector<std::string> argv;  ///< the command that gives it, but for --out
+  std::string label = {};         ///< in messages; "" = its name
 };
 
 /// What the folder of a run that has ended says of it.

@@ -46,6 +46,8 @@ std::string csv_header(const RowColumns& columns);
 std::string csv_line(const RowColumns& columns, const Row& row);
 /// The rows of a CSV; "" has none. FileError naming the file `name` where its columns are others, or a line is no row.
 std::vector<Row> read_rows(const RowColumns& columns, const std::string& csv, const std::string& name);
+/// The rows of a file whose header says which factors and figures they have. FileError where it is no such file.
+std::vector<Row> load_any_rows(const std::filesystem::path& csv);
 /// As read_rows() of a file; none where there is no such file.
 std::vector<Row> load_rows(const RowColumns& columns, const std::filesystem::path& csv);
 /// The CSV `before` (text of the file `name`) with `rows` in the place of those of the same factors, all in order.
