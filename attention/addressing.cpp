@@ -18,6 +18,7 @@ AddressingDeclaration made_of(const std::string& similarity, const std::string& 
     require("similarity", scores(), similarity), require("normalizer", normalizers(), normalizer);
   AddressingDeclaration d;
   d.parts = {similarity, similarity.empty() ? "" : normalizer, moves};
+  if (!similarity.empty()) d.parts.constants = normalizers().find(normalizer).constants(setup.options);
   d.uses_content = !similarity.empty();
   const auto stage = [&](const char* name, Kind kind, const char* doc) {
     d.stages.push_back({name, "", {setup.slots}, kind, doc, {"slot"}});
@@ -26,8 +27,9 @@ AddressingDeclaration made_of(const std::string& similarity, const std::string& 
     d.parameters.push_back({{"key", "", {setup.width}, Kind::plain, "content key k_t", {"cell"}}, Squash::tanh});
     d.parameters.push_back({{"beta", "", {}, Kind::positive, "key strength beta_t"}, Squash::softplus});
     stage("similarity", Kind::plain, "similarity K(k_t, M_t(i))");
-    const bool sums = normalizers().find(normalizer).sums_to_one;
-    stage("content", sums ? Kind::weights : Kind::plain, "content weighting w^c_t");
+    const NormalizerPlugin& plugin = normalizers().find(normalizer);
+    stage("content", plugin.sums_to_one ? Kind::weights : Kind::plain, "content weighting w^c_t");
+    d.stages.back().decided = !plugin.continuous && !moves.empty();
   }
   d.uses_previous = !d.uses_content;  // what is moved, unless it is interpolated
   for (std::size_t i = 0; i < moves.size(); ++i) {
@@ -49,6 +51,12 @@ AddressingDeclaration made_of(const std::string& similarity, const std::string& 
     }
   }
   return d;
+}
+
+std::vector<std::string> switched_on(std::vector<std::string> moves, const AddressingSetup& setup) {
+  if (!setup.interpolates) std::erase(moves, "interpolate");
+  if (!setup.sharpens) std::erase(moves, "sharpen");
+  return moves;
 }
 
 }  // namespace mneme

@@ -33,7 +33,11 @@ struct AddressingSetup {
   std::size_t slots = 0;               ///< N
   std::size_t width = 0;               ///< M
   std::size_t shifts = 3;              ///< S, odd: the shifts -(S-1)/2 .. (S-1)/2
+  std::string similarity = "cosine";   ///< of key and slot; a scheme may insist on another
   std::string normalizer = "softmax";  ///< of similarities; a scheme may insist on another
+  bool interpolates = true;            ///< false: no scheme looks back by "interpolate"
+  bool sharpens = true;                ///< false: no scheme has "sharpen"
+  Options options = {};                ///< of the memory, those of normalizers among them
 };
 
 struct AddressingDeclaration {
@@ -50,6 +54,9 @@ struct AddressingDeclaration {
 AddressingDeclaration made_of(const std::string& similarity, const std::string& normalizer,
                               const std::vector<std::string>& moves, const AddressingSetup& setup);
 
+/// Of these moves, those that the setup has not switched off.
+std::vector<std::string> switched_on(std::vector<std::string> moves, const AddressingSetup& setup);
+
 template <class T>
 class Addressing {
  public:
@@ -63,7 +70,8 @@ template <class T>
 class ContentLookup {
  public:
   ContentLookup(const Builder<T>& build, const AddressingParts& parts, const AddressingSetup& setup)
-      : attention_(build.scope("similarity"), parts.similarity, parts.normalizer, {setup.width, setup.width}) {}
+      : attention_(build.scope("similarity"), parts.similarity, parts.normalizer, {setup.width, setup.width},
+                   setup.options) {}
 
   /// key [B M], beta [B 1], memory [B M N] -> [B N]
   Var<T> operator()(Pass<T>& pass, Var<T> key, Var<T> beta, Var<T> memory) const {

@@ -16,14 +16,19 @@ namespace mneme {
 template <class T>
 class Attention {
  public:
-  /// The plug-ins outlive this.
-  Attention(std::unique_ptr<Score<T>> score, const NormalizerPlugin& normalizer, const CombinerPlugin& combiner)
-      : score_(std::move(score)), normalizer_(&normalizer), combiner_(&combiner) {}
-  /// By their names, as registered. Throws ArgumentError for one that nobody registered.
+  /// The combiner outlives this.
+  Attention(std::unique_ptr<Score<T>> score, const NormalizerPlugin& normalizer, const CombinerPlugin& combiner,
+            const Options& options = {})
+      : score_(std::move(score)),
+        normalizer_(normalizer.template make<T>(options)),
+        sums_to_one_(normalizer.sums_to_one),
+        combiner_(&combiner) {}
+  /// By their names, as registered. `options`: those of whoever attends, the normalizer's own among them. Throws
+  /// ArgumentError for a name that nobody registered.
   Attention(const Builder<T>& build, const std::string& score, const std::string& normalizer, const ScoreSizes& sizes,
-            const std::string& combiner = "weighted_sum")
+            const Options& options = {}, const std::string& combiner = "weighted_sum")
       : Attention(scores().find(score).template make<T>(build, sizes), normalizers().find(normalizer),
-                  combiners().find(combiner)) {}
+                  combiners().find(combiner), options) {}
 
   /// What the score makes of keys [B D N] alone: once, for all queries that come.
   Var<T> prepare(Tape<T>& tape, Var<T> keys) const { return score_->prepare(tape, keys); }
@@ -32,14 +37,14 @@ class Attention {
   }
   /// beta: one number a query, or none.
   Var<T> normalize(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {}) const {
-    return like(scores, normalizer_->apply(tape, several(scores), mask, beta));
+    return like(scores, (*normalizer_)(tape, several(scores), mask, beta));
   }
   Var<T> combine(Tape<T>& tape, Var<T> weights, Var<T> values) const {
     return like(weights, combiner_->apply(tape, several(weights), values));
   }
 
   /// Whether weights of a row sum to 1.
-  bool sums_to_one() const { return normalizer_->sums_to_one; }
+  bool sums_to_one() const { return sums_to_one_; }
 
  private:
   static Var<T> several(Var<T> x) { return x.shape.rank() == 2 ? x.reshaped({x.shape[0], 1, x.shape[1]}) : x; }
@@ -48,7 +53,8 @@ class Attention {
   }
 
   std::unique_ptr<Score<T>> score_;
-  const NormalizerPlugin* normalizer_;
+  std::unique_ptr<Normalizer<T>> normalizer_;
+  bool sums_to_one_;
   const CombinerPlugin* combiner_;
 };
 

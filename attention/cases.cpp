@@ -6,9 +6,11 @@
 #include "attention/normalize.hpp"
 #include "attention/score.hpp"
 #include "autodiff/ops.hpp"
+#include "core/join.hpp"
 
 #include <array>
 #include <memory>
+#include <set>
 
 namespace mneme {
 
@@ -70,8 +72,9 @@ void normalize_cases(std::vector<GradientCase>& cases) {
                           {"empty elements, no mask", {nullptr, false, empty}}};
   for (const auto& [name, plugin] : normalizers().entries()) {
     CaseList list(name, cases);
-    const auto apply = [plugin = &plugin](Mask mask) -> GradientFunction {
-      return [=](Tape<double>& t, Inputs x) { return plugin->apply<double>(t, x[0], mask, x.size() > 1 ? x[1] : V{}); };
+    const std::shared_ptr<const Normalizer<double>> normalizer = plugin.make<double>();
+    const auto apply = [normalizer](Mask mask) -> GradientFunction {
+      return [=](Tape<double>& t, Inputs x) { return (*normalizer)(t, x[0], mask, x.size() > 1 ? x[1] : V{}); };
     };
     for (const CaseSizes& s : case_sizes) {
       list.add(s.text(), {{{s.b, s.q, s.n}, -2, 2}}, apply({}));
@@ -120,6 +123,22 @@ GradientInput interior(const Declared& d, std::size_t rows) {
   }
 }
 
+/// Every plain score with every normalizer whose rows sum to 1, each move on and off, shifts over 1, 3 and 5.
+template <class F>
+void each_setup(F f) {
+  for (const auto& [score, plugin] : scores().entries())
+    for (const auto& [normalizer, normalizes] : normalizers().entries())
+      for (int moves = 0; plugin.needs_query && plugin.needs_equal_sizes && normalizes.sums_to_one && moves < 12;
+           ++moves)
+        f(AddressingSetup{.slots = 10,
+                          .width = 3,
+                          .shifts = static_cast<std::size_t>(1 + moves % 3 * 2),
+                          .similarity = score,
+                          .normalizer = normalizer,
+                          .interpolates = moves / 3 % 2 == 0,
+                          .sharpens = moves / 6 == 0});
+}
+
 /// Interior values of each kind; the memory's slots are away from 0, where the cosine turns sharply.
 void addressing_cases(std::vector<GradientCase>& cases) {
   struct Module {
@@ -127,25 +146,36 @@ void addressing_cases(std::vector<GradientCase>& cases) {
     std::unique_ptr<Addressing<double>> scheme;
   };
   CaseList list("addressing", cases);
-  for (const auto& [name, plugin] : addressing_schemes().entries())
-    for (const auto& [b, n, shifts] : {std::array<std::size_t, 3>{1, 1, 3}, {2, 5, 3}, {2, 3, 5}, {1, 9, 1}}) {
-      const AddressingSetup setup{.slots = n, .width = 3, .shifts = shifts};
-      auto module = std::make_shared<Module>();
-      module->scheme = plugin.make<double>(Builder<double>(module->set), setup);
-      std::vector<GradientInput> inputs;
-      for (const HeadParameter& p : plugin.declare(setup).parameters) inputs.push_back(interior(p.declared, b));
-      const std::size_t count = inputs.size();
-      inputs.push_back({{b, setup.width, n}, 0.2, 1});
-      inputs.push_back({{b, n}, 0.05, 1});
-      for (const Parameter& p : module->set.parameters()) inputs.push_back({p.shape, -1, 1, parameter});
-      list.add(fmt::format("{}, B={} N={} S={}", name, b, n, shifts), inputs,
-               [module, count](Tape<double>& t, Inputs x) {
-                 auto* parameters = t.scratch<V>(count);
-                 std::uninitialized_copy_n(x.begin(), count, parameters);
-                 Pass<double> pass{t};
-                 return (*module->scheme)(pass, {parameters, count}, x[count], x[count + 1]);
-               });
-    }
+  const auto add = [&](const std::string& variant, const AddressingPlugin& plugin, std::size_t b,
+                       const AddressingSetup& setup) {
+    const std::size_t n = setup.slots;
+    auto module = std::make_shared<Module>();
+    module->scheme = plugin.make<double>(Builder<double>(module->set), setup);
+    std::vector<GradientInput> inputs;
+    for (const HeadParameter& p : plugin.declare(setup).parameters) inputs.push_back(interior(p.declared, b));
+    const std::size_t count = inputs.size();
+    inputs.push_back({{b, setup.width, n}, 0.2, 1});
+    inputs.push_back({{b, n}, 0.05, 1});
+    for (const Parameter& p : module->set.parameters()) inputs.push_back({p.shape, -1, 1, parameter});
+    list.add(variant, inputs, [module, count](Tape<double>& t, Inputs x) {
+      auto* parameters = t.scratch<V>(count);
+      std::uninitialized_copy_n(x.begin(), count, parameters);
+      Pass<double> pass{t};
+      return (*module->scheme)(pass, {parameters, count}, x[count], x[count + 1]);
+    });
+  };
+  for (const auto& [name, plugin] : addressing_schemes().entries()) {
+    for (const auto& [b, n, shifts] : {std::array<std::size_t, 3>{1, 1, 3}, {2, 5, 3}, {2, 3, 5}, {1, 9, 1}})
+      add(fmt::format("{}, B={} N={} S={}", name, b, n, shifts), plugin, b, {.slots = n, .width = 3, .shifts = shifts});
+    std::set<std::string> done;
+    each_setup([&](const AddressingSetup& setup) {
+      const AddressingParts parts = plugin.declare(setup).parts;
+      const bool shifted = std::count(parts.moves.begin(), parts.moves.end(), "shift") > 0;
+      const std::string variant = fmt::format("{}, {} {} {} S={}", name, parts.similarity, parts.normalizer,
+                                              join(parts.moves, ">"), shifted ? std::to_string(setup.shifts) : "none");
+      if (done.insert(variant).second) add(variant, plugin, 2, setup);
+    });
+  }
 }
 
 }  // namespace

@@ -29,6 +29,10 @@ Var<T> scaled_dot_score(Tape<T>& tape, Var<T> query, Var<T> keys);
 template <class T>
 Var<T> cosine_score(Tape<T>& tape, Var<T> query, Var<T> keys);
 
+/// e[q,n] = -|u_q - k_n|^2   (Snell et al. 2017, eq. 2: the squared Euclidean distance, beneath a softmax)
+template <class T>
+Var<T> distance_score(Tape<T>& tape, Var<T> query, Var<T> keys);
+
 /// e[q,n] = sum_a v[a] tanh(u[q,a] + k[a,n])   (Bahdanau et al. 2015, A.1.2, both sides projected before)
 /// query [B Q A], keys [B A N], v [A]
 template <class T>

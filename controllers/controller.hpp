@@ -77,11 +77,11 @@ Registry<ControllerPlugin>& controllers();
 template <template <class> class C, class Own = C<float>>
 bool register_controller(const std::string& name, std::string summary, std::string source,
                          std::source_location where = std::source_location::current()) {
-  const auto make = [&]() -> ControllerPlugin {
+  const auto make = [=]() -> ControllerPlugin {
     return {
         name,
-        std::move(summary),
-        std::move(source),
+        summary,
+        source,
         C<float>::options(),
         C<float>::width,
         [](const Builder<float>& b, const Options& o, std::size_t n) { return std::make_unique<C<float>>(b, o, n); },

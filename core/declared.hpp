@@ -48,6 +48,9 @@ struct Declared {
   std::vector<std::string> axes = {};
   bool trains = true;  ///< false: no gradient flows through it, by design
   Life life = Life::carried;
+  /// Of a stage: rounding may have decided which of it are 0, so that nobody recomputes it from the rest alone. Traces
+  /// hold it from level params on.
+  bool decided = false;
 
   std::string full_name() const { return site.empty() ? name : site + "." + name; }
   std::size_t count() const {
@@ -79,6 +82,7 @@ struct AddressingParts {
   std::string similarity = "";          ///< the score of content addressing: "cosine"; "" = looks at no content
   std::string normalizer = "";          ///< similarities to weights: "softmax"
   std::vector<std::string> moves = {};  ///< what is done with the weights then, in order: "interpolate", "shift", ...
+  std::vector<std::pair<std::string, double>> constants = {};  ///< numbers that the parts were told: {"top_k", 8}
 };
 
 inline constexpr std::size_t nowhere = static_cast<std::size_t>(-1);

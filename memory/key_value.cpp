@@ -22,6 +22,17 @@ std::vector<std::string> scores_with_query() {
   return names;
 }
 
+/// What rounding decides cannot be recomputed from a trace by the memory's own functions.
+bool suits(const NormalizerPlugin& plugin) {
+  return plugin.continuous;
+}
+std::vector<std::string> continuous_normalizers() {
+  std::vector<std::string> names;
+  for (const auto& [name, plugin] : normalizers().entries())
+    if (suits(plugin)) names.push_back(name);
+  return names;
+}
+
 template <class T>
 class KeyValue final : public HopMemory<T> {
   using Base = HopMemory<T>;
@@ -29,10 +40,11 @@ class KeyValue final : public HopMemory<T> {
 
  public:
   static OptionTable options() {
-    return hop_options(40)
-        .choice("score", "dot", scores_with_query, "how well a key fits the query")
-        .choice(
-            "normalize", "softmax", [] { return normalizers().names(); }, "scores to weights")
+    OptionTable table = hop_options(40);
+    table.choice("score", "dot", scores_with_query, "how well a key fits the query")
+        .choice("normalize", "softmax", continuous_normalizers, "scores to weights");
+    add_normalizer_options(table, suits);
+    return table
         .integer("value-words", 0, 0, 4096,
                  "the last words of a fact that are its value, the others its key; 0 = all are both")
         .choice("values", "shared", {"shared", "own"}, "the values' table: the keys' (A), or one of its own")
@@ -53,7 +65,7 @@ class KeyValue final : public HopMemory<T> {
     for (std::size_t k = 0; k + !setup.question < hops_; ++k)
       rotations_.push_back(build.parameter("turn_" + std::to_string(k), {width_, width_},
                                            Initializer::xavier(width_, width_), this->group_));
-    Attention<T> attention(build.scope("score"), o.text("score"), o.text("normalize"), {width_, width_});
+    Attention<T> attention(build.scope("score"), o.text("score"), o.text("normalize"), {width_, width_}, o);
     if (setup.question) {
       this->ask(keys_,
                 words && o.text("answers") == "shared" ? keys_

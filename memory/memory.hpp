@@ -135,11 +135,11 @@ Registry<MemoryPlugin>& memories();
 template <template <class> class M, class Own = M<float>>
 bool register_memory(const std::string& name, std::string summary, std::string source,
                      std::source_location where = std::source_location::current()) {
-  const auto make = [&] {
+  const auto make = [=] {
     MemoryPlugin plugin;
     plugin.name = name;
-    plugin.summary = std::move(summary);
-    plugin.source = std::move(source);
+    plugin.summary = summary;
+    plugin.source = source;
     plugin.options = M<float>::options();
     if constexpr (requires(const Options& o) { M<float>::validate(o); })
       plugin.validate = [](const Options& o) { M<float>::validate(o); };

@@ -30,8 +30,30 @@ std::vector<std::string> schemes_of(const Options& o, const std::string& key, st
   return names;
 }
 
-AddressingDeclaration declaration_of(const std::string& scheme) {
-  return addressing_schemes().find(scheme).declare({});
+AddressingSetup setup_of(const Options& o) {
+  return {.slots = o.size("slots"),
+          .width = o.size("width"),
+          .shifts = o.size("shift-range"),
+          .similarity = o.text("score"),
+          .normalizer = o.text("normalize"),
+          .interpolates = o.flag("interpolate"),
+          .sharpens = o.flag("sharpen"),
+          .options = o};
+}
+
+AddressingDeclaration declaration_of(const std::string& scheme, const Options& o) {
+  return addressing_schemes().find(scheme).declare(setup_of(o));
+}
+
+/// Whether weights may come to sum to less than 1 if those before the first step are zeros: what is interpolated with
+/// them does, until it is sharpened.
+bool falls_short(const AddressingParts& parts, bool starts_short) {
+  bool less = parts.similarity.empty() && starts_short;
+  for (const std::string& move : parts.moves) {
+    if (move == "interpolate") less = less || starts_short;
+    if (move == "sharpen") less = false;
+  }
+  return less;
 }
 
 // [D] or [N D] -> [B D N], the same for every row: M_0 from one learned row or from one row a slot.
@@ -54,10 +76,21 @@ Var<T> spread_slots(Tape<T>& tape, Var<T> rows, std::size_t batch, std::size_t n
 }
 
 /// Weightings that are interpolated and written with sum to 1.
+bool suits(const NormalizerPlugin& plugin) {
+  return plugin.sums_to_one;
+}
 std::vector<std::string> normalizers_to_one() {
   std::vector<std::string> names;
   for (const auto& [name, plugin] : normalizers().entries())
-    if (plugin.sums_to_one) names.push_back(name);
+    if (suits(plugin)) names.push_back(name);
+  return names;
+}
+
+/// Of key and slot alone: a score with numbers that it learns could not be recomputed from a trace.
+std::vector<std::string> plain_scores() {
+  std::vector<std::string> names;
+  for (const auto& [name, plugin] : scores().entries())
+    if (plugin.needs_query && plugin.needs_equal_sizes) names.push_back(name);
   return names;
 }
 
@@ -66,15 +99,19 @@ class Ntm final : public Memory<T> {
  public:
   static OptionTable options() {
     const auto schemes = [] { return addressing_schemes().names(); };
-    return OptionTable()
-        .integer("slots", 128, 1, 1 << 20, "N, memory slots")
+    OptionTable table;
+    table.integer("slots", 128, 1, 1 << 20, "N, memory slots")
         .integer("width", 20, 1, 4096, "M, width of a slot")
         .integer("read-heads", 1, 1, 64, "R, read heads")
         .integer("write-heads", 1, 1, 64, "W, write heads")
         .choices("read-addressing", "content_location", schemes, "addressing scheme of all read heads, or one each")
         .choices("write-addressing", "content_location", schemes, "addressing scheme of all write heads, or one each")
-        .choice("normalize", "softmax", normalizers_to_one, "similarities to weights, in schemes that look at content")
+        .choice("score", "cosine", plain_scores, "similarity of key and slot, in schemes that look at content")
+        .choice("normalize", "softmax", normalizers_to_one, "similarities to weights, in schemes that look at content");
+    add_normalizer_options(table, suits);
+    return table.flag("interpolate", true, "false: content_location does not look back at the last weighting")
         .integer("shift-range", 3, 1, 129, "S, how many shifts a head weighs, odd: 3 = -1, 0, 1")
+        .flag("sharpen", true, "false: what is shifted is not sharpened")
         .choice("order", "write-first", {"read-first", "write-first"}, "what a step does first")
         .choice("initial-memory", "constant", {"constant", "random", "learned", "learned-slots"},
                 "M_0: one number; a random row a slot, drawn once; one learned row; a learned row a slot")
@@ -97,22 +134,23 @@ class Ntm final : public Memory<T> {
     const std::string& m0 = o.text("initial-memory");
     const std::string& w0 = o.text("initial-weights");
     const bool moves = std::any_of(writers.begin(), writers.end(),
-                                   [](const auto& name) { return declaration_of(name).uses_previous; });
+                                   [&](const auto& name) { return declaration_of(name, o).uses_previous; });
     if (n > 1 && (m0 == "constant" || m0 == "learned") && (w0 == "zero" || !moves))
       fail<ArgumentError>("memory.initial-memory",
-                          "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}' cannot tell "
-                          "them apart; use initial-memory random, or initial-weights slot with a location scheme",
-                          m0, w0, join(o.choices("write-addressing"), ","));
+                          "'{}' makes all slots equal, and initial-weights '{}' with write-addressing '{}'{} cannot "
+                          "tell them apart; use initial-memory random, or initial-weights slot with a location scheme",
+                          m0, w0, join(o.choices("write-addressing"), ","),
+                          o.flag("interpolate") ? "" : " without interpolation");
     if (w0 == "zero")
       for (const char* side : {"read", "write"})
         for (const auto& name : o.choices(std::string(side) + "-addressing"))
-          if (!declaration_of(name).uses_content)
+          if (!declaration_of(name, o).uses_content)
             fail<ArgumentError>("memory.initial-weights", "'zero' leaves {}-addressing '{}' nothing to shift", side,
                                 name);
   }
 
   Ntm(const Builder<T>& build, const Options& o, const MemorySetup& setup)
-      : sizes_{o.size("slots"), o.size("width"), o.size("shift-range"), o.text("normalize")},
+      : sizes_(setup_of(o)),
         initial_memory_(o.text("initial-memory")),
         initial_weights_(o.text("initial-weights")),
         initial_value_(o.real("initial-value")),
@@ -250,13 +288,15 @@ class Ntm final : public Memory<T> {
       orders_.push_back(std::move(p));
     }
     head.count = orders_.size() - head.parameters;
-    joined_ = joined_ && scheme == "content_location" && declared.parts.normalizer == "softmax";
+    const AddressingParts& parts = declared.parts;
+    joined_ = joined_ && scheme == "content_location" && parts.similarity == "cosine" &&
+              parts.normalizer == "softmax" && sizes_.interpolates && sizes_.sharpens;
     for (Declared stage : declared.stages) {
       stage.site = site;
       layout_.stages.add(std::move(stage));
     }
-    head.weights =
-        layout_.state.add({"weights", site, {sizes_.slots}, Kind::weights, kind + " weighting w_t", {"slot"}});
+    const Kind rows = falls_short(parts, initial_weights_ == "zero") ? Kind::sub_weights : Kind::weights;
+    head.weights = layout_.state.add({"weights", site, {sizes_.slots}, rows, kind + " weighting w_t", {"slot"}});
     if (kind == "read") {
       head.value = layout_.state.add({"value", site, {sizes_.width}, Kind::plain, "read vector r_t", {"cell"}});
       head.initial_value = build.scope(site).parameter("initial_value", {sizes_.width}, Initializer::constant(0));
@@ -267,7 +307,7 @@ class Ntm final : public Memory<T> {
     if (initial_weights_ == "learned" && head.uses_previous)
       head.start = build.scope(site).parameter("initial_weights", {sizes_.slots}, Initializer::normal(1));
     layout_.turns[kind == "write"].sites.push_back(layout_.sites.size());
-    layout_.sites.push_back({site, kind, scheme, "slot", declared.parts, head.weights, head.value});
+    layout_.sites.push_back({site, kind, scheme, "slot", parts, head.weights, head.value});
     heads_.push_back(std::move(head));
   }
 

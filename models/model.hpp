@@ -106,9 +106,9 @@ Registry<ModelPlugin>& models();
 template <template <class> class M, class Own = M<float>>
 bool register_model(const std::string& name, std::string summary, std::string source, bool uses_memory,
                     bool uses_controller, std::source_location where = std::source_location::current()) {
-  const auto make = [&]() -> ModelPlugin {
-    return {std::move(summary),
-            std::move(source),
+  const auto make = [=]() -> ModelPlugin {
+    return {summary,
+            source,
             M<float>::options(),
             uses_memory,
             uses_controller,

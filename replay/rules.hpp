@@ -14,8 +14,17 @@ namespace mneme::replay {
 using SimilarityRule = Row (*)(View key, View contents, const Constants&);
 Registry<SimilarityRule>& similarity_rules();
 
-/// beta times the similarities [N] -> weights [N]
-using NormalizerRule = Row (*)(View scores);
+/// What a normalizer's rule may look at beside the scores.
+struct Beside {
+  const std::vector<std::pair<std::string, double>>& constants;  ///< of the site, by name
+  View logged;   ///< the weights that the trace has of these scores; {} = it has none
+  double slack;  ///< scores nearer to each other than this may have stood the other way round in float32
+};
+struct NormalizerRule {
+  /// beta times the similarities [N] -> weights [N]
+  Row (*apply)(View scores, const Beside&);
+  const char* constant = nullptr;  ///< the site's constant that it takes; null = none
+};
 Registry<NormalizerRule>& normalizer_rules();
 
 struct MoveRule {

@@ -150,7 +150,7 @@ std::string Mismatch::text() const {
 Report verify(const std::filesystem::path& path, const VerifyOptions& options) {
   const trace::Reader reader(path);
   const trace::Layout& layout = reader.layout();
-  Walker walker(layout);
+  Walker walker(layout, options.tolerance);
   Report report;
   report.nothing = why_nothing(layout, walker);
   report.tolerance = options.tolerance;

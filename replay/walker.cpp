@@ -5,6 +5,7 @@
 #include "trace/specs.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mneme::replay {
 
@@ -37,9 +38,14 @@ const Rule* rule_of(const Registry<Rule>& rules, const std::string& name) {
   return at == rules.entries().end() ? nullptr : &at->second;
 }
 
+bool has_constant(const AddressingParts& parts, const char* name) {
+  return !name || std::any_of(parts.constants.begin(), parts.constants.end(),
+                              [&](const auto& constant) { return constant.first == name; });
+}
+
 }  // namespace
 
-Walker::Walker(const trace::Layout& layout) : layout_(layout) {
+Walker::Walker(const trace::Layout& layout, double tolerance) : layout_(layout), tolerance_(tolerance) {
   for (const auto& [name, value] : layout.constants) {
     if (name == "cosine_epsilon") constants_.cosine_epsilon = value;
     if (name == "sharpen_epsilon") constants_.sharpen_epsilon = value;
@@ -74,10 +80,10 @@ bool Walker::plan_reference(const trace::SiteLayout& site, Plan& p) const {
     const auto* normalize = rule_of(normalizer_rules(), parts.normalizer);
     p.looks_at = trace::Layout::find(layout_.memory, site.site.looks_at);
     const bool there = p.looks_at >= 0 && layout_.logs(layout_.memory[static_cast<std::size_t>(p.looks_at)]);
-    if (!score || !normalize || !there || p.key < 0) return false;
+    if (!score || !normalize || !there || p.key < 0 || !has_constant(parts, normalize->constant)) return false;
     if (p.looks_at != contents_ && !visited_after(site)) return false;
     if (!rows_of(layout_.memory[static_cast<std::size_t>(p.looks_at)], site, p.key)) return false;
-    p.score = *score, p.normalize = *normalize;
+    p.score = *score, p.normalize = normalize;
     from = {"key"};
     if (p.beta >= 0) from.emplace_back("beta");
   }
@@ -312,9 +318,7 @@ Row Walker::by_reference(std::size_t site, std::size_t step) {
     if (!known_) return {};
     Row scores = p.score(site_value(site, p.key, step), looked_at(site), constants_);
     stage(site, p.similarity, step, scores, p.rule);
-    const double beta = p.beta < 0 ? 1 : number(site, p.beta, step);
-    for (double& s : scores) s *= beta;
-    w = scores.empty() ? scores : p.normalize(scores);
+    w = weights_of(site, step, std::move(scores));
     stage(site, p.content, step, w, p.rule);
   }
   for (const Move& move : p.moves) {
@@ -323,6 +327,25 @@ Row Walker::by_reference(std::size_t site, std::size_t step) {
   }
   w.resize(before.size());  // beyond its items
   return w;
+}
+
+/// The normalizer's weights of these similarities.
+Row Walker::weights_of(std::size_t site, std::size_t step, Row scores) {
+  if (scores.empty()) return scores;
+  const Plan& p = plans_[site];
+  const double beta = p.beta < 0 ? 1 : number(site, p.beta, step);
+  double size = 1;
+  for (double& s : scores) {
+    size = std::max(size, std::abs(s));
+    s *= beta;
+  }
+  Row logged;
+  if (p.content >= 0)
+    logged = site_value(site, p.content, step);
+  else if (p.moves.empty())
+    logged = logged_weights(site, step);
+  if (logged.size() > scores.size()) logged.resize(scores.size());  // beyond its items
+  return p.normalize->apply(scores, {layout_.sites[site].site.parts.constants, logged, tolerance_ * size * beta});
 }
 
 Row Walker::own_weights(std::size_t site, std::size_t step) {

@@ -29,7 +29,8 @@ class Witness {
 
 class Walker {
  public:
-  explicit Walker(const trace::Layout& layout);
+  /// `tolerance`: how far scores may be from what float32 made of them, times their size where that is above 1.
+  explicit Walker(const trace::Layout& layout, double tolerance = 1e-5);
 
   void run(const trace::Episode& episode, Witness& witness);
 
@@ -52,7 +53,7 @@ class Walker {
     std::vector<int> orders;         ///< what the update rule takes of a write site
     SimilarityRule score = nullptr;  ///< null = looks at no content
     int looks_at = -1;               ///< what the similarity is of: index in layout.memory
-    NormalizerRule normalize = nullptr;
+    const NormalizerRule* normalize = nullptr;
     std::vector<Move> moves;
     std::string path, rule;
   };
@@ -93,11 +94,13 @@ class Walker {
   void read(const Part& turn, std::size_t step);
   void end_step(std::size_t step);
   Row by_reference(std::size_t site, std::size_t step);
+  Row weights_of(std::size_t site, std::size_t step, Row scores);
   View looked_at(std::size_t site) const;
   Row own_weights(std::size_t site, std::size_t step);
   void stage(std::size_t site, int value, std::size_t step, const Row& recomputed, const std::string& rule);
 
   const trace::Layout& layout_;
+  double tolerance_;
   Constants constants_;
   const UpdateRule* update_ = nullptr;  ///< null = the memory's own
   std::vector<Part> turns_;

@@ -237,6 +237,9 @@ struct Checker::Impl {
     if (layout.checkpoint_step < 0) report.add("/", "attribute checkpoint_step is {}", layout.checkpoint_step);
     for (const auto& [name, value] : layout.constants)
       if (!std::isfinite(value)) report.add("/", "attribute constant_{} is {}", name, value);
+    for (const SiteLayout& s : layout.sites)
+      for (const auto& [name, value] : s.site.parts.constants)
+        if (!std::isfinite(value)) report.add("/sites/" + s.site.name, "attribute constant_{} is {}", name, value);
     static const std::set<std::string> kinds = {"bits", "classes", "pointer", "real"};
     if (!layout.target_kind.empty() && !kinds.count(layout.target_kind))
       report.add("/io", "attribute target_kind is \"{}\", none of {}", layout.target_kind, join(kinds, ", "));

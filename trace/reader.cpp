@@ -118,6 +118,14 @@ std::vector<TurnLayout> load_turns(const File& f, const Layout& l) {
   return turns;
 }
 
+std::vector<std::pair<std::string, double>> load_constants(const File& f, const std::string& group) {
+  std::vector<std::pair<std::string, double>> constants;
+  if (f.has_attr(group, "constants"))
+    for (const std::string& name : split_list(f.text_attr(group, "constants")))
+      constants.emplace_back(name, f.attr<double>(group, "constant_" + name));
+  return constants;
+}
+
 Layout load_layout(const File& f) {
   Layout l;
   const auto text = [&](const char* name) { return f.text_attr("/", name); };
@@ -132,11 +140,7 @@ Layout load_layout(const File& f) {
   l.phase = text("phase");
   l.checkpoint_step = f.attr<std::int64_t>("/", "checkpoint_step");
   if (f.has_attr("/", "repaired_from")) l.repaired_from = text("repaired_from");
-  if (f.has_attr("/", "constants")) {
-    for (const std::string& name : split_list(f.text_attr("/", "constants"))) {
-      l.constants.emplace_back(name, f.attr<double>("/", "constant_" + name));
-    }
-  }
+  l.constants = load_constants(f, "/");
   if (f.has_attr("/io", "target_kind")) l.target_kind = f.text_attr("/io", "target_kind");
   if (f.has_attr("/episodes", "error_name")) l.error_name = f.text_attr("/episodes", "error_name");
   l.level = level_of(f, "/", "trace_level");
@@ -179,6 +183,7 @@ Layout load_layout(const File& f) {
     if (f.has_attr(group, "similarity")) s.site.parts.similarity = f.text_attr(group, "similarity");
     if (f.has_attr(group, "normalizer")) s.site.parts.normalizer = f.text_attr(group, "normalizer");
     if (f.has_attr(group, "moves")) s.site.parts.moves = split_list(f.text_attr(group, "moves"));
+    s.site.parts.constants = load_constants(f, group);
     s.site.slot_axis = f.text_attr(group, "slot_axis");
     if (f.has_attr(group, "looks_at")) s.site.looks_at = f.text_attr(group, "looks_at");
     const std::string encoding = f.text_attr(group, "encoding_type");

@@ -1,4 +1,4 @@
-// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 2.0.0,
+// Room: trace. What a trace file holds (Layout) and one logged episode (Episode). Schema version 2.1.0,
 // docs/trace_format.md.
 //
 // For: whoever logs (experiments) and whoever reads (replay, tools). Memories and controllers never see it: their
@@ -20,7 +20,7 @@
 namespace mneme::trace {
 
 inline constexpr int kSchemaMajor = 2;
-inline constexpr const char* kSchemaVersion = "2.0.0";
+inline constexpr const char* kSchemaVersion = "2.1.0";
 inline constexpr const char* kFormat = "mneme-trace";
 
 /// How much is logged. Each level holds the ones before it.

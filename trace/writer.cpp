@@ -54,6 +54,15 @@ void annotate(File& f, const std::string& path, const std::string& units, const 
   f.set_attr(path, "long_name", long_name);
 }
 
+void write_constants(File& f, const std::string& group, const std::vector<std::pair<std::string, double>>& constants) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : constants) {
+    f.set_attr(group, "constant_" + name, value);
+    names.push_back(name);
+  }
+  f.set_attr(group, "constants", join(names, ","));
+}
+
 void write_root(File& f, const Layout& l) {
   f.set_attr("/", "format", kFormat);
   f.set_attr("/", "schema_version", kSchemaVersion);
@@ -69,12 +78,7 @@ void write_root(File& f, const Layout& l) {
   f.set_attr("/", "checkpoint_step", l.checkpoint_step);
   if (!l.repaired_from.empty()) f.set_attr("/", "repaired_from", l.repaired_from);
   f.set_attr("/", "trace_level", level_name(l.level));
-  std::vector<std::string> constants;
-  for (const auto& [name, value] : l.constants) {
-    f.set_attr("/", "constant_" + name, value);
-    constants.push_back(name);
-  }
-  f.set_attr("/", "constants", join(constants, ","));
+  write_constants(f, "/", l.constants);
   f.set_attr("/", "budget_exhausted", std::uint8_t{0});
   std::vector<std::string> scales;
   for (const AxisSpec& a : trace::axes(l)) scales.push_back(a.name);
@@ -116,6 +120,7 @@ void write_groups(File& f, const Layout& l) {
     if (!parts.similarity.empty()) f.set_attr(group, "similarity", parts.similarity);
     if (!parts.normalizer.empty()) f.set_attr(group, "normalizer", parts.normalizer);
     if (!parts.moves.empty()) f.set_attr(group, "moves", join(parts.moves, ","));
+    if (!parts.constants.empty()) write_constants(f, group, parts.constants);
     if (s.site.looks_at != "contents") f.set_attr(group, "looks_at", s.site.looks_at);
     f.set_attr(group, "encoding_type", "dense");
     f.set_attr(group, "encoding_version", "1");

@@ -35,8 +35,10 @@ Var<T> sigmoid(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
   return w;
 }
 
-const bool registered = normalizers().add(
-    "sigmoid", {"1 / (1 + exp(-e)): each element on its own", "", false, sigmoid<float>, sigmoid<double>});
+template <class T>
+using Sigmoid = PlainNormalizer<T, sigmoid<T>, /*SumsToOne=*/false>;
+
+const bool registered = register_normalizer<Sigmoid>("sigmoid", "1 / (1 + exp(-e)): each element on its own", "");
 
 }  // namespace
 

@@ -61,8 +61,10 @@ Var<T> softmax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
 
 namespace {
 
-const bool registered = normalizers().add(
-    "softmax", {"exp(e) / sum exp(e): the elements compete", "", true, softmax<float>, softmax<double>});
+template <class T>
+using Softmax = PlainNormalizer<T, softmax<T>>;
+
+const bool registered = register_normalizer<Softmax>("softmax", "exp(e) / sum exp(e): the elements compete", "");
 
 }  // namespace
 

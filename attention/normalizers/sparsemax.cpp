@@ -86,9 +86,11 @@ Var<T> sparsemax(Tape<T>& tape, Var<T> scores, Mask mask, Var<T> beta) {
   return w;
 }
 
-const bool registered =
-    normalizers().add("sparsemax", {"the nearest point of the simplex: far elements get exactly 0",
-                                    "Martins & Astudillo 2016, eq. 2", true, sparsemax<float>, sparsemax<double>});
+template <class T>
+using Sparsemax = PlainNormalizer<T, sparsemax<T>>;
+
+const bool registered = register_normalizer<Sparsemax>(
+    "sparsemax", "the nearest point of the simplex: far elements get exactly 0", "Martins & Astudillo 2016, eq. 2");
 
 }  // namespace
 

@@ -9,7 +9,7 @@ namespace {
 template <class T>
 class Content final : public Addressing<T> {
  public:
-  static AddressingDeclaration declare(const AddressingSetup& s) { return made_of("cosine", s.normalizer, {}, s); }
+  static AddressingDeclaration declare(const AddressingSetup& s) { return made_of(s.similarity, s.normalizer, {}, s); }
   Content(const Builder<T>& build, const AddressingSetup& s) : content_(build, declare(s).parts, s) {}
   Var<T> operator()(Pass<T>& pass, Values<T> p, Var<T> memory, Var<T>) const override {
     return content_(pass, p[0], p[1], memory);

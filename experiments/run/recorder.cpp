@@ -59,7 +59,7 @@ void add_sites(const Declaration& declared, trace::Layout& layout) {
       s.values.back().state = true;
     }
     for (const Declared& d : declared.stages)
-      if (d.site == site.name) s.values.push_back(logged(d, trace::Level::full));
+      if (d.site == site.name) s.values.push_back(logged(d, d.decided ? trace::Level::params : trace::Level::full));
     if (site.slot_axis == "item") layout.items = std::max(layout.items, weights.count());
     if (site.slot_axis != "item" && site.slot_axis != "slot") s.size = weights.count();
     layout.sites.push_back(std::move(s));

@@ -5,7 +5,7 @@ namespace mneme::replay {
 
 namespace {
 
-const bool registered = normalizer_rules().add("softmax", softmax);
+const bool registered = normalizer_rules().add("softmax", {[](View z, const Beside&) { return softmax(z); }});
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace {
 
 /// w(i) = max(z(i) - tau, 0), by sorting: the largest k whose k-th score is above (sum of the first k, less 1) / k says
 /// tau   (Martins & Astudillo 2016, algorithm 1)
-Row sparsemax(View z) {
+Row sparsemax(View z, const Beside&) {
   Row sorted(z.begin(), z.end());
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   double sum = 0, tau = 0;
@@ -24,7 +24,7 @@ Row sparsemax(View z) {
   return w;
 }
 
-const bool registered = normalizer_rules().add("sparsemax", sparsemax);
+const bool registered = normalizer_rules().add("sparsemax", {sparsemax});
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 #include "attention/normalize.hpp"
 
 #include "autodiff/ops.hpp"
+#include "tests/attention/normalized.hpp"
 #include "tests/support/values.hpp"
 
 #include <limits>
@@ -40,7 +41,7 @@ std::vector<std::uint8_t> some_mask(std::size_t rows, std::size_t n, std::size_t
 
 template <class T>
 Var<T> sigmoid_normalize(Tape<T>& tape, Var<T> scores, Mask mask = {}, Var<T> beta = {}) {
-  return normalizers().find("sigmoid").apply<T>(tape, scores, mask, beta);
+  return test::normalized<T>(normalizers().find("sigmoid"), tape, scores, mask, beta);
 }
 
 template <class T>
@@ -103,7 +104,7 @@ TYPED_TEST(Normalize, AFullyMaskedRowGivesZerosAndNoGradient) {
     const std::vector<std::uint8_t> may{0, 0, 0, 0, 0, 1, 0, 1, 1, 0};
     const Var<T> scores = given<T>(this->tape, {B, Q, n}, draw(B * Q * n, 92, -0.05, 0.05)),
                  beta = given<T>(this->tape, {B, Q}, draw(B * Q, 93, 0.5, 2));
-    const Var<T> w = plugin.template apply<T>(this->tape, scores, {may.data(), false}, beta);
+    const Var<T> w = test::normalized<T>(plugin, this->tape, scores, {may.data(), false}, beta);
     test::backward_from(this->tape, w);
     const Numbers values = test::numbers(w), de = test::gradient(this->tape, scores),
                   db = test::gradient(this->tape, beta);
@@ -141,8 +142,8 @@ TYPED_TEST(Normalize, ARowOfNanStaysOneUnderEveryMask) {
   const auto weights = [&](const NormalizerPlugin& plugin, double score, const std::uint8_t* may,
                            const std::uint32_t* empty) {
     this->tape.begin(true);
-    return test::numbers(
-        plugin.template apply<T>(this->tape, given<T>(this->tape, {1, 1, 4}, Numbers(4, score)), {may, false, empty}));
+    return test::numbers(test::normalized<T>(plugin, this->tape, given<T>(this->tape, {1, 1, 4}, Numbers(4, score)),
+                                             {may, false, empty}));
   };
   for (const auto& [name, plugin] : normalizers().entries())
     for (const std::uint32_t* empty : {static_cast<const std::uint32_t*>(nullptr), &nothing, &two}) {
@@ -199,8 +200,8 @@ TYPED_TEST(Normalize, BetaIsAScaleOfTheScores) {
       SCOPED_TRACE(name);
       this->tape.begin(true);
       const Var<T> a = given<T>(this->tape, {2, 1, n}, e), b = given<T>(this->tape, {2, 1, n}, e);
-      const Var<T> fused = plugin.template apply<T>(this->tape, a, mask, given<T>(this->tape, {2, 1}, {2.5, 2.5}));
-      const Var<T> composed = plugin.template apply<T>(this->tape, affine(this->tape, b, 2.5, 0), mask, {});
+      const Var<T> fused = test::normalized<T>(plugin, this->tape, a, mask, given<T>(this->tape, {2, 1}, {2.5, 2.5}));
+      const Var<T> composed = test::normalized<T>(plugin, this->tape, affine(this->tape, b, 2.5, 0), mask, {});
       test::expect_near(test::numbers(fused), test::numbers(composed), test::usual_tolerance<T>);
       const Var<T> both[] = {fused.reshaped({2, n}), composed.reshaped({2, n})};
       const Var<T> joined = concatenate<T>(this->tape, both);
@@ -218,7 +219,8 @@ TYPED_TEST(Normalize, WeightsKeepTheirPromise) {
   for (const auto& [name, plugin] : normalizers().entries())
     for (std::size_t n : widths) {
       SCOPED_TRACE(fmt::format("{} N={}", name, n));
-      const Var<T> w = plugin.template apply<T>(this->tape, given<T>(this->tape, {B, Q, n}, draw(B * Q * n, n, -9, 9)));
+      const Var<T> w =
+          test::normalized<T>(plugin, this->tape, given<T>(this->tape, {B, Q, n}, draw(B * Q * n, n, -9, 9)));
       for (std::size_t row = 0; row < B * Q; ++row) {
         double total = 0;
         for (std::size_t i = 0; i < n; ++i) {
@@ -264,7 +266,8 @@ TYPED_TEST(Normalize, ShapesThatDoNotFitAreNamed) {
             }),
             "[sigmoid] beta [2 5] for scores [2 3 5]");
   EXPECT_EQ(complaint([] { normalizers().find("sofmax"); }),
-            "[normalizer] unknown normalizer 'sofmax', did you mean 'softmax'? There are: sigmoid, softmax, sparsemax");
+            "[normalizer] unknown normalizer 'sofmax', did you mean 'softmax'? There are: sigmoid, softmax, sparsemax, "
+            "top_k");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Scores against plain loops in double, properties, edges and shape errors.
 #include "attention/score.hpp"
 
+#include "autodiff/ops.hpp"
 #include "autodiff/products.hpp"
 #include "tests/support/values.hpp"
 
@@ -74,6 +75,32 @@ TYPED_TEST(Score, Cosine) {
   }
 }
 
+TYPED_TEST(Score, Distance) {
+  using T = TypeParam;
+  for (const Sizes& s : all_sizes) {
+    const Numbers q = draw(s.b * s.q * s.d, 31), k = draw(s.b * s.d * s.n, 32);
+    test::expect_value(
+        distance_score(this->tape, given<T>(this->tape, {s.b, s.q, s.d}, q), given<T>(this->tape, {s.b, s.d, s.n}, k)),
+        {s.b, s.q, s.n}, each_pair(s, q, k, [](const Numbers& u, const Numbers& v) {
+          double e = 0;
+          for (std::size_t m = 0; m < u.size(); ++m) e -= (u[m] - v[m]) * (u[m] - v[m]);
+          return e;
+        }));
+  }
+}
+
+// Where query and key meet the distance has a corner, its square has none.
+TYPED_TEST(Score, DistanceOfAVectorFromItselfIsNothingAndSoIsItsSlope) {
+  using T = TypeParam;
+  const Var<T> u = given<T>(this->tape, {1, 1, 3}, {1, -2, 3}),
+               k = given<T>(this->tape, {1, 3, 2}, {1, 1, -2, 0, 3, 3});
+  const Var<T> e = distance_score(this->tape, u, k);
+  test::expect_value(e, {1, 1, 2}, {0, -4}, 0);
+  this->tape.backward(sum(this->tape, e));
+  EXPECT_EQ(test::gradient(this->tape, k), (Numbers{0, 0, 0, -4, 0, 0}));
+  EXPECT_EQ(test::gradient(this->tape, u), (Numbers{0, 4, 0}));
+}
+
 TYPED_TEST(Score, Additive) {
   using T = TypeParam;
   for (const Sizes& s : all_sizes) {
@@ -120,7 +147,7 @@ TYPED_TEST(Score, PermutingTheSlotsPermutesTheScores) {
   for (std::size_t m = 0; m < d; ++m)
     for (std::size_t i = 0; i < n; ++i) permuted[m * n + to(i)] = k[m * n + i];
   const Var<T> u = given<T>(this->tape, {1, 2, d}, q);
-  for (auto* score : {cosine_score<T>, dot_score<T>, scaled_dot_score<T>}) {
+  for (auto* score : {cosine_score<T>, distance_score<T>, dot_score<T>, scaled_dot_score<T>}) {
     const Var<T> a = score(this->tape, u, given<T>(this->tape, {1, d, n}, k));
     const Var<T> b = score(this->tape, u, given<T>(this->tape, {1, d, n}, permuted));
     for (std::size_t row = 0; row < 2; ++row)
@@ -303,8 +330,8 @@ TEST(ScoreModule, EveryRegisteredOneSaysWhatItNeeds) {
 
 TEST(ScoreModule, AnUnknownNameListsWhatExists) {
   EXPECT_EQ(complaint([] { scores().find("cosin"); }),
-            "[score] unknown score 'cosin', did you mean 'cosine'? There are: additive, bilinear, cosine, dot, linear, "
-            "mlp, scaled_dot");
+            "[score] unknown score 'cosin', did you mean 'cosine'? There are: additive, bilinear, cosine, distance, "
+            "dot, linear, mlp, scaled_dot");
 }
 
 }  // namespace

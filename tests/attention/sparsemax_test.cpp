@@ -2,6 +2,7 @@
 // that are masked, not finite, far apart or long.
 #include "attention/normalize.hpp"
 
+#include "tests/attention/normalized.hpp"
 #include "tests/support/values.hpp"
 
 #include <functional>
@@ -37,7 +38,7 @@ class Sparsemax : public testing::Test {
   Sparsemax() { tape.begin(true); }
 
   Var<T> apply(Var<T> scores, Mask mask = {}, Var<T> beta = {}) {
-    return normalizers().find("sparsemax").apply<T>(tape, scores, mask, beta);
+    return test::normalized<T>(normalizers().find("sparsemax"), tape, scores, mask, beta);
   }
   /// One row.
   Numbers row(const Numbers& e, Mask mask = {}) {

@@ -78,7 +78,8 @@ TEST(KeyValue, TakesEveryScoreAndNormalizerByName) {
   const Stories stories({4, 1, 0});
   for (const auto& [score, plugin] : scores().entries()) {
     if (!plugin.needs_query) continue;
-    for (const std::string& normalizer : normalizers().names()) {
+    for (const auto& [normalizer, normalizes] : normalizers().entries()) {
+      if (!normalizes.continuous) continue;
       Asked<double> asked("key_value", small({{"score", score}, {"normalize", normalizer}}), stories.spec);
       const Values<double> state = asked.ask(stories.batch);
       EXPECT_EQ(asked.memory->layout().sites[0].addressing, score);

@@ -3,6 +3,7 @@
 #include "autodiff/ops.hpp"
 #include "core/join.hpp"
 #include "memory/memory.hpp"
+#include "tests/memory/addressing_options.hpp"
 #include "tests/memory/plain_ntm.hpp"
 #include "tests/support/values.hpp"
 
@@ -16,7 +17,7 @@ using test::draw;
 using test::given;
 using test::Numbers;
 
-using Given = std::map<std::string, std::string>;
+using test::Given;
 constexpr std::size_t H = 4;
 
 Options options_of(const Given& given) {
@@ -116,6 +117,12 @@ void expect_paper(const Given& given) {
     for (const Site& s : layout.sites) {
       test::PlainHead h;
       h.scheme = s.addressing;
+      const Options o = options_of(small(given));
+      h.score = o.text("score");
+      h.normalize = o.text("normalize");
+      h.k = o.size("top-k");
+      h.interpolates = o.flag("interpolate");
+      h.sharpens = o.flag("sharpen");
       h.writes = s.kind == "write";
       const Numbers w = ntm.state(state, s.name, "weights");
       h.w.assign(w.begin() + static_cast<std::ptrdiff_t>(b * n), w.begin() + static_cast<std::ptrdiff_t>((b + 1) * n));
@@ -162,11 +169,62 @@ TEST(Ntm, StepsAreThePapers) {
       {{"start-slot", "3"}},
   };
   for (const Given& given : cases) {
-    std::vector<std::string> told;
-    for (const auto& [name, value] : given) told.push_back(name + "=" + value);
-    SCOPED_TRACE(join(told, " "));
+    SCOPED_TRACE(test::text(given));
     expect_paper(given);
   }
+}
+
+TEST(Ntm, TakenApartStepsAreThePapersWithoutWhatIsLeftOut) {
+  const std::vector<Given> all = test::addressing_options();
+  EXPECT_EQ(all.size(), 123u);
+  for (const Given& given : all) {
+    SCOPED_TRACE(test::text(given));
+    expect_paper(given);
+  }
+}
+
+// A move that is switched off has no parameter and no stage; what is left says whether a head looks back.
+TEST(Ntm, AMoveThatIsOffIsNotDeclared) {
+  const auto declared = [](const Given& given) {
+    const Ntm<double> ntm(given);
+    std::string text;
+    for (const DeclaredList* list : {&ntm.memory->layout().parameters, &ntm.memory->layout().stages})
+      for (const Declared& d : *list)
+        if (d.site == "read_0") text += d.name + (d.decided ? "! " : " ");
+    for (const std::string& move : ntm.memory->layout().sites[0].parts.moves) text += "> " + move + " ";
+    for (const auto& [name, value] : ntm.memory->layout().sites[0].parts.constants)
+      text += fmt::format("{}={}", name, value);
+    return text;
+  };
+  EXPECT_EQ(declared({}),
+            "key beta gate shift gamma similarity content gated shifted > interpolate > shift > sharpen ");
+  EXPECT_EQ(declared({{"sharpen", "false"}}), "key beta gate shift similarity content gated > interpolate > shift ");
+  EXPECT_EQ(declared({{"interpolate", "false"}, {"initial-memory", "random"}}),
+            "key beta shift gamma similarity content shifted > shift > sharpen ");
+  EXPECT_EQ(declared({{"interpolate", "false"}, {"sharpen", "false"}, {"initial-memory", "random"}}),
+            "key beta shift similarity content > shift ");
+  EXPECT_EQ(declared({{"read-addressing", "location"}, {"sharpen", "false"}}), "shift > shift ");
+  EXPECT_EQ(declared({{"normalize", "top_k"}, {"top-k", "3"}, {"sharpen", "false"}}),
+            "key beta gate shift similarity content! gated > interpolate > shift top_k=3");
+  EXPECT_EQ(declared({{"normalize", "top_k"}, {"read-addressing", "content"}}), "key beta similarity content top_k=8");
+  // Learned starts are for those who look back.
+  Ntm<double> still({{"initial-weights", "learned"}, {"interpolate", "false"}, {"initial-memory", "random"}});
+  for (const Parameter& p : still.set.parameters())
+    EXPECT_EQ(p.name.find("initial_weights"), std::string::npos) << p.name;
+}
+
+// Interpolated with zeros and never made to sum to 1 again: declared as what it is.
+TEST(Ntm, WeightsThatStartAtZeroAndAreNotSharpenedSumToLess) {
+  const auto kind = [](const Given& given) {
+    Given zero = given;
+    zero["initial-weights"] = "zero";
+    zero["initial-memory"] = "random";
+    return Ntm<double>(zero).memory->layout().state[1].kind;
+  };
+  EXPECT_EQ(kind({}), Kind::weights);
+  EXPECT_EQ(kind({{"sharpen", "false"}}), Kind::sub_weights);
+  EXPECT_EQ(kind({{"sharpen", "false"}, {"interpolate", "false"}}), Kind::weights);
+  EXPECT_EQ(kind({{"sharpen", "false"}, {"read-addressing", "content"}}), Kind::weights);
 }
 
 TEST(Ntm, SeveralHeadsOfMixedSchemes) {
@@ -320,6 +378,21 @@ TEST(Ntm, PairsOfInitialMemoryAndWeights) {
             "[memory.initial-memory] 'constant' makes all slots equal, and initial-weights 'slot' with "
             "write-addressing 'content' cannot tell them apart; use initial-memory random, or initial-weights slot "
             "with a location scheme");
+  // So can one that moves and never looks back.
+  EXPECT_EQ(complaint([] {
+              options_of(small({{"interpolate", "false"}}));
+            }),
+            "[memory.initial-memory] 'constant' makes all slots equal, and initial-weights 'slot' with "
+            "write-addressing 'content_location' without interpolation cannot tell them apart; use initial-memory "
+            "random, or initial-weights slot with a location scheme");
+  EXPECT_EQ(complaint([] {
+              options_of(small({{"interpolate", "false"}, {"write-addressing", "location"}}));
+            }),
+            "no complaint");
+  EXPECT_EQ(complaint([] {
+              options_of(small({{"interpolate", "false"}, {"initial-weights", "zero"}, {"initial-memory", "random"}}));
+            }),
+            "no complaint");
   // One writer that moves is enough.
   EXPECT_EQ(complaint([] {
               options_of(small({{"write-heads", "2"}, {"write-addressing", "content,location"}}));

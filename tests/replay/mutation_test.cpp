@@ -198,6 +198,13 @@ INSTANTIATE_TEST_SUITE_P(All, Mutation,
                                              {"trace.level", "full"}},
                                          std::vector<std::pair<std::string, std::string>>{
                                              {"memory.normalize", "sparsemax"}, {"trace.level", "full"}},
+                                         std::vector<std::pair<std::string, std::string>>{{"memory.normalize", "top_k"},
+                                                                                          {"memory.top-k", "2"}},
+                                         std::vector<std::pair<std::string, std::string>>{{"memory.score", "distance"},
+                                                                                          {"memory.normalize", "top_k"},
+                                                                                          {"memory.top-k", "3"},
+                                                                                          {"memory.sharpen", "false"},
+                                                                                          {"trace.level", "full"}},
                                          story("end_to_end"), story("key_value")));
 
 }  // namespace

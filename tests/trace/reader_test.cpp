@@ -173,7 +173,7 @@ TEST_F(Malformed, NewerAndOlderSchemas) {
   set_text("/", "schema_version", "3.0.0");
   EXPECT_EQ(complaint(bad),
             "[" + bad.string() +
-                "] has schema version 3.0.0, newer than the 2.0.0 that this program reads: use a newer mneme");
+                "] has schema version 3.0.0, newer than the 2.1.0 that this program reads: use a newer mneme");
   set_text("/", "schema_version", "2.7.3");
   EXPECT_EQ(complaint(bad), "");
   EXPECT_EQ(Reader(bad).version(), "2.7.3");
