@@ -33,7 +33,7 @@ bool selects(const std::string& key) {
 /// Whether + is written for the comma in values of the key: in lists, of whatever plug-in has it.
 bool is_list(const std::string& key) {
   for (const OptionInfo& o : list_options())
-    if (o.key == key) return o.domain.starts_with("list of");
+    if (o.key == key) return o.domain.starts_with("comma list of");
   return false;
 }
 
