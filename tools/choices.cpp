@@ -43,28 +43,54 @@ Words preset_names() {
   return names;
 }
 
-Words known_runs() {
-  constexpr std::size_t deepest = 5, most_looked_at = 2000;
-  std::vector<std::pair<fs::file_time_type, std::string>> found;
+namespace {
+
+/// f(path, entry) for each run or folder of restarts at most so deep in `folder`.
+template <class F>
+void look_for_runs(const fs::path& folder, std::size_t depth, F f) {
+  constexpr std::size_t most_looked_at = 20000;
   std::size_t looked_at = 0;
-  const auto look = [&](auto&& self, const fs::path& folder, std::size_t depth) -> void {
+  const auto look = [&](auto&& self, const fs::path& in, std::size_t left) -> void {
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
+    for (const auto& entry : fs::directory_iterator(in, error)) {
       if (++looked_at > most_looked_at || !entry.is_directory(error) || entry.is_symlink(error)) continue;
       const fs::path path = entry.path().lexically_normal();
-      const bool run = experiments::holds_run(path) || experiments::holds_restarts(path);
-      if (run)
-        found.emplace_back(entry.last_write_time(error), path.string());
-      else if (depth > 0)
-        self(self, path, depth - 1);
+      if (!f(path, entry) && left > 0) self(self, path, left - 1);
     }
   };
-  look(look, ".", 0);
-  look(look, "runs", deepest);
+  look(look, folder, depth);
+}
+
+constexpr std::size_t kDeepest = 5;
+
+}  // namespace
+
+Words known_runs() {
+  std::vector<std::pair<fs::file_time_type, std::string>> found;
+  const auto note = [&](const fs::path& path, const fs::directory_entry& entry) {
+    std::error_code error;
+    const bool run = experiments::holds_run(path) || experiments::holds_restarts(path);
+    if (run) found.emplace_back(entry.last_write_time(error), path.string());
+    return run;
+  };
+  look_for_runs(".", 0, note);
+  look_for_runs("runs", kDeepest, note);
   std::sort(found.begin(), found.end(), std::greater<>());
   Words names;
   for (const auto& [time, name] : found)
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  return names;
+}
+
+Words runs_below(const fs::path& folder) {
+  Words names;
+  if (experiments::holds_run(folder)) return {folder.string()};
+  look_for_runs(folder, kDeepest, [&](const fs::path& path, const fs::directory_entry&) {
+    const bool run = experiments::holds_run(path);
+    if (run) names.push_back(path.string());
+    return run;
+  });
+  std::sort(names.begin(), names.end());
   return names;
 }
 

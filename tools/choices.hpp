@@ -3,6 +3,7 @@
 
 #include "tools/command.hpp"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ std::vector<std::string> plugin_names(const std::string& key);
 std::vector<std::string> preset_names();
 /// Runs and folders of restarts here and below runs/, as they would be typed, the newest first.
 std::vector<std::string> known_runs();
+/// Every run in a folder, those of restarts and comparisons too, by name; the folder itself where it is one.
+std::vector<std::string> runs_below(const std::filesystem::path& folder);
 
 /// The configuration keys that a command takes as flags; a key of several plug-ins once for each. Where `words` (those
 /// after the command) name a preset, a file or a run, its plug-ins' keys alone, with its values as their defaults;

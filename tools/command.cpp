@@ -177,7 +177,8 @@ class Parser {
     for (std::size_t i = a.positional.size(); i < list.size(); ++i)
       if (!list[i].optional)
         fail<ArgumentError>(command_.name, "{} is missing{}", list[i].name, i == 0 ? there_are("") : "");
-    if (a.positional.size() > list.size())
+    const bool more = !list.empty() && !list.back().optional && list.back().name.ends_with("...");
+    if (a.positional.size() > list.size() && !more)
       fail<ArgumentError>(command_.name, "'{}' is one word too many; it takes {}", a.positional[list.size()],
                           command_.parameters.empty() ? "none" : command_.parameters);
   }

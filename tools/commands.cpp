@@ -6,6 +6,7 @@ namespace mneme::tools {
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       list_command(),
+      list_runs_command(),
       show_command(),
       train_command(),
       eval_command(),
@@ -22,6 +23,7 @@ const std::vector<Command>& commands() {
       gradcheck_command(),
       stories_command(),
       compare_command(),
+      plot_command(),
       reproduce_command(),
       bench_command(),
       doctor_command(),

@@ -6,6 +6,7 @@
 namespace mneme::tools {
 
 Command list_command();
+Command list_runs_command();
 Command show_command();
 Command train_command();
 Command eval_command();
@@ -21,6 +22,7 @@ Command checkpoint_export_command();
 Command checkpoint_import_command();
 Command gradcheck_command();
 Command compare_command();
+Command plot_command();
 Command reproduce_command();
 Command bench_command();
 Command stories_command();

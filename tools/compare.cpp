@@ -7,6 +7,8 @@
 #include "core/quote.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
+#include "tools/curves_figure.hpp"
+#include "tools/drawing.hpp"
 #include "tools/lengths.hpp"
 #include "tools/progress.hpp"
 #include "tools/table.hpp"
@@ -76,7 +78,9 @@ std::string beyond_text(const Comparison& c, const Schemes& schemes) {
     for (const std::string& figure : figures) line.push_back(number(experiments::middle_of(schemes[i]->rows, figure)));
     table.add(std::move(line));
   }
-  return "wrong at length (median)\n" + table.text();
+  std::string metric = schemes.front()->metric;
+  std::replace(metric.begin(), metric.end(), '_', ' ');
+  return metric + " by length, median\n" + table.text();
 }
 
 std::string pairs_text(const Comparison& c, const Schemes& schemes) {
@@ -149,8 +153,9 @@ void print_forecast(const experiments::CompareForecast& f, int jobs, bool json) 
 int run(const Arguments& a) {
   experiments::CompareOptions o;
   if (!a.positional.empty()) {
-    experiments::Factor presets = experiments::factor_of({"preset", a.positional[0], "PRESET"});
-    o.presets = presets.values;
+    const bool file = fs::exists(a.positional[0]);  // its name may have a comma
+    o.presets = file ? std::vector<std::string>{a.positional[0]}
+                     : experiments::factor_of({"preset", a.positional[0], "PRESET"}).values;
   }
   for (const experiments::Assignment& given : a.assignments) {
     if (given.key == "seed") fail<ArgumentError>("--seed", "is --seeds here: 1:10, or a comma list");
@@ -168,7 +173,7 @@ int run(const Arguments& a) {
   if (a.has("--threshold")) o.threshold = experiments::Threshold::parse(a.options.text("--threshold"));
   if (a.has("--rows"))
     for (const std::string& file : experiments::factor_of({"rows", a.options.text("--rows"), "--rows"}).values) {
-      if (!fs::exists(file)) fail<ArgumentError>("--rows", "no file '{}'", file);
+      if (!fs::is_regular_file(file)) fail<ArgumentError>("--rows", "no file '{}'", file);
       o.rows.emplace_back(file);
     }
   const std::size_t runs = experiments::expand(o.presets, o.factors).size() * o.seeds.size();
@@ -192,13 +197,18 @@ int run(const Arguments& a) {
     };
     c = experiments::compare(o);
   }
+  const pictures::Curves curves = experiments::comparison_curves(c);
+  if (!curves.panels.empty() && c.stopped == 0) {
+    const Drawn drawn = draw(o.out, "curves", {{".csv", curves_csv(curves)}, {".gp", curves_script(curves, "curves")}});
+    if (!drawn.pictures) note(how_to_draw(o.out, "curves"));
+  }
   std::size_t made = 0;
   for (const SchemeResult& r : c.results) made += r.seeds();
   if (a.json()) {
     print("{}\n", experiments::comparison_json(c));
   } else {
     if (made > 0) put(comparison_text(c, static_cast<std::size_t>(terminal_size(STDOUT_FILENO).columns)), true);
-    print("\n{} of {} runs: {}\n", made, c.planned, (o.out / "compare.json").string());
+    print("\n{} of {} runs, curves.svg, table.csv, compare.json: {}\n", made, c.planned, o.out.string());
   }
   if (c.stopped) note("stopped; the same command goes on");
   return c.stopped;

@@ -1,22 +1,17 @@
 // Room: tools. `mneme trace render`: the figure, its data and its script, all or none of them.
 #include "core/error.hpp"
 #include "core/json.hpp"
-#include "core/quote.hpp"
 #include "tools/choices.hpp"
 #include "tools/commands.hpp"
+#include "tools/drawing.hpp"
 #include "tools/figure.hpp"
 #include "tools/story_figure.hpp"
-#include "tools/subprocess.hpp"
 #include "tools/terminal.hpp"
 #include "tools/trace_file.hpp"
 #include "trace/hdf5.hpp"
 #include "trace/reader.hpp"
 
-#include <unistd.h>
-
 #include <charconv>
-#include <fstream>
-#include <iterator>
 
 namespace mneme::tools {
 
@@ -56,43 +51,6 @@ fs::path default_folder(const fs::path& trace) {
                                        : trace.parent_path();
 }
 
-/// A folder of our own inside `parent`, removed at the end: what is drawn half stays in it.
-class Workshop {
- public:
-  explicit Workshop(const fs::path& parent) : path_(parent / fmt::format(".render-{}", ::getpid())) {
-    std::error_code error;
-    fs::create_directories(path_, error);
-    if (error) fail<RuntimeFailure>(parent.string(), "cannot be written to: {}", error.message());
-  }
-  ~Workshop() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-/// The first line of what gnuplot said that is no echo of the script.
-std::string complaint(const std::string& output) {
-  const std::size_t last = output.find_last_not_of(" \n\t");
-  if (last == std::string::npos) return "it said nothing";
-  const std::size_t begin = output.rfind('\n', last);
-  return output.substr(begin == std::string::npos ? 0 : begin + 1, last - (begin == std::string::npos ? 0 : begin));
-}
-
-/// Viewers smooth small pictures in SVG files unless they are told not to.
-void keep_cells_sharp(const fs::path& svg) {
-  std::ifstream in(svg, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) fail<RuntimeFailure>(svg.string(), "cannot be read: gnuplot drew none");
-  const std::string image = "<image ", how = "image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\" ";
-  for (std::size_t at = 0; (at = text.find(image, at)) != std::string::npos; at += image.size() + how.size())
-    text.insert(at + image.size(), how);
-  trace::write_text_atomically(svg, text);
-}
-
 int run(const Arguments& a) {
   FigureOptions options;
   if (a.has("--slots")) options.slots = parse_slots(a.options.text("--slots"));
@@ -119,31 +77,15 @@ int run(const Arguments& a) {
   for (const char* kind : {".csv", ".dat", ".gp", ".svg", ".pdf", ".png"})
     trace::expect_free(folder / (name + kind), a.has("--force"));
   stop_if_signalled();
-  const Workshop workshop(folder);
-  std::vector<std::string> files = {name + ".csv", name + ".dat", name + ".gp"};
-  for (std::size_t i = 0; i < files.size(); ++i) trace::write_text_atomically(workshop.path() / files[i], contents[i]);
-
-  const auto drawn = run_program({"gnuplot", "./" + name + ".gp"}, workshop.path());
-  stop_if_signalled();  // it may have ended of the same signal
-  if (drawn && drawn->status != 0)
-    fail<RuntimeFailure>("gnuplot", "ended with {}: {}", drawn->status, complaint(drawn->output));
-  if (drawn) keep_cells_sharp(workshop.path() / (name + ".svg"));
-  if (drawn)
-    for (const char* kind : {".svg", ".pdf", ".png"}) files.push_back(name + kind);
+  const Drawn drawn = draw(folder, name, {{".csv", contents[0]}, {".dat", contents[1]}, {".gp", contents[2]}});
   Json list = Json::array();
-  for (const std::string& file : files) {
-    std::error_code error;
-    fs::rename(workshop.path() / file, folder / file, error);
-    if (error) fail<RuntimeFailure>((folder / file).string(), "cannot be written: {}", error.message());
+  for (const std::string& file : drawn.files) {
     list.push_back((folder / file).lexically_normal().string());
     if (!a.json()) print("{}\n", list.back().get<std::string>());
   }
   if (a.json()) print("{}\n", json_text(Json{{"episode", index}, {"files", list}}, 2));
   note(episode_title(reader, index));
-  if (!drawn)
-    note(fmt::format(
-        "gnuplot is not installed, so nothing was drawn: apt-get install gnuplot-nox, then: cd {} && gnuplot {}",
-        shell_path(folder.string()), shell_path(name + ".gp")));
+  if (!drawn.pictures) note(how_to_draw(folder, name));
   return kOk;
 }
 

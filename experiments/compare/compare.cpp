@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -34,6 +35,7 @@ struct Member {
   std::string id, preset;
   Config config;
   std::vector<std::string> command;  // that gives it, but for --out
+  bool asked = false;                // by this command
 };
 
 /// What compare.json holds of earlier commands.
@@ -61,7 +63,8 @@ Before read_before(const fs::path& out) {
   std::error_code error;
   if (!fs::exists(path, error)) return b;
   const Json j = read_json(path);
-  if (!j.is_object() || j.value("format", "") != kFormat)
+  const auto format = j.is_object() ? j.find("format") : j.end();
+  if (!j.is_object() || format == j.end() || *format != kFormat)
     fail<FileError>(path.string(), "is not the record of a comparison");
   b.there = true;
   try {
@@ -120,6 +123,58 @@ std::string other_option(const Config& now, const Config& then, const std::vecto
   return "";
 }
 
+/// The options that a member's command gave, but for those that are compared.
+std::map<std::string, std::string> given_by(const std::vector<std::string>& command,
+                                            const std::vector<std::string>& keys) {
+  std::map<std::string, std::string> given;
+  for (std::size_t i = 2; i + 1 < command.size(); ++i) {
+    if (!command[i].starts_with("--")) continue;
+    const std::string key = command[i].substr(2);
+    if (key != "seed" && key != "task" && !std::count(keys.begin(), keys.end(), key)) given[key] = command[i + 1];
+    ++i;
+  }
+  return given;
+}
+
+bool has(const Config& config, const std::string& key) {
+  const auto items = config.items();
+  return std::any_of(items.begin(), items.end(), [&](const auto& item) { return item.first == key; });
+}
+
+/// As other_option(), of configurations of two presets, which differ by what they are: of what their commands gave.
+std::string other_given(const Member& now, const Member& then, const std::vector<std::string>& keys) {
+  const auto a = given_by(now.command, keys), b = given_by(then.command, keys);
+  const auto differs = [&](const auto& x, const auto& y) -> std::string {
+    for (const auto& [key, value] : x) {
+      const auto other = y.find(key);
+      if (other != y.end() && other->second == value) continue;
+      if (has(now.config, key) && has(then.config, key)) return key;
+    }
+    return "";
+  };
+  std::string key = differs(a, b);
+  if (key.empty()) key = differs(b, a);
+  if (key.empty()) return "";
+  const auto text = [&](const auto& given) {
+    const auto it = given.find(key);
+    return it == given.end() ? std::string("not given") : it->second;
+  };
+  return fmt::format("{} is {} here and {} there", key, text(a), text(b));
+}
+
+/// Refuses what would only be found out when a run is trained.
+void check_judging(const CompareOptions& o, const Config& config) {
+  const auto task = task_at(config, std::nullopt);
+  for (const TaskLength& length : o.lengths) task_at(config, length);
+  if (config.train.real("time-limit") > 0)
+    fail<ArgumentError>("train.time-limit", "would end runs at other places on other machines; leave it out");
+  if (!o.threshold) return;
+  std::vector<std::string> all;
+  for (const Metric& m : task->metrics()) all.push_back(m.name);
+  if (!std::count(all.begin(), all.end(), o.threshold->metric))
+    throw ArgumentError("[--threshold] " + unknown_name("metric of task " + config.task, o.threshold->metric, all));
+}
+
 /// The command that trains one of the runs by itself.
 std::vector<std::string> command_of(const CompareOptions& o, const GridPoint& point, std::uint64_t seed) {
   std::vector<std::string> words = {"mneme", "train"};
@@ -137,6 +192,52 @@ struct Prepared {
   std::vector<Row> known;  // of the folder and of --rows
 };
 
+std::string scheme_of(const Prepared& p, const Member& m) {
+  const std::string text = scheme_text(m.config, p.keys);
+  return p.presets ? fmt::format("preset={}{}", m.preset, p.keys.empty() ? "" : " " + text) : text;
+}
+
+/// Where a task is judged: as it is asked for, else its longest, twice and four times that in each part.
+std::vector<TaskLength> lengths_for(const CompareOptions& o, const Config& config) {
+  if (!o.lengths.empty()) return o.lengths;
+  if (!task_at(config, std::nullopt)->test().empty()) return {};  // judged on that
+  std::vector<std::int64_t> longest;
+  for (const std::string& option : tasks().find(config.task).length_options)
+    longest.push_back(config.task_options.range(option).high);
+  if (longest.empty()) return {};
+  TaskLength own;
+  own.parts = longest;
+  std::vector<TaskLength> all = {own};
+  for (std::size_t part = 0; part < longest.size(); ++part)
+    for (const std::int64_t factor : {2, 4}) {
+      TaskLength more = own;
+      more.parts[part] *= factor;
+      try {
+        task_at(config, more);
+      } catch (const ArgumentError&) {
+        continue;  // the task goes no further
+      }
+      all.push_back(more);
+    }
+  return all;
+}
+
+/// Whether a row says what the run would: as long, judged at the same places.
+bool stands_for(const CompareOptions& o, const Config& config, const Row& row) {
+  const auto all = static_cast<std::uint64_t>(config.train.integer("max-sequences"));
+  const auto every = static_cast<std::uint64_t>(config.train.integer("eval-every"));
+  const auto solved = row.figure("solved_at_sequences");
+  if (row.diverged()) return row.sequences <= all + o.after;
+  for (const TaskLength& length : lengths_for(o, config))
+    if (!row.figure("wrong_" + length.text())) return false;
+  if (!o.threshold && solved && config.train.flag("stop-when-solved")) {
+    const auto at = static_cast<std::uint64_t>(*solved);
+    if (at + every > all && row.sequences > all) return false;
+    return o.after ? row.sequences >= at + o.after : row.sequences <= at + 2 * every;
+  }
+  return row.sequences == all;
+}
+
 /// What there will be, checked against what there is. Changes nothing.
 Prepared prepare(const CompareOptions& o) {
   if (o.seeds.empty()) fail<ArgumentError>("--seeds", "names none");
@@ -144,9 +245,12 @@ Prepared prepare(const CompareOptions& o) {
   const Before before = read_before(o.out);
   std::error_code error;
   if (!before.there && fs::exists(o.out, error)) {
-    refuse_used_directory(o.out);
-    if (!fs::is_empty(o.out, error) && !fs::exists(o.out / "lock", error))
-      fail<ArgumentError>(o.out.string(), "is a folder with other things in it: choose another --out");
+    if (!fs::is_directory(o.out, error)) fail<ArgumentError>(o.out.string(), "is a file and no folder");
+    for (const auto& entry : fs::directory_iterator(o.out)) {
+      const std::string name = entry.path().filename().string();
+      if (name != "lock" && name != "runs" && !name.ends_with(".part"))
+        fail<ArgumentError>(o.out.string(), "is a folder with other things in it ({}): choose another --out", name);
+    }
   }
   Prepared p;
   p.keys = before.keys;
@@ -161,23 +265,45 @@ Prepared prepare(const CompareOptions& o) {
   Digests digests;
   for (const GridPoint& point : expand(o.presets, o.factors)) {
     Config config = point.config;
+    check_judging(o, config);
     if (o.threshold) config = config.with({{"train.stop-when-solved", "false", "--threshold"}});
-    for (const Member& m : before.members)
-      if (m.preset == point.preset)
-        if (const std::string differs = other_option(config, m.config, p.keys); !differs.empty())
-          fail<ArgumentError>(o.out.string(),
-                              "holds a comparison with another option: {}; choose another --out, or compare "
-                              "both in one (--KEY A,B)",
-                              differs);
     const std::string digest = digests.of(config);
     for (const std::uint64_t seed : o.seeds) {
-      const Config own = config.with({{"seed", std::to_string(seed), "--seeds"}});
-      const std::string id = own.run_id(digest);
-      if (std::none_of(p.members.begin(), p.members.end(), [&](const Member& m) { return m.id == id; }))
-        p.members.push_back({id, point.preset, own, command_of(o, point, seed)});
+      Member now{"", point.preset, config.with({{"seed", std::to_string(seed), "--seeds"}}), command_of(o, point, seed),
+                 true};
+      now.id = now.config.run_id(digest);
+      for (const Member& m : before.members) {
+        const std::string differs =
+            m.preset == now.preset ? other_option(now.config, m.config, p.keys) : other_given(now, m, p.keys);
+        if (!differs.empty())
+          fail<ArgumentError>(o.out.string(), "holds a comparison with another option: {}; choose another --out",
+                              differs);
+      }
+      const auto same =
+          std::find_if(p.members.begin(), p.members.end(), [&](const Member& m) { return m.id == now.id; });
+      if (same == p.members.end()) {
+        p.members.push_back(std::move(now));
+        continue;
+      }
+      same->asked = true;
+      const std::string differs = other_option(now.config, same->config, {});
+      if (!differs.empty())
+        fail<ArgumentError>("compare", "{}: that tells no run from another, so it is compared in folders of their own",
+                            differs);
     }
   }
-  for (const Member& m : p.members) p.presets = p.presets || m.preset != p.members.front().preset;
+  for (const Member& m : p.members)
+    for (const Member& other : p.members)
+      p.presets = p.presets || (m.config.task == other.config.task && m.preset != other.preset);
+  std::map<std::string, std::string> ids;
+  for (const Member& m : p.members) {
+    const std::string name = fmt::format("{} {} seed {}", m.config.task, scheme_of(p, m), m.config.seed);
+    if (!ids.emplace(name, m.id).second)
+      fail<ArgumentError>(o.out.string(),
+                          "two different runs would be '{}': their data differ, or an option that is not "
+                          "compared; choose another --out",
+                          name);
+  }
   for (const Member& m : p.members) {
     const fs::path run = o.out / "runs" / m.id;
     if (!fs::exists(run / "config.ini", error)) continue;
@@ -188,12 +314,12 @@ Prepared prepare(const CompareOptions& o) {
     const std::vector<Row> more = load_any_rows(csv);
     p.known.insert(p.known.end(), more.begin(), more.end());
   }
+  std::erase_if(p.known, [&](const Row& row) {
+    const auto of =
+        std::find_if(p.members.begin(), p.members.end(), [&](const Member& m) { return m.id == row.config_hash; });
+    return of == p.members.end() || !stands_for(o, of->config, row);
+  });
   return p;
-}
-
-std::string scheme_of(const Prepared& p, const Member& m) {
-  const std::string text = scheme_text(m.config, p.keys);
-  return p.presets ? fmt::format("preset={}{}", m.preset, p.keys.empty() ? "" : " " + text) : text;
 }
 
 std::vector<std::pair<std::string, std::string>> factors_of(const Prepared& p, const Member& m) {
@@ -226,30 +352,6 @@ void put_in_order(const Prepared& p, std::vector<Member>& members) {
   members = std::move(sorted);
 }
 
-/// Where a task is judged: as it is asked for, else its longest, twice and four times that in each part.
-std::vector<TaskLength> lengths_for(const CompareOptions& o, const Config& config) {
-  if (!o.lengths.empty()) return o.lengths;
-  std::vector<std::int64_t> longest;
-  for (const std::string& option : tasks().find(config.task).length_options)
-    longest.push_back(config.task_options.range(option).high);
-  if (longest.empty()) return {};
-  TaskLength own;
-  own.parts = longest;
-  std::vector<TaskLength> all = {own};
-  for (std::size_t part = 0; part < longest.size(); ++part)
-    for (const std::int64_t factor : {2, 4}) {
-      TaskLength more = own;
-      more.parts[part] *= factor;
-      try {
-        task_at(config, more);
-      } catch (const ArgumentError&) {
-        continue;  // the task goes no further
-      }
-      all.push_back(more);
-    }
-  return all;
-}
-
 /// Numbers of a row's state: what is carried from step to step.
 double state_size(const Config& config) {
   const Session session(config, 1);
@@ -280,12 +382,6 @@ std::vector<Row> judge(const CompareOptions& o, const EndedRun& run, Row row, Ev
     return p ? std::optional<double>(static_cast<double>(p->sequences)) : std::nullopt;
   };
   if (o.threshold) {
-    const auto names = task->metrics();
-    if (std::none_of(names.begin(), names.end(), [&](const Metric& m) { return m.name == o.threshold->metric; })) {
-      std::vector<std::string> all;
-      for (const Metric& m : names) all.push_back(m.name);
-      throw ArgumentError("[--threshold] " + unknown_name("metric", o.threshold->metric, all));
-    }
     const auto at = first_of_two(learning_curve(run.directory, "eval", o.threshold->metric), o.threshold->at_most);
     add("solved_at_sequences", sequences(at));
     add("solved_at_seconds", at ? std::optional<double>(at->seconds) : std::nullopt);
@@ -299,21 +395,30 @@ std::vector<Row> judge(const CompareOptions& o, const EndedRun& run, Row row, Ev
   add("state_size", state_size(run.config));
   add("seconds_per_1000",
       row.sequences ? std::optional<double>(1000 * row.seconds / static_cast<double>(row.sequences)) : std::nullopt);
-  how.lengths = lengths_for(o, run.config);
+  if (!task->test().empty()) {
+    add("wrong_test", evaluate(run.directory, how).mean_error());
+    return {row};
+  }
+  const std::vector<TaskLength> lengths = lengths_for(o, run.config);
   how.episodes = o.episodes;
-  const auto measure = [&](const std::string& suffix) {
-    for (const LengthResult& r : evaluate(run.directory, how).results)
-      if (r.length) add("wrong_" + r.length->text() + suffix, r.figures[task->solved_metric()].value);
-  };
-  if (how.lengths.empty()) return {row};
-  measure("");
-  const auto options = run.config.memory_options.items();
-  const bool resizable = std::any_of(options.begin(), options.end(), [](const auto& i) { return i.first == "slots"; });
-  for (const std::int64_t n : o.slots) {
-    if (!resizable || n == run.config.memory_options.integer("slots")) continue;
-    how.slots = {n};
+  const auto judged = [&](const TaskLength& length) -> std::optional<double> {
+    how.lengths = {length};
     try {
-      measure(fmt::format("_slots_{}", n));
+      return evaluate(run.directory, how).results.at(0).figures[task->solved_metric()].value;
+    } catch (const NonFiniteError& e) {
+      if (how.notice) how.notice(fmt::format("not judged at {}: {}", length.text(), e.what()));
+      return std::nullopt;  // beyond training: what training came to stands
+    }
+  };
+  for (const TaskLength& length : lengths) add("wrong_" + length.text(), judged(length));
+  for (const std::int64_t n : o.slots) {
+    if (!has(run.config, "memory.slots")) continue;
+    const bool own = n == run.config.memory_options.integer("slots");
+    how.slots = own ? std::vector<std::int64_t>{} : std::vector<std::int64_t>{n};
+    try {
+      for (const TaskLength& length : lengths)
+        add(fmt::format("wrong_{}_slots_{}", length.text(), n),
+            own ? row.figure("wrong_" + length.text()) : judged(length));
     } catch (const ArgumentError& e) {
       if (how.notice) how.notice(fmt::format("not judged with {} slots: {}", n, e.what()));
     }
@@ -329,12 +434,14 @@ std::vector<Waiting> waits(const std::vector<Row>& rows, const char* figure) {
   std::vector<Waiting> all;
   for (const Row& row : rows) {
     const auto at = row.figure(figure);
-    all.push_back({at.value_or(static_cast<double>(row.sequences)), at.has_value()});
+    // One that diverged will never get there: it waits longer than anybody is watched.
+    const double watched = row.diverged() ? kNever : static_cast<double>(row.sequences);
+    all.push_back({at.value_or(watched), at.has_value()});
   }
   return all;
 }
 
-std::vector<SchemeResult> results_of(const std::vector<Row>& rows, const std::map<std::string, std::string>& memories) {
+std::vector<SchemeResult> results_of(const std::vector<Row>& rows, const std::map<std::string, Config>& configs) {
   std::vector<SchemeResult> results;
   for (const Row& row : rows) {
     const std::string task = row.factor("task"), scheme = row.factor("scheme");
@@ -342,7 +449,10 @@ std::vector<SchemeResult> results_of(const std::vector<Row>& rows, const std::ma
       results.emplace_back();
       results.back().task = task;
       results.back().scheme = scheme;
-      results.back().memory = memories.at(row.config_hash);
+      const Config& config = configs.at(row.config_hash);
+      results.back().memory = config.memory.empty() ? config.model : config.memory;
+      const auto made = task_at(config, std::nullopt);
+      results.back().metric = made->metrics()[made->solved_metric()].name;
     }
     results.back().rows.push_back(row);
   }
@@ -354,7 +464,11 @@ std::vector<SchemeResult> results_of(const std::vector<Row>& rows, const std::ma
     const std::vector<Waiting> solved = waits(r.rows, "solved_at_sequences");
     r.median_sequences = censored_median(solved);
     r.interval = bootstrap_interval(solved);
-    r.cheap_sequences = censored_median(waits(r.rows, "sequences_to_0.05_bits"));
+    // A run that ended because it was solved might have come there soon: no median says when.
+    const bool cut = std::any_of(r.rows.begin(), r.rows.end(), [](const Row& row) {
+      return row.exit_reason == exit_reason_name(ExitReason::solved) && !row.figure("sequences_to_0.05_bits");
+    });
+    if (!cut) r.cheap_sequences = censored_median(waits(r.rows, "sequences_to_0.05_bits"));
     r.final_cost = middle_of(r.rows, "last_cost");
     r.seconds_per_1000 = middle_of(r.rows, "seconds_per_1000");
     r.parameters = static_cast<double>(r.rows.front().parameters);
@@ -363,10 +477,23 @@ std::vector<SchemeResult> results_of(const std::vector<Row>& rows, const std::ma
   return results;
 }
 
-/// a less b, where both infinite is a tie.
-double difference_of(double a, double b) {
-  return a == b ? 0 : a - b;
-}
+/// a less b of each pair.
+struct Differences {
+  std::vector<double> ranked;   // where neither got there a tie
+  std::vector<double> at_most;  // the least and the most that it may be
+  std::vector<double> at_least;
+  void add(double a, double b) {
+    const bool neither = a == kNever && b == kNever;
+    ranked.push_back(neither || a == b ? 0 : a - b);
+    at_least.push_back(neither ? -kNever : ranked.back());
+    at_most.push_back(neither ? kNever : ranked.back());
+  }
+  /// None where it depends on pairs of which neither got there, or lies among those of which one did not.
+  std::optional<double> median() const {
+    const auto low = middle(at_least), high = middle(at_most);
+    return low == high ? low : std::nullopt;
+  }
+};
 
 std::vector<PairResult> pairs_of(const std::vector<SchemeResult>& results) {
   std::vector<PairResult> pairs;
@@ -377,20 +504,18 @@ std::vector<PairResult> pairs_of(const std::vector<SchemeResult>& results) {
     for (std::size_t a = begin; a < end; ++a)
       for (std::size_t b = a + 1; b < end; ++b) {
         PairResult pair{results[begin].task, results[a].scheme, results[b].scheme};
-        std::vector<double> sequences, costs;
+        Differences sequences, costs;
         for (const Row& ra : results[a].rows)
           for (const Row& rb : results[b].rows) {
             if (ra.factor("seed") != rb.factor("seed")) continue;
             ++pair.seeds;
-            sequences.push_back(
-                difference_of(waiting_of(ra, "solved_at_sequences"), waiting_of(rb, "solved_at_sequences")));
-            // A run that diverged has no cost: worse than any.
-            costs.push_back(difference_of(waiting_of(ra, "last_cost"), waiting_of(rb, "last_cost")));
+            sequences.add(waiting_of(ra, "solved_at_sequences"), waiting_of(rb, "solved_at_sequences"));
+            costs.add(waiting_of(ra, "last_cost"), waiting_of(rb, "last_cost"));  // diverged: worse than any
           }
-        pair.difference = middle(sequences);
-        pair.p = wilcoxon(sequences).p;
-        pair.cost_difference = middle(costs);
-        pair.cost_p = wilcoxon(costs).p;
+        pair.difference = sequences.median();
+        pair.p = wilcoxon(sequences.ranked).p;
+        pair.cost_difference = costs.median();
+        pair.cost_p = wilcoxon(costs.ranked).p;
         pairs.push_back(std::move(pair));
       }
     const auto correct = [&](std::optional<double> PairResult::*p) {
@@ -426,6 +551,7 @@ Json comparison_object(const Comparison& c) {
                 {"scheme", r.scheme},
                 {"seeds", r.seeds()},
                 {"solved", r.solved},
+                {"metric", r.metric},
                 {"diverged", r.diverged},
                 {"median_sequences", or_null(r.median_sequences)},
                 {"interval", interval_json(r.interval)},
@@ -482,7 +608,7 @@ class Folder {
 }  // namespace
 
 std::string Threshold::text() const {
-  return fmt::format("{}<={:g}", metric, at_most);
+  return fmt::format("{}<={}", metric, at_most);
 }
 
 Threshold Threshold::parse(const std::string& text) {
@@ -530,51 +656,85 @@ Comparison compare(const CompareOptions& options) {
   put_in_order(p, p.members);
 
   std::vector<PlannedRun> runs;
-  std::map<std::string, std::string> memories;
+  std::map<std::string, Config> configs;
   for (const Member& m : p.members) {
-    runs.push_back({"runs/" + m.id, factors_of(p, m), m.config, m.command,
-                    fmt::format("{} {} seed {}", m.config.task, scheme_of(p, m), m.config.seed)});
-    memories[m.id] = m.config.memory.empty() ? m.config.model : m.config.memory;
+    configs.emplace(m.id, m.config);
+    const auto factors = factors_of(p, m);
     for (Row& row : p.known)
-      if (row.config_hash == m.id) row.factors = runs.back().factors;
+      if (row.config_hash == m.id) row.factors = factors;
+    if (m.asked)
+      runs.push_back({"runs/" + m.id, factors, m.config, m.command,
+                      fmt::format("{} {} seed {}", m.config.task, scheme_of(p, m), m.config.seed)});
   }
 
   Comparison c;
   c.directory = options.out;
   c.keys = p.keys;
-  c.planned = runs.size();
+  c.planned = p.members.size();
   const Folder folder(options, p);
-  const auto conclude = [&](const std::vector<Row>& rows) {
-    c.figures = figures_of(rows);
-    c.results = results_of(rows, memories);
-    c.pairs = pairs_of(c.results);
-    folder.write(c, rows);
-  };
-  PlanOptions plan{options.out, options.after, options.how, p.known, {}};
-  std::vector<Row> found = p.known;
+  std::map<std::string, Row> found;  // by identity
+  for (const Row& row : p.known) found.emplace(row.config_hash, row);
   const auto in_order = [&] {
     std::vector<Row> rows;
     for (const Member& m : p.members)
-      for (const Row& row : found)
-        if (row.config_hash == m.id) {
-          rows.push_back(row);
-          break;
-        }
+      if (const auto row = found.find(m.id); row != found.end()) rows.push_back(row->second);
     return rows;
   };
-  conclude(in_order());
-  plan.done = [&](const std::vector<Row>& rows) {
-    found.insert(found.begin(), rows.begin(), rows.end());
-    folder.write(c, in_order());  // what they come to waits for the end
+  const auto conclude = [&] {
+    const std::vector<Row> rows = in_order();
+    c.figures = figures_of(rows);
+    c.results = results_of(rows, configs);
+    c.pairs = pairs_of(c.results);
+    folder.write(c, rows);
   };
-  run_plan(
-      runs,
-      [&](const EndedRun& run, Row begun, EvaluationOptions how) {
-        return judge(options, run, std::move(begun), std::move(how));
-      },
-      plan, c.stopped);
-  conclude(in_order());
+  conclude();
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point written = Clock::now();
+  PlanOptions plan{options.out, options.after, options.how, p.known, {}};
+  plan.done = [&](const std::vector<Row>& rows) {
+    for (const Row& row : rows) found.insert_or_assign(row.config_hash, row);
+    if (Clock::now() - written < std::chrono::seconds(2)) return;  // a kill costs no more than judging again
+    folder.write(c, in_order());                                   // what they come to waits for the end
+    written = Clock::now();
+  };
+  const auto judging = [&](const EndedRun& run, Row begun, EvaluationOptions how) {
+    return judge(options, run, std::move(begun), std::move(how));
+  };
+  try {
+    run_plan(runs, judging, plan, c.stopped);
+  } catch (...) {
+    conclude();  // what the others came to
+    throw;
+  }
+  conclude();
   return c;
+}
+
+pictures::Curves comparison_curves(const Comparison& c) {
+  pictures::Curves curves;
+  curves.title = {
+      "Held-out cost: median of the seeds, quartiles, each seed thin; a run that was solved keeps its last value"};
+  for (const SchemeResult& r : c.results) {
+    pictures::Series series{r.scheme, {}, {}};
+    std::string y;
+    for (const Row& row : r.rows) {
+      const fs::path run = c.directory / "runs" / row.config_hash;
+      std::error_code error;
+      if (!fs::exists(run / "config.ini", error)) continue;  // its row is another comparison's
+      const Metric cost = task_at(read_run_config(run), std::nullopt)->metrics()[0];
+      y = cost.name;
+      std::replace(y.begin(), y.end(), '_', ' ');
+      pictures::Line line;
+      for (const CurvePoint& p : learning_curve(run, "eval", cost.name))
+        if (p.value) line.emplace_back(static_cast<double>(p.sequences), *p.value);
+      if (!line.empty()) series.runs.push_back(std::move(line));
+    }
+    if (series.runs.empty()) continue;
+    series.middle = pictures::middle_of(series.runs);
+    if (curves.panels.empty() || curves.panels.back().title != r.task) curves.panels.push_back({r.task, y, {}});
+    curves.panels.back().series.push_back(std::move(series));
+  }
+  return curves;
 }
 
 std::optional<double> middle_of(const std::vector<Row>& rows, const std::string& figure) {
@@ -586,7 +746,12 @@ std::optional<double> middle_of(const std::vector<Row>& rows, const std::string&
 
 std::string comparison_json(const Comparison& comparison) {
   Json j = comparison_object(comparison);
+  std::size_t made = 0;
+  for (const SchemeResult& r : comparison.results) made += r.seeds();
   j["directory"] = comparison.directory.string();
+  j["runs_planned"] = comparison.planned;
+  j["runs_made"] = made;
+  j["stopped"] = comparison.stopped != 0;
   return json_text(j, 2);
 }
 

@@ -11,6 +11,7 @@
 #include "experiments/compare/grid.hpp"
 #include "experiments/compare/plan.hpp"
 #include "experiments/compare/statistics.hpp"
+#include "pictures/curves.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -46,6 +47,7 @@ struct CompareOptions {
 /// One task and scheme over its seeds.
 struct SchemeResult {
   std::string task, memory, scheme;
+  std::string metric;     ///< that says whether it is solved, and stands at each length
   std::vector<Row> rows;  ///< by seed
   std::size_t solved = 0, diverged = 0;
   std::optional<double> median_sequences;  ///< until solved, censored
@@ -73,7 +75,7 @@ struct Comparison {
   std::vector<SchemeResult> results;
   std::vector<PairResult> pairs;
   std::vector<std::string> figures;  ///< of the rows
-  std::size_t planned = 0;           ///< runs
+  std::size_t planned = 0;           ///< runs, those of earlier commands too
   int stopped = 0;                   ///< exit code of a run that was stopped from outside, else 0
 };
 
@@ -92,6 +94,9 @@ CompareForecast forecast(const CompareOptions& options);
 /// Runs `options`, whatever is there already, and writes the folder. ArgumentError before anything is trained: an empty
 /// grid, a folder of something else, an option that is another than before, a run whose configuration was changed.
 Comparison compare(const CompareOptions& options);
+
+/// Learning curves: a panel each task, a series each scheme, held-out cost of the runs that lie in the folder.
+pictures::Curves comparison_curves(const Comparison& comparison);
 
 /// The median of a figure over the rows that have it; none where none has.
 std::optional<double> middle_of(const std::vector<Row>& rows, const std::string& figure);

@@ -49,6 +49,7 @@ bool put_all(int to, const char* bytes, std::size_t count) {
 
 // ---- in the job's process ----
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 std::atomic<int> job_signal = 0;
 
 void note_signal(int number) {
@@ -72,8 +73,6 @@ void tell_fault(int to, Fault kind, std::string_view message) {
                          const std::function<JobEnd(std::size_t, const RunOptions&)>& work) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // it died before
-  job_signal = 0;
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, note_signal);
   RunOptions options;
   options.threads = how.threads;
   options.signal = &job_signal;
@@ -190,12 +189,20 @@ class Running {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
       fail<RuntimeFailure>(jobs_[i].name, "has no socket: {}", std::strerror(errno));
     std::fflush(nullptr);  // or the job's copy would say it again
+    // A signal between fork() and the job's own handlers waits for these.
+    sigset_t ours, before;
+    ::sigemptyset(&ours);
+    for (const int number : kSignals) ::sigaddset(&ours, number);
+    ::pthread_sigmask(SIG_BLOCK, &ours, &before);
     const pid_t parent = ::getpid(), process = ::fork();
     if (process == 0) {
       ::close(ends[0]);
       for (const Child& c : children_) ::close(c.from);
+      for (const int number : kSignals) std::signal(number, note_signal);
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
       be_job(i, ends[1], how_, parent, work_);
     }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::close(ends[1]);
     if (process < 0) {
       ::close(ends[0]);

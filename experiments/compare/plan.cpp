@@ -97,7 +97,11 @@ JobEnd make(const PlannedRun& run, const Judge& judge, const PlanOptions& option
   if (exit_code(result.reason) != 0 && !diverged) return {result.reason};
   const EndedRun ended{directory, existing_json(directory / "run.json"), Config::load(directory.string())};
   Row row = begin_row(run, ended, result);
-  if (diverged) return {result.reason, rows_text({row})};
+  if (diverged) {
+    if (const auto solved = ended.number("solved_at_sequences"))  // before, as --after watches
+      row.figures.emplace_back("solved_at_sequences", solved);
+    return {result.reason, rows_text({row})};
+  }
   EvaluationOptions judging;
   judging.threads = how.threads;
   judging.signal = how.signal;

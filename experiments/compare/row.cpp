@@ -162,10 +162,15 @@ std::vector<Row> read_rows(const RowColumns& columns, const std::string& csv, co
 }
 
 std::vector<Row> load_any_rows(const fs::path& csv) {
-  const std::string text = text_of(csv), header = text.substr(0, text.find('\n'));
+  std::error_code error;
+  if (!fs::is_regular_file(csv, error)) fail<ArgumentError>(csv.string(), "is no file with rows of runs");
+  std::string text = text_of(csv);
+  std::erase(text, '\r');
+  const std::string header = text.substr(0, text.find('\n'));
   const std::string shared = kOfEveryRun;
   const std::size_t at = header.find(shared);
-  if (at == std::string::npos) fail<FileError>(csv.string(), "has no columns {}: these are not rows of runs", shared);
+  if (at == std::string::npos || at == 0)
+    fail<FileError>(csv.string(), "has no columns {}: these are not rows of runs", shared);
   RowColumns columns{"runs", cells_of(header.substr(0, at)), {}, {}};
   columns.factors.pop_back();  // behind the last comma
   if (at + shared.size() < header.size()) columns.figures = cells_of(header.substr(at + shared.size() + 1));

@@ -31,9 +31,10 @@ const std::map<std::string, Names> arrows = {
     {"controllers", {"attention"}},
     {"models", {"controllers", "memory"}},
     {"tasks", {"core"}},
+    {"pictures", {"core"}},
     {"trace", {"core"}},
     {"replay", {"trace", "memory"}},
-    {"experiments", {"models", "tasks", "trace"}},
+    {"experiments", {"models", "tasks", "trace", "pictures"}},
     {"tools", {"experiments", "replay"}},
 };
 

@@ -3,6 +3,7 @@
 #include "experiments/compare/compare.hpp"
 
 #include "core/json.hpp"
+#include "experiments/judge/evaluate.hpp"
 #include "experiments/run/run_directory.hpp"
 #include "tests/experiments/support.hpp"
 
@@ -178,7 +179,7 @@ TEST(Compare, MoreSeedsTasksAndSchemesWidenIt) {
   const auto first = made();
   o.seeds = {2, 3};
   Comparison c = compare(o);
-  EXPECT_EQ(c.planned, 9u);
+  EXPECT_EQ(c.planned, 9u);  // one of the earlier seeds is not asked for, and stays
   EXPECT_EQ(c.results[0].seeds(), 3u);
   for (Factor& f : o.factors)
     if (f.key == "memory.slots") f.values = {"8", "16"};
@@ -237,7 +238,110 @@ TEST(Compare, WhatDoesNotFitIsRefusedAndNothingIsLost) {
   write_file(folder / "other" / "compare.json", "{}");
   expect_has(message_of<FileError>([&] { compare(other); }), "is not the record of a comparison");
   other.out = o.out / "runs" / id;
-  expect_has(message_of<ArgumentError>([&] { compare(other); }), "holds a run already");
+  expect_has(message_of<ArgumentError>([&] { compare(other); }), "is a folder with other things in it");
+  fs::create_directories(folder / "locked");
+  write_file(folder / "locked" / "lock", "");
+  write_file(folder / "locked" / "table.csv", "mine");
+  other.out = folder / "locked";
+  expect_has(message_of<ArgumentError>([&] { compare(other); }), "(table.csv)");
+  other = o;
+  other.lengths = {TaskLength{2, 3}};
+  other.out = folder / "new";
+  expect_has(message_of<ArgumentError>([&] { compare(other); }), "--lengths");
+  other = options(folder / "new");
+  for (Factor& f : other.factors)
+    if (f.key == "train.max-sequences") f.values = {"100", "200"};
+  expect_has(message_of<ArgumentError>([&] { compare(other); }), "that tells no run from another");
+  EXPECT_FALSE(fs::exists(folder / "new"));
+  other = o;  // another preset with another budget
+  other.presets = {"copy_ntm_b4"};
+  for (Factor& f : other.factors)
+    if (f.key == "train.max-sequences") f.values = {"900"};
+  expect_has(message_of<ArgumentError>([&] { compare(other); }), "train.max-sequences is 900 here and 600 there");
+}
+
+TEST(Compare, ARunThatDivergedNeverGetsThere) {
+  Folder folder;
+  CompareOptions o = options(folder / "one");
+  o.seeds = {1, 2, 3, 4, 5};
+  for (Factor& f : o.factors)
+    if (f.key == "memory") f.values = {"none"};
+  std::erase_if(o.factors, [](const Factor& f) { return f.key.starts_with("memory."); });
+  compare(o);
+  // Of five rows three are made such as diverged early, two solved: the median is not that of the lucky.
+  std::vector<Row> rows = load_any_rows(o.out / "rows.csv");
+  ASSERT_EQ(rows.size(), 5u);
+  std::string csv =
+      csv_header({"", {"task", "scheme", "seed"}, {"solved_at_sequences", "wrong_2", "wrong_4", "wrong_8"}, {}});
+  for (std::size_t i = 0; i < 5; ++i) {
+    rows[i].sequences = i < 3 ? 100 : 500;
+    rows[i].exit_reason = i < 3 ? "diverged" : "solved";
+    rows[i].figures = {};
+    if (i >= 3)
+      rows[i].figures = {{"solved_at_sequences", 400.0}, {"wrong_2", 0.0}, {"wrong_4", 1.0}, {"wrong_8", 2.0}};
+    csv += csv_line({"", {"task", "scheme", "seed"}, {"solved_at_sequences", "wrong_2", "wrong_4", "wrong_8"}, {}},
+                    rows[i]);
+  }
+  write_file(folder / "rows.csv", csv);
+  o.out = folder / "two";
+  o.rows = {folder / "rows.csv"};
+  const Comparison c = compare(o);
+  ASSERT_EQ(c.results.size(), 1u);
+  EXPECT_EQ(c.results[0].diverged, 3u);
+  EXPECT_EQ(c.results[0].solved, 2u);
+  EXPECT_FALSE(c.results[0].median_sequences);
+  EXPECT_FALSE(c.results[0].interval.high);
+  EXPECT_FALSE(c.results[0].cheap_sequences) << "two ended solved, before 0.05 bits";
+}
+
+TEST(Compare, RowsThatSayAnotherThingAreMadeAgain) {
+  Folder folder;
+  CompareOptions o = options(folder / "short");
+  o.seeds = {1};
+  compare(o);
+  const auto made = [&](const std::string& out, const std::function<void(CompareOptions&)>& change) {
+    CompareOptions other = options(folder / out);
+    other.seeds = {1};
+    other.rows = {folder / "short" / "rows.csv"};
+    change(other);
+    const Comparison c = compare(other);
+    EXPECT_EQ(c.results.size(), 3u);
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(other.out / "runs"), fs::directory_iterator()));
+  };
+  EXPECT_EQ(made("same", [](CompareOptions&) {}), 0u);
+  EXPECT_EQ(made("elsewhere", [](CompareOptions& c) { c.lengths = {3}; }), 3u) << "judged at other lengths";
+  EXPECT_EQ(made("longer",
+                 [](CompareOptions& c) {
+                   for (Factor& f : c.factors)
+                     if (f.key == "train.max-sequences") f.values = {"700"};
+                 }),
+            3u);
+}
+
+TEST(Compare, NeitherSolvedIsNoDifferenceOfZero) {
+  Folder folder;
+  CompareOptions o = options(folder / "out");
+  for (Factor& f : o.factors)
+    if (f.key == "train.max-sequences") f.values = {"100"};
+  const Comparison c = compare(o);
+  for (const PairResult& p : c.pairs) {
+    EXPECT_FALSE(p.difference);
+    EXPECT_FALSE(p.p) << "all ties";
+    EXPECT_TRUE(p.cost_difference);
+  }
+}
+
+TEST(Compare, ATestSetIsWhatItIsJudgedOn) {
+  Folder folder;
+  CompareOptions o;
+  o.presets = {"babi_memn2n_single"};
+  o.factors = factors({{"task.questions", "40"}, {"train.max-sequences", "320"}, {"train.batch", "32"}});
+  o.seeds = {1};
+  o.out = folder / "out";
+  const Comparison c = compare(o);
+  const fs::path run = fs::directory_iterator(o.out / "runs")->path();
+  EXPECT_EQ(c.results.at(0).rows.at(0).figure("wrong_test"), evaluate(run, {}).mean_error());
 }
 
 TEST(Compare, AThresholdOfOnesOwn) {
@@ -254,6 +358,7 @@ TEST(Compare, AThresholdOfOnesOwn) {
   o.out = folder / "unknown";
   o.threshold = Threshold::parse("bits_per_sequenc<=1");
   expect_has(message_of<ArgumentError>([&] { compare(o); }), "did you mean 'bits_per_sequence'?");
+  EXPECT_FALSE(fs::exists(o.out)) << "before anything is trained";
 }
 
 TEST(Compare, ForecastCountsWithoutMakingAnything) {

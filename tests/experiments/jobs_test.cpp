@@ -144,6 +144,10 @@ TEST(Jobs, AStoppedOneSaysHowFarItCameAndNoOtherBegins) {
       found.done());
   EXPECT_EQ(code, 130);
   EXPECT_EQ(found.all, (std::vector<std::string>{"0 at 5", "1 at 5"}));
+  EXPECT_EQ(run_jobs(
+                jobs_of(1), {.signal = &signal}, [](std::size_t, const RunOptions&) -> JobEnd { return {}; },
+                [](std::size_t, const JobEnd&) { ADD_FAILURE() << "none begins"; }),
+            130);
 }
 
 TEST(Jobs, WhatWasTrainedBeforeSaysNothingOfTheSpeed) {

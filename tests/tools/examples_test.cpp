@@ -67,6 +67,8 @@ Words limits_for(const Words& words) {
   if (begins(words, "train") && !has(words, "--dry-run") && !has(words, "--max-sequences"))
     return has(words, "--resume") ? Words{"--max-sequences=700"}
                                   : Words{"--max-sequences=600", "--train.eval-every=500"};
+  if (begins(words, "compare"))
+    return {"--train.max-sequences=40", "--train.eval-every=20", "--train.eval-episodes=2", "--episodes=2"};
   if (begins(words, "reproduce")) return {"--train.max-sequences=32", "--train.log-every=32"};
   if (begins(words, "bench") && !has(words, "--rounds")) return {"--rounds=1", "--sequences=16"};
   if (begins(words, "bench")) return {"--sequences=16"};

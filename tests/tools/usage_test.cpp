@@ -111,7 +111,7 @@ TEST_P(WrongUsage, IsOneClearMessage) {
 INSTANTIATE_TEST_SUITE_P(
     All, WrongUsage,
     testing::Values(
-        Wrong{{"trian"}, 2, "unknown command 'trian', did you mean 'train'? There are: list, show"},
+        Wrong{{"trian"}, 2, "unknown command 'trian', did you mean 'train'? There are: list, list runs, show"},
         Wrong{{"trace"}, 2, "There are: info, check, show, export, render, repair"},
         Wrong{{"trace", "chekc", "x"}, 2, "did you mean 'check'?"},
         Wrong{{"list", "memoris"}, 2, "unknown family 'memoris', did you mean 'memories'?"},
@@ -147,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"train", "--resume", "/", "--restarts", "2"}, 2, "keeps their number"},
         Wrong{{"train", "babi_memn2n_single", "--task.number", "al"}, 2, "it takes low:high in 1..20 or all"},
         Wrong{{"reproduce", "babi"}, 2, "unknown study 'babi'"},
-        Wrong{{"reproduce"}, 2, "STUDY is missing. There are: copy, copy-batches, babi-1k"},
+        Wrong{{"reproduce"}, 2, "STUDY is missing. There are: copy, copy-batches, ntm, babi-1k"},
         Wrong{{"eval"}, 2, "DIR is missing"}, Wrong{{"eval", "/nonexistent/run"}, 2, "/nonexistent/run"},
         Wrong{{"train", "copy_ntm", "--seed", "9007199254740993"}, 2, "'9007199254740993' is out of range"},
         Wrong{{"eval", "/", "--lengths", "20,20"}, 2, "[--lengths] 20 is given twice"},
