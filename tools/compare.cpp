@@ -221,12 +221,12 @@ Command compare_command() {
   c.name = "compare";
   c.summary = "schemes side by side over tasks and seeds, with intervals and paired tests";
   c.parameters = "[PRESET,PRESET,...]";
-  c.examples = {{"compare copy_ntm --memory none,ntm --seeds 1:3 --max-sequences 20000 --out DIR",
-                 "the NTM's memory against none"},
-                {"compare copy_ntm,associative_recall_ntm --memory.sharpen true,false --seeds 1:10 --jobs 2 --out DIR",
-                 "what one stage of addressing is good for, on two tasks"},
-                {"compare copy_ntm --memory.read-addressing content,content+location --memory.read-heads 1,2 --dry-run",
-                 "what there would be to do; a list within one value is written with +"}};
+  c.examples = {
+      {"compare copy_ntm --memory none,ntm --seeds 1:3 --out runs/memory-or-none", "the NTM's memory against none"},
+      {"compare copy_ntm,repeat_copy_ntm --memory.sharpen true,false --seeds 1:10 --jobs 2 --out runs/sharpen",
+       "what one stage of addressing is good for, on two tasks"},
+      {"compare copy_ntm --memory.read-heads 2 --memory.read-addressing content,content+location --dry-run",
+       "what there would be to do; a list within one value is written with +"}};
   c.flags.text("--seeds", "1:5", "the same for every scheme: 1:10, or a comma list: 1:3,7")
       .integer("--jobs", 1, 1, 1024, "runs at a time, each a process with one thread; no bit of any depends on it")
       .integer("--after", 0, 0, 1'000'000'000, "sequences to go on for once solved")

@@ -134,7 +134,11 @@ Command list_command() {
                 {"list memories", "one kind"},
                 {"list tasks --json", "for programs: a list of objects with name, summary, options"}};
   c.flags.flag("--json", false, "JSON on stdout");
-  c.choices = family_names;
+  c.choices = [] {
+    std::vector<std::string> words = family_names();
+    words.push_back("runs");  // a command of its own: list_runs.cpp
+    return words;
+  };
   c.notes = fmt::format("Kinds: {}.", join(family_names(), ", "));
   c.run = run;
   return c;

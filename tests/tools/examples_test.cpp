@@ -124,6 +124,8 @@ Words command_names() {
     else
       names.push_back(word);
   }
+  // Behind what makes runs.
+  names.push_back("list runs");
   return names;
 }
 
