@@ -36,7 +36,7 @@ struct Hop {
     return v;
   }
   /// Two steps of two rows whose longest set has three items; row 1 is recorded.
-  trace::Episode& record(Recorder& recorder, Shape value = {2, 2}, bool shows = true) {
+  trace::Episode& record(Recorder& recorder, Shape value = {2, 2}, bool shows = true, Shape similarity = {2, 3}) {
     const std::size_t row = 1;
     recorder.start(batch, {&row, 1});
     std::vector<Var<float>> state{numbers({2, 2, 3}, 0), numbers({2, 3}, 100), numbers(value, 200)};
@@ -45,7 +45,7 @@ struct Hop {
     pass.look = &recorder;
     for (pass.step = 0; pass.step < 2; ++pass.step) {
       pass.seen("query", numbers({2, 2}, 300));
-      if (shows) pass.seen("similarity", numbers({2, 3}, 400));
+      if (shows) pass.seen("similarity", numbers(similarity, 400));
       state[1] = numbers({2, 3}, 500 + 10 * static_cast<float>(pass.step));
       recorder.state(pass, "memory", state);
     }
@@ -92,6 +92,15 @@ TEST(Recorder, AValueLargerThanDeclaredIsRefusedWithItsName) {
               again.record(other, {2, 1});
             }),
             "[memory hop] hop_0.value has shape [2 1], declared [2 2]");
+}
+
+TEST(Recorder, AnAxisOfItemsLongerThanDeclaredIsRefused) {
+  Hop hop(5);
+  Recorder recorder(hop.layout, hop.components, {});
+  EXPECT_EQ(message_of<InvariantError>([&] {
+              hop.record(recorder, {2, 2}, true, {2, 8});
+            }),
+            "[memory hop] hop_0.similarity has shape [2 8], declared [2 5]");
 }
 
 TEST(Recorder, WeightsThatARowOfTheTraceCannotHoldAreRefused) {

@@ -49,8 +49,8 @@ std::string csv(const Study& study, std::vector<Row> rows) {
   return text;
 }
 
-TEST(Study, ColumnsOfTheCopyStudiesAreThoseOfTheirResults) {
-  for (const char* name : {"copy", "copy_batches"}) {
+TEST(Study, ColumnsAreThoseOfTheirResults) {
+  for (const char* name : {"copy", "copy_batches", "ntm"}) {
     std::ifstream in(fs::path(MNEME_SOURCE_DIR) / "results" / (std::string(name) + ".csv"));
     std::string header;
     std::getline(in, header);
