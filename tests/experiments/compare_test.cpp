@@ -298,7 +298,8 @@ TEST(Compare, RowsThatSayAnotherThingAreMadeAgain) {
   Folder folder;
   CompareOptions o = options(folder / "short");
   o.seeds = {1};
-  compare(o);
+  std::size_t unsolved = 0;  // one that was solved by then would not go on for longer
+  for (const SchemeResult& r : compare(o).results) unsolved += r.solved == 0;
   const auto made = [&](const std::string& out, const std::function<void(CompareOptions&)>& change) {
     CompareOptions other = options(folder / out);
     other.seeds = {1};
@@ -316,7 +317,7 @@ TEST(Compare, RowsThatSayAnotherThingAreMadeAgain) {
                    for (Factor& f : c.factors)
                      if (f.key == "train.max-sequences") f.values = {"700"};
                  }),
-            3u);
+            unsolved);
 }
 
 TEST(Compare, NeitherSolvedIsNoDifferenceOfZero) {
