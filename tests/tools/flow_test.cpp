@@ -710,11 +710,19 @@ TEST(Bench, TimesEachStep) {
   EXPECT_FALSE(contains(bare_preset.out, "alone")) << "it has no memory to be without";
 }
 
+/// Whether a process has a handler of its own for SIGINT: a busy machine takes its time to come so far.
+bool catches_interrupts(int process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("SigCgt:")) return std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1;
+  return false;
+}
+
 TEST(Bench, CanBeInterrupted) {
   Setting setting;
   int asked = 0;
   setting.meanwhile = [&](int process) {
-    if (++asked == 40) ::kill(process, SIGINT);
+    if (catches_interrupts(process) && ++asked == 5) ::kill(process, SIGINT);
   };
   const Result r = mneme({"bench", "--sequences", "1000000", "--json"}, setting);
   EXPECT_EQ(r.code, 130) << r.err;
